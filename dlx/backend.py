@@ -1,0 +1,166 @@
+"""Keras, loaded on first touch, and what is fixed for a process: backend, device, threads."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from types import ModuleType
+from typing import Any
+
+from dlx.errors import DlxError, TrainingError
+
+BACKENDS = ("tensorflow",)
+
+
+class LazyModule(ModuleType):
+    """A module that is imported when an attribute of it is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        load()
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+keras: Any = LazyModule("keras")
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the process computes on; recorded in every run."""
+
+    backend: str
+    device: str
+    description: str
+    threads: int
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+_wanted = {"backend": "auto", "device": "auto"}
+_selected: Device | None = None
+
+
+def want(backend: str = "auto", device: str = "auto") -> None:
+    """Say which backend and device the process shall use; takes effect when Keras is first loaded.
+
+    Raises DlxError when Keras is loaded already with others.
+    """
+    wish = {"backend": backend, "device": device}
+    if _selected is not None and wish != _wanted and (backend, device) != ("auto", "auto"):
+        raise DlxError(
+            f"backend and device are fixed for a process: it has {_selected.backend} on {_selected.device}",
+            hint="start another process for another device",
+        )
+    if _selected is None:
+        _wanted.update(wish)
+
+
+def load() -> Device:
+    """Import Keras and its backend once, quietly; returns what the process computes on."""
+    global _selected
+    if _selected is not None:
+        return _selected
+    backend = "tensorflow" if _wanted["backend"] == "auto" else _wanted["backend"]
+    if importlib.util.find_spec(backend) is None:
+        raise TrainingError(f"backend {backend!r} is not installed", hint=f"pip install {backend}")
+    os.environ["KERAS_BACKEND"] = backend
+    if _wanted["device"] == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    with quiet():
+        importlib.import_module("keras")
+        device = _tensorflow(_wanted["device"])
+    _selected = device
+    return device
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _tensorflow(wanted: str) -> Device:
+    import tensorflow as tf
+
+    threads = cores()
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    # The loop is one chain of small operations: a second scheduler thread only costs hand-overs.
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    gpus = tf.config.list_physical_devices("GPU")
+    if wanted.startswith("gpu"):
+        number = int(wanted.partition(":")[2] or 0)
+        if number >= len(gpus):
+            raise TrainingError(
+                f"--device {wanted}: TensorFlow sees {len(gpus)} GPU{'s' * (len(gpus) != 1)}",
+                hint="pip install 'dlx[gpu]' brings TensorFlow's CUDA libraries; --device cpu trains without a GPU",
+            )
+        gpus = [gpus[number]]
+    if not gpus or wanted == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+        found = "CPU" if wanted == "cpu" else "no GPU found; CPU"
+        return Device("tensorflow", "cpu", f"{found}, {threads} core{'s' * (threads != 1)}", threads)
+    tf.config.set_visible_devices(gpus[:1], "GPU")
+    tf.config.experimental.set_memory_growth(gpus[0], True)
+    number = int(gpus[0].name.rpartition(":")[2])
+    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "unknown")
+    return Device("tensorflow", f"gpu:{number}", f"GPU {number}: {name}", threads)
+
+
+def prepare(seed: int, precision: str) -> None:
+    """Set what belongs to one run: a clean Keras, its seeds and its dtype policy."""
+    load()
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(seed % 2**32)
+    keras.config.set_dtype_policy(precision)
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run's figures depend on. Loads Keras."""
+    from importlib import metadata
+
+    load()
+    names = ("keras", "numpy", _selected.backend if _selected else "tensorflow")
+    found = {name: metadata.version(name) for name in names}
+    return {"python": sys.version.split()[0], **found}
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what native code writes to the standard error stream; replay it only on failure.
+
+    TensorFlow prints to file descriptor 2 whatever its log level, so the descriptor itself is turned.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    try:
+        saved = os.dup(2)
+    except OSError:
+        yield
+        return
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except DlxError:
+            raise
+        except BaseException:
+            os.dup2(saved, 2)
+            kept.seek(0)
+            with contextlib.suppress(OSError):
+                os.write(2, kept.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

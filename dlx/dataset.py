@@ -1,0 +1,75 @@
+"""Dataset: named arrays with stable row numbers, targets, a task, class names and a fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Examples, in the order of their row numbers.
+
+    inputs: (n, *shape), as stored (images stay uint8, 0..255, channels last)
+    targets: (n,) int32 class numbers, or (n, k) float32 values
+    index: (n,) int64 row numbers in the source, stable whatever is split off or left out
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    index: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def take(self, rows: np.ndarray) -> Split:
+        """The examples at the positions `rows`, copied out of whatever file is behind them."""
+        return Split(self.inputs[rows], self.targets[rows], self.index[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """What a spec's `dataset` names, loaded.
+
+    test: the data set's own test split, if it has one.
+    source: where the arrays came from, in words a person can read ("scikit-learn", "cifar10-jpeg.tar.xz").
+    encoding: for tables, how a row becomes numbers: `{"columns": [...], "categories": {...}}`.
+    """
+
+    train: Split
+    task: Task
+    fingerprint: str
+    test: Split | None = None
+    classes: tuple[str, ...] = ()
+    kind: Literal["image", "table", "array"] = "array"
+    source: str = ""
+    encoding: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input, without the batch axis."""
+        return tuple(self.train.inputs.shape[1:])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a dataset before its arrays are there: enough to check a spec."""
+
+    shape: tuple[int, ...]
+    task: Task
+    classes: tuple[str, ...]
+    targets: int = 1
+    integer: bool = False
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Facts:
+        targets = dataset.train.targets
+        width = targets.shape[1] if targets.ndim > 1 else 1
+        tokens = dataset.train.inputs.dtype.name in ("int32", "int64")
+        return cls(dataset.shape, dataset.task, dataset.classes, width, tokens)

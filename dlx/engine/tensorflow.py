@@ -1,0 +1,245 @@
+"""The loop on TensorFlow: one graph holds steps, epoch ends, best weights and the stopping test.
+
+The state lives in variables that the graph changes in place; the mapping names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dlx.backend import keras
+from dlx.engine import Plan, Program, seed_of
+
+State = Mapping[str, Any]
+
+
+def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:
+    """See dlx.engine.compile. train, validation: (inputs, targets) arrays; validation may be None."""
+    loop = _Loop(network, optimizer, plan, validation is not None)
+    data = tuple(tf.convert_to_tensor(np.asarray(array)) for array in (*train, *(validation or ())))
+    compiled = tf.function(loop.chunk, reduce_retracing=False)
+
+    def chunk(state: State, data: tuple[Any, ...], steps: int) -> tuple[State, np.ndarray]:
+        rows = compiled(data, tf.constant(steps, tf.int64))
+        return state, rows.numpy()
+
+    def counters(state: State) -> dict[str, float]:
+        return {name: float(state[f"loop/{name}"].numpy()) for name in loop.loop}
+
+    return Program(loop.state(), data, chunk, loop.columns, counters, lambda state: loop.restore_best())
+
+
+class _Loop:
+    """The variables of a training, and the graph functions over them."""
+
+    def __init__(self, network: Any, optimizer: Any, plan: Plan, validated: bool) -> None:
+        self.network, self.optimizer, self.plan, self.validated = network, optimizer, plan, validated
+        self.model = network.logits
+        self.trainable = self.model.trainable_variables
+        optimizer.build(self.trainable)
+        self.weights = list(self.model.weights)
+        # Seed states are variables but no weights. Each step sets them, so that nothing random is carried along.
+        held = {id(variable) for variable in self.weights}
+        self.seeds = [v for v in self.model.variables if id(v) not in held]
+        self.generators = [keras.random.SeedGenerator(0, name=f"augment_{n}") for n in range(len(network.augment))]
+        self.metrics = network.metrics()
+        self.losses = keras.metrics.Mean(name="loss")
+        for metric in self.metrics:  # some make their variables at the first update
+            _update(metric, *_example(network))
+            metric.reset_state()
+        names = ["loss", *(metric.name for metric in self.metrics)]
+        splits = ("train", "val") if validated else ("train",)
+        self.columns = (*(f"{split}_{name}" for split in splits for name in names), "learning_rate")
+        worst = -np.inf if plan.maximize else np.inf
+        self.loop = {
+            "step": tf.Variable(0, dtype=tf.int64),
+            "epochs": tf.Variable(0, dtype=tf.int64),
+            "best_epoch": tf.Variable(0, dtype=tf.int64),
+            "bad_step": tf.Variable(0, dtype=tf.int64),
+            "best": tf.Variable(worst, dtype=tf.float32),
+            "stop_best": tf.Variable(worst, dtype=tf.float32),
+            "waited": tf.Variable(0, dtype=tf.int64),
+            "stopped": tf.Variable(False),
+        }
+        self.best = [tf.Variable(weight.value) for weight in self.weights]
+
+    def state(self) -> dict[str, Any]:
+        """Every variable that a chunk changes, by name."""
+        accumulators = [v for metric in (self.losses, *self.metrics) for v in metric.variables]
+        return {
+            **{f"weights/{n}": v for n, v in enumerate(self.weights)},
+            **{f"optimizer/{n}": v for n, v in enumerate(self.optimizer.variables)},
+            **{f"accumulators/{n}": v for n, v in enumerate(accumulators)},
+            **{f"best/{n}": v for n, v in enumerate(self.best)},
+            **{f"loop/{name}": v for name, v in self.loop.items()},
+        }
+
+    def restore_best(self) -> None:
+        """Put the best weights into the model; leaves it as it is when no epoch had a finite figure."""
+        if int(self.loop["best_epoch"].numpy()):
+            for weight, best in zip(self.weights, self.best, strict=True):
+                weight.assign(best)
+
+    def chunk(self, data: tuple[Any, ...], steps: Any) -> Any:
+        """Up to `steps` steps; returns the rows (epochs finished, columns) float32."""
+        plan, loop = self.plan, self.loop
+        most = tf.cast(steps // plan.steps_per_epoch, tf.int32) + 3
+        rows = tf.TensorArray(tf.float32, size=most, element_shape=(len(self.columns),), clear_after_read=False)
+
+        def going(left: Any, finished: Any, rows: Any) -> Any:
+            return (left > 0) & ~loop["stopped"].value() & (loop["bad_step"].value() == 0)
+
+        def segment(left: Any, finished: Any, rows: Any) -> Any:
+            before = loop["step"].value()
+            into = before % plan.steps_per_epoch
+            count = tf.minimum(tf.minimum(left, plan.steps_per_epoch - into), plan.steps - before)
+            self._steps(data, before // plan.steps_per_epoch, into, count)
+            after = loop["step"].value()
+            ended = (after % plan.steps_per_epoch == 0) | (after >= plan.steps)
+            ended &= loop["bad_step"].value() == 0
+            row = tf.cond(ended, lambda: self._epoch_end(data), lambda: tf.zeros((len(self.columns),)))
+            rows = rows.write(finished, row)
+            return left - count, finished + tf.cast(ended, tf.int32), rows
+
+        start = [steps, tf.constant(0, tf.int32), rows]
+        _, finished, rows = tf.while_loop(going, segment, start)
+        return rows.stack()[:finished]
+
+    def _steps(self, data: tuple[Any, ...], epoch: Any, into: Any, count: Any) -> None:
+        """`count` steps of one epoch, beginning with its step number `into`."""
+        plan, inputs, targets = self.plan, data[0], data[1]
+        size, batch = tf.shape(targets, tf.int64)[0], plan.batch_size
+        whole = plan.steps_per_epoch == 1 and not self.generators
+        if not whole:
+            seed = tf.stack([tf.constant(seed_of(plan.seed, "order"), tf.int64), epoch])
+            order = tf.random.experimental.stateless_shuffle(tf.range(tf.cast(size, tf.int32)), seed)
+
+        def step(number: Any) -> Any:
+            if whole:  # all rows, in any order, are the same step
+                x, y = inputs, targets
+            else:
+                rows = order[number * batch : tf.minimum((number + 1) * batch, size)]
+                x, y = tf.gather(inputs, rows), tf.gather(targets, rows)
+            self._step(x, y)
+            return number + 1
+
+        tf.while_loop(
+            lambda number: (number < into + count) & (self.loop["bad_step"].value() == 0), step, [into]
+        )
+
+    def _step(self, x: Any, y: Any) -> None:
+        plan, network, number = self.plan, self.network, self.loop["step"].value()
+        self._seed(number)
+        if self.generators:
+            x = tf.cast(x, tf.float32)
+            for augment, generator in zip(network.augment, self.generators, strict=True):
+                x = tf.stop_gradient(augment(x, generator))
+        if plan.schedule is not None:
+            progress = tf.cast(number, tf.float32) / float(plan.steps)
+            self.optimizer.learning_rate.assign(plan.lr * plan.schedule(progress))
+        with tf.GradientTape() as tape:
+            logits, total = self._forward(x, y, training=True)
+            scaled = self.optimizer.scale_loss(total)
+        gradients = tape.gradient(scaled, self.trainable)
+        self.optimizer.apply(gradients, self.trainable)
+        self._count(y, logits, total)
+        self.loop["step"].assign(number + 1)
+        bad = ~tf.math.is_finite(total)
+        self.loop["bad_step"].assign(tf.where(bad, number + 1, self.loop["bad_step"].value()))
+
+    def _forward(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
+        """(logits, loss with penalties) of a batch."""
+        logits = self.model(x, training=training)
+        total = self.network.loss(y, logits, self.network.activation)
+        penalties = self.model.losses
+        return logits, total + tf.add_n([tf.cast(p, tf.float32) for p in penalties]) if penalties else total
+
+    def _seed(self, step: Any) -> None:
+        """Every random number of a step follows from (seed, purpose, step)."""
+        held = [(v, f"layer {n}") for n, v in enumerate(self.seeds)]
+        held += [(g.state, f"augment {n}") for n, g in enumerate(self.generators)]
+        for variable, purpose in held:
+            first = tf.cast(step + seed_of(self.plan.seed, purpose), tf.uint32)
+            variable.assign(tf.stack([first, tf.zeros((), tf.uint32)]))
+
+    def _count(self, y: Any, logits: Any, total: Any) -> None:
+        examples = tf.cast(tf.shape(y)[0], tf.float32)
+        self.losses.update_state(total, sample_weight=examples)
+        predictions = self.network.activation(logits)
+        for metric in self.metrics:
+            _update(metric, y, predictions)
+
+    def _results(self) -> list[Any]:
+        """The figures accumulated so far, which start over."""
+        figures = [tf.cast(metric.result(), tf.float32) for metric in (self.losses, *self.metrics)]
+        with tf.control_dependencies(figures):
+            for metric in (self.losses, *self.metrics):
+                metric.reset_state()
+        return figures
+
+    def _epoch_end(self, data: tuple[Any, ...]) -> Any:
+        """Validate, keep the best weights, test for stopping; returns the epoch's row."""
+        loop = self.loop
+        loop["epochs"].assign_add(1)
+        figures = self._results()
+        if self.validated:
+            self._evaluate(data[2], data[3])
+            validation = self._results()
+            loop["bad_step"].assign(tf.where(tf.math.is_finite(validation[0]), loop["bad_step"].value(), loop["step"].value()))
+            figures += validation
+        row = tf.stack([*figures, tf.cast(self.optimizer.learning_rate.value, tf.float32)])
+        self._keep_best(row[self.columns.index(self.plan.monitor)])
+        return row
+
+    def _evaluate(self, inputs: Any, targets: Any) -> None:
+        batch, size = self.plan.batch_size, tf.shape(targets, tf.int64)[0]
+        batch = max(batch, 128)
+
+        def step(start: Any) -> Any:
+            x, y = inputs[start : start + batch], targets[start : start + batch]
+            self._count(y, *self._forward(x, y, training=False))
+            return start + batch
+
+        tf.while_loop(lambda start: start < size, step, [tf.constant(0, tf.int64)])
+
+    def _keep_best(self, figure: Any) -> None:
+        """A NaN compares as false, so it is never best."""
+        loop, plan = self.loop, self.plan
+
+        def better(than: Any, by: float) -> Any:
+            finite = tf.math.is_finite(figure)
+            return finite & ((figure > than + by) if plan.maximize else (figure < than - by))
+
+        def keep() -> Any:
+            loop["best"].assign(figure)
+            loop["best_epoch"].assign(loop["epochs"].value())
+            for best, weight in zip(self.best, self.weights, strict=True):
+                best.assign(weight.value)
+            return tf.constant(0)
+
+        tf.cond(better(loop["best"].value(), 0.0), keep, lambda: tf.constant(0))
+        if plan.patience is None:
+            return
+        improved = better(loop["stop_best"].value(), plan.min_delta)
+        waited = tf.where(improved, tf.constant(0, tf.int64), loop["waited"].value() + 1)
+        loop["stop_best"].assign(tf.where(improved, figure, loop["stop_best"].value()))
+        loop["waited"].assign(waited)
+        loop["stopped"].assign(waited >= plan.patience)
+
+
+def _update(metric: Any, targets: Any, predictions: Any) -> None:
+    """Class numbers as a column where the head is one unit wide, as Keras's binary metrics want them."""
+    if len(targets.shape) == 1 and predictions.shape[-1] == 1:
+        targets = tf.expand_dims(targets, -1)
+    metric.update_state(targets, predictions)
+
+
+def _example(network: Any) -> tuple[Any, Any]:
+    """Targets and predictions of one made-up example, in the shapes of the real ones."""
+    predictions = tf.ones((1, network.units)) / network.units
+    targets = tf.zeros((1,), tf.int32) if network.classes else tf.zeros((1, network.units))
+    return targets, predictions

@@ -1,0 +1,81 @@
+"""The one kind of failure that a person sees, and the search for what they meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+
+
+class DlxError(Exception):
+    """A mistake that can be told in words: where, what, what was expected, what to type next.
+
+    `exit_code` is what the command line ends with.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text}\n  {self.hint}" if self.hint else text
+
+
+class SpecError(DlxError):
+    """One or more problems of a spec, each already located."""
+
+    def __init__(self, problems: Sequence[DlxError]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = list(problems)
+
+
+class RunError(DlxError):
+    """A run that is not there, or a directory that is no run."""
+
+
+class DataError(DlxError):
+    """Data that is missing, damaged or does not fit what was asked."""
+
+    exit_code = 3
+
+
+class TrainingError(DlxError):
+    """The run failed: it diverged, ran out of memory, or its device is not there."""
+
+    exit_code = 4
+
+
+class DiskError(DlxError):
+    """A file could not be written: no room, or no permission."""
+
+    exit_code = 5
+
+
+def _squeeze(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def suggest(name: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str | None:
+    """The known name that `name` most likely stands for, or None.
+
+    `aliases` maps other libraries' spellings (squeezed: lower case, no underscores) to ours.
+    """
+    names = list(known)
+    squeezed = {_squeeze(candidate): candidate for candidate in names}
+    key = _squeeze(str(name))
+    if key in squeezed:
+        return squeezed[key]
+    if aliases and aliases.get(key) in names:
+        return aliases[key]
+    close = difflib.get_close_matches(key, squeezed, n=1, cutoff=0.6)
+    return squeezed[close[0]] if close else None
+
+
+def did_you_mean(name: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
+    """The bracketed suggestion that an error message ends with; empty when nothing is near."""
+    found = suggest(name, known, aliases)
+    return f" (did you mean {found!r}?)" if found else ""

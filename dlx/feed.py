@@ -1,0 +1,101 @@
+"""From a Dataset to what the engine eats: splits cut once, with a seed of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlx.dataset import Dataset, Split
+from dlx.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Splits do not follow the run's seed, so that repeats of a spec share them.
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The three splits of a run; validation may be the test split itself."""
+
+    train: Split
+    validation: Split | None
+    test: Split | None
+    test_is_validation: bool = False
+
+    def sizes(self) -> dict[str, int]:
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: len(split) for name, split in named.items() if split is not None}
+
+
+def cut(dataset: Dataset, test: Any, validation: Any) -> Splits:
+    """Cut the splits as the spec's `test` and `validation` say; each example lands in one of them.
+
+    test: "auto" (the dataset's own), "none" or a share; validation: "test", "none" or a share of train.
+    Raises DataError when a share leaves a split empty.
+    """
+    train, held_out = dataset.train, dataset.test if test == "auto" else None
+    stratify = dataset.task == "classification"
+    if isinstance(test, float):
+        train, held_out = _cut(train, test, stratify, "test")
+    if validation == "test":
+        if held_out is None:
+            raise DataError("validation: test, but there is no test split", hint="test: 0.2 cuts one off")
+        return Splits(train, held_out, held_out, test_is_validation=True)
+    checked = None
+    if isinstance(validation, float):
+        train, checked = _cut(train, validation, stratify, "validation")
+    return Splits(train, checked, held_out)
+
+
+def _cut(whole: Split, share: float, stratify: bool, name: str) -> tuple[Split, Split]:
+    """(the rest, the share), both in the order of their rows; by class where there are classes."""
+    import numpy as np
+
+    count = round(len(whole) * share)
+    if not 0 < count < len(whole):
+        raise DataError(
+            f"{name}: {share} of {len(whole)} examples leaves {'none' if count == 0 else 'no others'}",
+            hint=f"{name}: none, or a larger share",
+        )
+    generator = np.random.default_rng([SPLIT_SEED, 1 if name == "test" else 2])
+    order = generator.permutation(len(whole))
+    if stratify:
+        order = _spread(order, np.asarray(whole.targets)[order])
+    picked = np.zeros(len(whole), bool)
+    picked[order[:count]] = True
+    return whole.take(np.flatnonzero(~picked)), whole.take(np.flatnonzero(picked))
+
+
+def _spread(order: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`order` rearranged so that every prefix holds each class in its share of the whole."""
+    import numpy as np
+
+    place = np.empty(len(order))
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return order[np.argsort(place, kind="stable")]
+
+
+def commonest(split: Split, classes: int) -> float:
+    """What always guessing the commonest class would score on the split."""
+    import numpy as np
+
+    return float(np.bincount(split.targets, minlength=classes).max() / len(split))
+
+
+def check_finite(splits: Splits) -> None:
+    """Raise DataError when an input or a target is NaN or infinite."""
+    import numpy as np
+
+    for name, split in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
+        if split is None:
+            continue
+        for what, array in (("inputs", split.inputs), ("targets", split.targets)):
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+                raise DataError(
+                    f"{len(bad)} of the {name} {what} hold NaN or infinite values, the first in row {int(split.index[bad[0]])}"
+                )

@@ -1,0 +1,106 @@
+"""Image files as arrays, the same way in training, in `dlx data add` and in `dlx predict`."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from dlx.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+MAX_PIXELS = 50_000_000
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def read(source: Path | bytes, channels: int | None = None, size: tuple[int, int] | None = None) -> np.ndarray:
+    """One image as (height, width, channels) uint8, upright, resized to `size` (height, width) if given.
+
+    Transparent pixels become white; 16-bit greys are scaled to 8 bits. `channels` is 1 or 3; None keeps grey
+    images grey. Raises DataError with the file's name when it is no readable image, or has more than
+    50 million pixels.
+    """
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    name = "the image" if isinstance(source, bytes) else str(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            stream: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+            with Image.open(stream, formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise DataError(
+                        f"{width} × {height} pixels, expected at most {MAX_PIXELS // 1_000_000} million",
+                        where=name,
+                        hint="make it smaller first",
+                    )
+                upright = ImageOps.exif_transpose(image)
+                picture = _eight_bit(upright, channels)
+                if size is not None and picture.size != (size[1], size[0]):
+                    picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+                pixels = np.asarray(picture, np.uint8)
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError("no such file", where=name) from error
+    except Exception as error:  # Pillow raises what its decoders raise, SyntaxError and struct.error among them
+        reason = "no image in a known format" if type(error).__name__ == "UnidentifiedImageError" else str(error)
+        raise DataError(
+            f"cannot be read as an image ({reason})", where=name, hint=f"expected one of {', '.join(FORMATS)}"
+        ) from error
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _eight_bit(image: Any, channels: int | None) -> Any:
+    """The image in mode L or RGB."""
+    from PIL import Image
+
+    if image.mode.startswith("I") or image.mode == "F":
+        low, high = image.getextrema()
+        top = 65535 if high > 255 else 255
+        image = image.convert("F").point(lambda value: value * (255.0 / top)).convert("L")
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    wanted = channels or (1 if grey else 3)
+    return image.convert("L" if wanted == 1 else "RGB")
+
+
+def files(folder: Path) -> list[Path]:
+    """The image files below `folder`, in order of their names; hidden files and links are passed over."""
+    found = (
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+        and not path.is_symlink()
+    )
+    return sorted(found)
+
+
+def in_parallel(work: Callable[[A], B], items: Sequence[A], threads: int, ahead: int = 256) -> Iterator[B]:
+    """`work` of each item, in order, a bounded number of them ahead of the reader."""
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(items), ahead):
+            yield from pool.map(work, items[start : start + ahead])
+
+
+def classes_below(folder: Path) -> list[str]:
+    """The class folders of an image folder, in order of their names."""
+    return sorted(path.name for path in _folders(folder))
+
+
+def _folders(folder: Path) -> Iterable[Path]:
+    return (p for p in folder.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith("."))

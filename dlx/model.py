@@ -1,0 +1,279 @@
+"""From parts to a keras.Model: raw inputs in, probabilities or values out, preprocessing inside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlx.backend import keras
+from dlx.dataset import Facts
+from dlx.errors import DlxError, SpecError
+from dlx.parts import REGISTRIES
+from dlx.registry import Part
+from dlx.spec import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+layers, optimizers, preprocess = REGISTRIES["layer"], REGISTRIES["optimizer"], REGISTRIES["preprocess"]
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """What the engine trains.
+
+    model: raw inputs to predictions (probabilities, or values); logits: the same up to the last activation.
+    loss: `(targets, logits, activation) -> scalar`; metrics: makes fresh Keras metrics.
+    """
+
+    model: Any
+    logits: Any
+    activation: Any
+    loss: Callable[[Any, Any, Any], Any]
+    metrics: Callable[[], list[Any]]
+    preprocess: Sequence[Any]
+    augment: Sequence[Callable[[Any, Any], Any]]
+    units: int
+    classes: bool
+
+
+def build(spec: Spec, facts: Facts) -> Network:
+    """The network of a spec for inputs and targets as in `facts`. Loads Keras.
+
+    Raises SpecError, located at the layer, where one cannot follow another or the head does not fit the task.
+    """
+    builder = _Builder(spec, facts)
+    tokens = facts.integer and bool(spec.layers) and spec.layers[0].name == "embedding"
+    inputs = keras.Input(facts.shape, dtype="int32" if tokens else "float32", name="input")
+    x, fitted = inputs, []
+    for part in spec.preprocess:
+        made = preprocess.make(part)
+        x = builder.apply(part, made.layer, x)
+        fitted.append(made)
+    for part in spec.layers[:-1]:
+        x = builder.apply(part, builder.make(part), x)
+    logits, activation = builder.head(spec.layers[-1], x)
+    predictions = keras.layers.Activation(activation, dtype="float32", name="predictions")(logits)
+    loss = builder.loss(activation)
+    units = int(logits.shape[-1])
+    return Network(
+        keras.Model(inputs, predictions, name=_identifier(spec.name)),
+        keras.Model(inputs, logits, name="logits"),
+        keras.activations.get(activation),
+        loss,
+        lambda: [REGISTRIES["metric"].make(part, _units=units) for part in builder.metric_parts()],
+        fitted,
+        [REGISTRIES["augment"].make(part) for part in spec.augment],
+        units,
+        facts.task == "classification",
+    )
+
+
+def optimizer(spec: Spec) -> Any:
+    """The optimizer of a spec, its learning rate a variable; scales the loss under mixed_float16."""
+    try:
+        made = optimizers.make(spec.optimizer, _learning_rate=spec.lr)
+    except Exception as error:  # Keras checks what a signature cannot say, nesterov without momentum for one
+        raise SpecError([DlxError(_sentence(error), where=spec.locate(f"optimizer.{spec.optimizer.name}"))]) from error
+    return keras.optimizers.LossScaleOptimizer(made) if spec.precision == "mixed_float16" else made
+
+
+def _identifier(name: str) -> str:
+    return "".join(c if c.isalnum() or c == "_" else "_" for c in name)
+
+
+class _Builder:
+    def __init__(self, spec: Spec, facts: Facts) -> None:
+        self.spec, self.facts = spec, facts
+
+    def problem(self, address: str, message: str, hint: str = "") -> SpecError:
+        return SpecError([DlxError(message, where=self.spec.locate(address), hint=hint)])
+
+    def make(self, part: Part) -> Any:
+        """The layer of a part, with the spec's regularization laid under its own."""
+        try:
+            return layers.make(self.regularized(part), _make=self.make, _build=self.stack)
+        except DlxError:
+            raise
+        except Exception as error:  # Keras raises ValueError, TypeError and others for arguments that do not fit
+            raise self.problem(part.where, _sentence(error)) from error
+
+    def stack(self, parts: Sequence[Part]) -> Callable[[Any], Any]:
+        """Several parts as one function."""
+        made = [(part, self.make(part)) for part in parts]
+
+        def apply(x: Any) -> Any:
+            for part, layer in made:
+                x = self.apply(part, layer, x)
+            return x
+
+        return apply
+
+    def apply(self, part: Part, layer: Any, x: Any) -> Any:
+        before = tuple(x.shape[1:])
+        try:
+            y = layer(x)
+        except DlxError:
+            raise
+        except Exception as error:  # Keras raises ValueError, the backend what it likes
+            message = f"cannot follow: its input has the shape {before} ({_sentence(error)})"
+            raise self.problem(part.where, message, _shape_hint(part.name, before)) from error
+        return y
+
+    def regularized(self, part: Part) -> Part:
+        rule = self.spec.regularization
+        if rule is None or not (rule.l1 or rule.l2) or {part.name, part.args.get("name")} & set(rule.excluded):
+            return part
+        penalty = {key: value for key, value in (("l1", rule.l1), ("l2", rule.l2)) if value}
+        known = layers.parameters(part.name)
+        names = ("kernel_regularizer", "recurrent_regularizer", "embeddings_regularizer")
+        added = {key: penalty for key in names if key in known and part.args.get(key) is None}
+        return Part(part.name, {**part.args, **added}, part.where) if added else part
+
+    def head(self, part: Part, x: Any) -> tuple[Any, str]:
+        """(logits, the name of the activation behind them) of the last layer."""
+        activation = part.args.get("activation")
+        if part.name == "activation":
+            logits = keras.layers.Activation("linear", dtype="float32")(x)
+        else:
+            if part.name == "output":
+                part = self._output(part, x)
+                activation = part.args["activation"]
+            if part.name in ("output", "dense"):
+                plain = Part(part.name, {**part.args, "activation": None}, part.where)
+                layer = self.make(plain)
+            else:
+                layer, activation = self.make(part), "linear"
+            x = self.apply(part, layer, x)
+            logits = keras.layers.Activation("linear", dtype="float32")(x)
+        activation = activation or "linear"
+        self._fits(part, tuple(logits.shape[1:]), activation)
+        return logits, activation
+
+    def _output(self, part: Part, x: Any) -> Part:
+        if len(x.shape) != 2:
+            raise self.problem(
+                part.where,
+                f"output expects one row an example, but its input has the shape {tuple(x.shape[1:])}",
+                "put flatten or global_average_pooling2d before it; after a recurrent layer leave return_sequences out",
+            )
+        classes = self.facts.task == "classification"
+        units, activation = part.args["units"], part.args["activation"]
+        if units == "auto":
+            units = 1 if activation == "sigmoid" and len(self.facts.classes) == 2 else len(self.facts.classes) if classes else self.facts.targets  # fmt: skip
+        if activation == "auto":
+            activation = "linear" if not classes else "sigmoid" if units == 1 else "softmax"
+        return Part(part.name, {**part.args, "units": units, "activation": activation}, part.where)
+
+    def _fits(self, part: Part, shape: tuple[int, ...], activation: str) -> None:
+        count = len(self.facts.classes)
+        wanted = count if self.facts.task == "classification" else self.facts.targets
+        what = f"{count} classes" if self.facts.task == "classification" else f"{wanted} target{'s' * (wanted != 1)}"
+        fits = shape == (wanted,) or (self.facts.task == "classification" and count == 2 and shape == (1,))
+        if not fits:
+            raise self.problem(
+                part.where,
+                f"the network ends in the shape {shape}, but the data has {what}: expected ({wanted},)",
+                "end it with `output`, which fits itself to the data" + ("; flatten before it" if len(shape) > 1 else ""),
+            )
+        if self.facts.task == "classification" and activation not in ("softmax", "sigmoid"):
+            raise self.problem(
+                part.where,
+                f"the network ends with the activation {activation}, but classes need probabilities",
+                "expected softmax (or sigmoid for one unit); or end it with `output`",
+            )
+        if activation == "softmax" and shape == (1,):
+            raise self.problem(part.where, "softmax over one unit is always 1", "activation: sigmoid, or two units")
+
+    def loss(self, activation: str) -> Callable[..., Any]:
+        """The loss: what the spec says, or what the task and the head ask for."""
+        part = self.spec.loss
+        if isinstance(part, Part):
+            name = part.name
+        elif self.facts.task == "regression":
+            name = "mean_squared_error"
+        else:
+            name = "categorical_crossentropy" if activation == "softmax" else "binary_crossentropy"
+        needs = {"categorical_crossentropy": "softmax", "sparse_categorical_crossentropy": "softmax", "binary_crossentropy": "sigmoid"}
+        if name in needs and needs[name] != activation:
+            raise self.problem(
+                "loss", f"{name} expects a head with {needs[name]}, but the network ends with {activation}", "loss: auto fits the head"
+            )
+        function: Callable[..., Any] = REGISTRIES["loss"].make(Part(name))
+        return function
+
+    def metric_parts(self) -> list[Part]:
+        if self.spec.metrics != "auto":
+            return list(self.spec.metrics)
+        return [Part("accuracy" if self.facts.task == "classification" else "mae")]
+
+
+def _sentence(error: BaseException) -> str:
+    """The first sentences of a Keras error, on one line."""
+    text = " ".join(str(error).split())
+    text = text.removeprefix("Exception encountered when calling ")
+    text = text.split("Arguments received by")[0].strip()
+    return text[:300] or type(error).__name__
+
+
+def _shape_hint(name: str, shape: tuple[int | None, ...]) -> str:
+    if name.startswith(("conv2d", "max_pooling2d", "average_pooling2d", "global_average")) and len(shape) != 3:
+        return "it expects images: (height, width, channels); reshape brings a row back to one"
+    if name in ("conv1d", "max_pooling1d", "simple_rnn", "lstm", "gru", "bidirectional") and len(shape) != 2:
+        return "it expects a sequence: (steps, features); an RNN before it needs return_sequences: true"
+    return "a smaller window, or padding: same, keeps more of the image" if len(shape) == 3 else ""
+
+
+def fit_preprocessing(network: Network, inputs: np.ndarray) -> None:
+    """Set each fitted layer's statistics from the train split alone; inputs: (n, *shape) as stored.
+
+    Each layer is fitted on what the ones before it make of the inputs. In chunks: memory stays bounded.
+    """
+    import numpy as np
+
+    before: list[Any] = []
+    for made in network.preprocess:
+        if made.reduce is not None:
+            axes = made.reduce(inputs.ndim)
+            count, total, square = 0.0, np.float64(0), np.float64(0)
+            for start in range(0, len(inputs), 2048):
+                chunk = np.asarray(inputs[start : start + 2048], np.float32)
+                for layer in before:
+                    chunk = keras.ops.convert_to_numpy(layer(chunk))
+                count += chunk.size / np.prod([chunk.shape[a] for a in range(chunk.ndim) if a not in axes], initial=1.0)
+                total = total + chunk.sum(axis=axes, dtype=np.float64)
+                square = square + np.square(chunk, dtype=np.float64).sum(axis=axes)
+            mean = total / count
+            set_statistics(made.layer, mean, np.maximum(square / count - mean**2, 0.0))
+        before.append(made.layer)
+
+
+def set_statistics(layer: Any, mean: Any, variance: Any) -> None:
+    """Give a Normalization layer its mean and variance, as `adapt` would; a feature that never varies stays 0."""
+    import numpy as np
+
+    safe = np.where(np.asarray(variance) < 1e-12, 1.0, variance)
+    layer.adapt_mean.assign(np.reshape(mean, layer.adapt_mean.shape))
+    layer.adapt_variance.assign(np.reshape(safe, layer.adapt_variance.shape))
+    layer.finalize_state()
+
+
+def table(network: Network) -> list[tuple[str, str, str, int]]:
+    """(layer, kind, output shape, parameters) of each layer, for the model table."""
+    rows = []
+    for layer in network.model.layers:
+        shape = tuple(layer.output.shape[1:])
+        rows.append((layer.name, type(layer).__name__, " × ".join(map(str, shape)), int(layer.count_params())))
+    # The linear pass that keeps logits in float32 says nothing to a reader.
+    return [row for row in rows if not (row[1] == "Activation" and row[0] != "predictions" and row[3] == 0 and _pass(network, row[0]))]
+
+
+def _pass(network: Network, name: str) -> bool:
+    return getattr(network.model.get_layer(name).activation, "__name__", "") == "linear"
+
+
+def parameters(network: Network) -> int:
+    """How many numbers the training changes."""
+    return sum(math.prod(variable.shape) for variable in network.model.trainable_variables)

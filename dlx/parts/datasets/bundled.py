@@ -1,0 +1,31 @@
+"""Real data that comes with scikit-learn: no download."""
+
+from dlx.dataset import Dataset, Facts
+from dlx.parts.datasets.registry import arrays, facts, registry
+
+facts["digits"] = Facts((8, 8, 1), "classification", tuple("0123456789"))
+facts["iris"] = Facts((4,), "classification", ("setosa", "versicolor", "virginica"))
+
+
+@registry.register
+def digits() -> Dataset:
+    """1,797 handwritten digits, 8 × 8 pixels, grey, 0..255 (Alpaydin and Kaynak 1998), white on black."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    pixels = np.round(x.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
+    return arrays(pixels, y, facts["digits"].classes, "scikit-learn", kind="image")
+
+
+@registry.register
+def iris() -> Dataset:
+    """150 flowers of three species: sepal length and width, petal length and width in cm (Fisher 1936)."""
+    from sklearn.datasets import load_iris
+
+    bunch = load_iris()
+    columns = [str(name).replace(" (cm)", "").replace(" ", "_") for name in bunch.feature_names]
+    encoding = {"columns": columns, "categories": {}}
+    return arrays(
+        bunch.data, bunch.target, facts["iris"].classes, "scikit-learn", kind="table", encoding=encoding
+    )

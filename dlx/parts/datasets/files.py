@@ -1,0 +1,305 @@
+"""Your own data: folders of images, CSV tables and .npz arrays."""
+
+from __future__ import annotations
+
+import csv as csvlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx import images
+from dlx.backend import cores
+from dlx.dataset import Dataset, Split
+from dlx.errors import DataError, did_you_mean
+from dlx.parts.datasets.registry import fingerprint, registry, split
+from dlx.parts.types import Size
+from dlx.registry import FilePath
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FEW = 20  # whole numbers with more distinct values than this are not guessed to be classes
+
+
+@registry.register
+def image_folder(path: FilePath, image_size: Size | None = None, grayscale: bool = False) -> Dataset:
+    """A folder a class: photos/cat/1.jpg, photos/dog/2.jpg; with train/ and test/ above them where there are.
+
+    `image_size` is a number or [height, width] to which every image is resized; without it all images
+    must have the same size.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise DataError("no such folder", where=str(folder), hint="image_folder: {path: …} is relative to the spec")
+    parts = [folder / name for name in ("train", "test") if (folder / name).is_dir()]
+    base = folder / "train" if folder / "train" in parts else folder
+    classes = images.classes_below(base)
+    if not classes:
+        raise DataError(
+            "holds no folders of images, one a class", where=str(base), hint=f"expected {base}/CLASS/image.jpg"
+        )
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size and (image_size[0], image_size[1])
+    channels = 1 if grayscale else 3
+    train = _folder_split(base, classes, size, channels)
+    test = None
+    if base != folder and folder / "test" in parts:
+        test = _folder_split(folder / "test", classes, train.inputs.shape[1:3], channels)
+    arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
+    return Dataset(
+        train, "classification", fingerprint(*arrays), test=test, classes=tuple(classes), kind="image", source=folder.name
+    )
+
+
+def _folder_split(folder: Path, classes: Sequence[str], size: Any, channels: int) -> Split:
+    import numpy as np
+
+    unknown = sorted(set(images.classes_below(folder)) - set(classes))
+    if unknown:
+        raise DataError(f"has folders that train has not: {', '.join(unknown[:5])}", where=str(folder))
+    rows = [(file, number) for number, name in enumerate(classes) if (folder / name).is_dir()
+            for file in images.files(folder / name)]  # fmt: skip
+    counts = np.bincount([number for _, number in rows], minlength=len(classes))
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if empty and folder.name != "test" or not rows:
+        raise DataError(f"no images for {', '.join(empty[:5])}", where=str(folder), hint=f"looked for {', '.join(images.SUFFIXES)}")
+    read = images.in_parallel(lambda file: images.read(file, channels, size), [file for file, _ in rows], cores())
+    first = next(read)
+    pixels = np.empty((len(rows), *first.shape), np.uint8)
+    pixels[0] = first
+    others: dict[tuple[int, ...], Path] = {}
+    for row, image in enumerate(read, 1):
+        if image.shape == first.shape:
+            pixels[row] = image
+        else:
+            others.setdefault(image.shape, rows[row][0])
+    if others:
+        shape, example = next(iter(others.items()))
+        raise DataError(
+            f"the images have {len(others) + 1} different sizes: {rows[0][0].name} is {first.shape[0]} × {first.shape[1]}, "
+            f"{example.name} is {shape[0]} × {shape[1]} (height × width)",
+            where=str(folder),
+            hint="image_size: 64 resizes them all",
+        )
+    return split(pixels, np.array([number for _, number in rows], np.int32))
+
+
+@registry.register
+def npz(path: FilePath, _task: str = "auto") -> Dataset:
+    """Arrays saved by numpy.savez: x and y, or x_train, y_train and, if there is one, x_test, y_test.
+
+    x: (n, …) numbers; y: (n,) whole numbers from 0 for classes, or (n,) or (n, k) values for a regression.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            held = {name: archive[name] for name in archive.files}
+    except FileNotFoundError as error:
+        raise DataError("no such file", where=str(path)) from error
+    except Exception as error:  # numpy raises what zipfile and its own reader raise
+        raise DataError(f"cannot be read as .npz ({str(error).splitlines()[0]})", where=str(path)) from error
+    x, y = ("x_train", "y_train") if "x_train" in held else ("x", "y")
+    if x not in held or y not in held:
+        raise DataError(
+            f"expected arrays x and y, or x_train and y_train; it holds {', '.join(held) or 'nothing'}", where=str(path)
+        )
+    task = _guess_task(held[y], _task, str(path), "y")
+    test = None
+    if "x_test" in held and "y_test" in held:
+        test = _array_split(held["x_test"], held["y_test"], task, str(path))
+    train = _array_split(held[x], held[y], task, str(path))
+    if test is not None and test.inputs.shape[1:] != train.inputs.shape[1:]:
+        raise DataError(f"x_test holds {test.inputs.shape[1:]}, {x} holds {train.inputs.shape[1:]}", where=str(path))
+    classes: tuple[str, ...] = ()
+    if task == "classification":
+        highest = max([int(train.targets.max())] + ([int(test.targets.max())] if test else []))
+        classes = tuple(str(number) for number in range(highest + 1))
+    arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
+    kind = "image" if train.inputs.ndim == 4 and train.inputs.shape[-1] in (1, 3) else "array"
+    return Dataset(train, task, fingerprint(*arrays), test=test, classes=classes, kind=kind, source=Path(path).name)  # type: ignore[arg-type]
+
+
+def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:
+    import numpy as np
+
+    x, y = np.asarray(inputs), np.asarray(targets)
+    if len(x) != len(y) or not len(x):
+        raise DataError(f"{len(x)} inputs and {len(y)} targets", where=where)
+    if x.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
+        raise DataError(f"expected numbers, got {x.dtype} and {y.dtype}", where=where)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise DataError(f"{int((~np.isfinite(x)).sum())} of the inputs are NaN or infinite", where=where)
+    if x.ndim == 1:
+        x = x[:, None]
+    if x.dtype.kind == "i" and x.ndim == 2:
+        x = x.astype(np.int32)  # tokens stay whole numbers
+    elif x.dtype != np.uint8:
+        x = x.astype(np.float32)
+    if task == "classification":
+        y = y.reshape(len(y))
+        if y.min() < 0 or (y.dtype.kind == "f" and (y % 1).any()):
+            raise DataError("class numbers are whole and start at 0", where=where, hint="or say task: regression")
+        return split(x, y.astype(np.int32))
+    y = y.astype(np.float32).reshape(len(y), -1)
+    if not np.isfinite(y).all():
+        raise DataError("some of the targets are NaN or infinite", where=where)
+    return split(x, y)
+
+
+def _guess_task(values: Any, wanted: str, where: str, label: str) -> Any:
+    """The task that the targets `values` are for; raises DataError where a guess could be silently wrong."""
+    import numpy as np
+
+    if wanted != "auto":
+        return wanted
+    if values.dtype.kind not in "biuf":
+        return "classification"
+    if values.ndim > 1 and values.shape[-1] > 1 or (values.dtype.kind == "f" and (values % 1 != 0).any()):
+        return "regression"
+    distinct = len(np.unique(values))
+    if distinct <= FEW and values.min() in (0, 1):
+        return "classification"
+    raise DataError(
+        f"{label} holds whole numbers with {distinct} different values: classes or amounts?",
+        where=where,
+        hint="say which: task: classification, or task: regression",
+    )
+
+
+@registry.register
+def csv(
+    path: FilePath, label: str, features: list[str] | None = None, test: FilePath | None = None, _task: str = "auto"
+) -> Dataset:
+    """A table with a header: `label` is the column to predict, `features` the columns to predict it from.
+
+    Without `features` it is every other column. Columns of numbers stay numbers; others are categories,
+    one input each. `test` is a second file of the same columns.
+    """
+    header, rows = _read_table(path)
+    if label not in header:
+        raise DataError(f"has no column {label!r}{did_you_mean(label, header)}; it has {', '.join(header)}", where=str(path))
+    columns = features or [name for name in header if name != label]
+    for name in columns:
+        if name not in header or name == label:
+            raise DataError(f"{name!r} is no column to predict from{did_you_mean(name, header)}", where=str(path))
+    table = dict(zip(header, zip(*rows, strict=True), strict=True))
+    encoding = {"columns": list(columns), "categories": _categories(table, columns), "label": label}
+    raw = _numbers(table[label])
+    task = _guess_task(_as_array(table[label], raw), _task, str(path), label)
+    classes = _class_names(table[label], raw) if task == "classification" else ()
+    train = _table_split(table, encoding, task, classes, path)
+    held_out = None
+    if test is not None:
+        test_header, test_rows = _read_table(test)
+        lacking = [name for name in [*columns, label] if name not in test_header]
+        if lacking:
+            raise DataError(f"has no column {', '.join(lacking)}", where=str(test))
+        second = dict(zip(test_header, zip(*test_rows, strict=True), strict=True))
+        held_out = _table_split(second, encoding, task, classes, test)
+    arrays = (train.inputs, train.targets) + ((held_out.inputs, held_out.targets) if held_out else ())
+    return Dataset(
+        train,
+        task,
+        fingerprint(*arrays),
+        test=held_out,
+        classes=tuple(classes),
+        kind="table",
+        source=Path(path).name,
+        encoding=encoding,
+    )
+
+
+def _read_table(path: str) -> tuple[list[str], list[list[str]]]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            rows = [row for row in csvlib.reader(stream) if row]
+    except FileNotFoundError as error:
+        raise DataError("no such file", where=str(path)) from error
+    except (OSError, UnicodeDecodeError, csvlib.Error) as error:
+        raise DataError(f"cannot be read as CSV in UTF-8 ({error})", where=str(path)) from error
+    if len(rows) < 2:
+        raise DataError("expected a header and at least one row", where=str(path))
+    header = [name.strip() for name in rows[0]]
+    twice = {name for name in header if header.count(name) > 1}
+    if twice:
+        raise DataError(f"the header names {', '.join(sorted(twice))} twice", where=f"{path}:1")
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(header):
+            raise DataError(f"{len(row)} fields, expected {len(header)} as in the header", where=f"{path}:{number}")
+        if any(not field.strip() for field in row):
+            column = header[[not field.strip() for field in row].index(True)]
+            raise DataError(
+                f"no value for {column!r}", where=f"{path}:{number}", hint="fill or remove the row; or leave the column out of features"
+            )
+    return header, [[field.strip() for field in row] for row in rows[1:]]
+
+
+def _numbers(values: Sequence[str]) -> np.ndarray | None:
+    """The column as numbers; None when a field is none."""
+    import numpy as np
+
+    try:
+        return np.array([float(value) for value in values])
+    except ValueError:
+        return None
+
+
+def _as_array(values: Sequence[str], numbers: np.ndarray | None) -> Any:
+    import numpy as np
+
+    return np.array(values) if numbers is None else numbers
+
+
+def _class_names(values: Sequence[str], numbers: np.ndarray | None) -> list[str]:
+    """The classes as the file writes them, numbers in their order."""
+    return sorted(set(values), key=(lambda value: (float(value), value)) if numbers is not None else None)
+
+
+def _categories(table: dict[str, Any], columns: Sequence[str]) -> dict[str, list[str]]:
+    return {name: sorted(set(table[name])) for name in columns if _numbers(table[name]) is None}
+
+
+def _table_split(table: dict[str, Any], encoding: dict[str, Any], task: str, classes: Sequence[str], path: str) -> Split:
+    import numpy as np
+
+    inputs = encode(table, encoding, str(path))
+    values = table[encoding["label"]]
+    if task == "classification":
+        number = {name: i for i, name in enumerate(classes)}
+        strange = sorted({value for value in values if value not in number})
+        if strange:
+            raise DataError(f"classes that train has not: {', '.join(strange[:5])}", where=str(path))
+        return split(inputs, np.array([number[value] for value in values], np.int32))
+    numbers = _numbers(values)
+    if numbers is None or not np.isfinite(numbers).all():
+        raise DataError(f"{encoding['label']!r} must hold finite numbers for a regression", where=str(path))
+    return split(inputs, numbers.astype(np.float32)[:, None])
+
+
+def encode(table: dict[str, Any], encoding: Any, where: str) -> np.ndarray:
+    """A table (column -> fields) as (n, features) float32: numbers as they are, a category as one input a value.
+
+    Raises DataError for a missing column, a category that training did not see, and a field that is no number.
+    """
+    import numpy as np
+
+    blocks = []
+    for name in encoding["columns"]:
+        if name not in table:
+            raise DataError(f"has no column {name!r}{did_you_mean(name, table)}", where=where)
+        values = table[name]
+        known = encoding["categories"].get(name)
+        if known is None:
+            numbers = _numbers(values)
+            if numbers is None or not np.isfinite(numbers).all():
+                raise DataError(f"column {name!r} must hold finite numbers, as in training", where=where)
+            blocks.append(numbers[:, None])
+            continue
+        strange = sorted({value for value in values if value not in known})
+        if strange:
+            raise DataError(
+                f"column {name!r} holds {strange[0]!r}; training saw {', '.join(known[:8])}{' …' * (len(known) > 8)}",
+                where=where,
+            )
+        blocks.append(np.array(values)[:, None] == np.array(known)[None, :])
+    return np.concatenate([block.astype(np.float32) for block in blocks], axis=1)

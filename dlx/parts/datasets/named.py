@@ -1,0 +1,67 @@
+"""The named image sets. They come from `path`, from dlx's own store, or from Keras's cache or download."""
+
+from dlx import store
+from dlx.dataset import Dataset, Facts, Split
+from dlx.parts.datasets.registry import facts, registry, split
+from dlx.parts.types import Positive
+from dlx.registry import FilePath
+
+
+@registry.register
+def mnist(path: FilePath | None = None, limit: Positive | None = None) -> Dataset:
+    """70,000 handwritten digits, 28 × 28, grey (LeCun et al. 1998); 60,000 to train, 10,000 to test."""
+    return _named("mnist", path, limit)
+
+
+@registry.register
+def fashion_mnist(path: FilePath | None = None, limit: Positive | None = None) -> Dataset:
+    """70,000 pieces of clothing, 28 × 28, grey (Xiao et al. 2017); 60,000 to train, 10,000 to test."""
+    return _named("fashion_mnist", path, limit)
+
+
+@registry.register
+def cifar10(path: FilePath | None = None, limit: Positive | None = None) -> Dataset:
+    """60,000 photos of ten kinds of thing, 32 × 32, colour (Krizhevsky 2009); 50,000 to train, 10,000 to test."""
+    return _named("cifar10", path, limit)
+
+
+@registry.register
+def cifar100(path: FilePath | None = None, limit: Positive | None = None) -> Dataset:
+    """60,000 photos of a hundred kinds of thing, 32 × 32, colour (Krizhevsky 2009); 50,000 to train, 10,000 to test."""
+    return _named("cifar100", path, limit)
+
+
+for _name, _known in store.KNOWN.items():
+    facts[_name] = Facts(_known.shape, "classification", _known.classes)
+
+
+def _named(name: str, path: str | None, limit: int | None) -> Dataset:
+    """The set, mapped; `limit` keeps that many examples of each split, drawn evenly over the classes."""
+    arrays, record = store.load(name, path)
+    train = split(arrays["x_train"], arrays["y_train"])
+    test = split(arrays["x_test"], arrays["y_test"])
+    source = f"{record['source']}{' (images went through JPEG)' if record.get('lossy') else ''}"
+    return Dataset(
+        _limited(train, limit),
+        "classification",
+        record["fingerprint"],
+        test=_limited(test, limit),
+        classes=store.KNOWN[name].classes,
+        kind="image",
+        source=source,
+    )
+
+
+def _limited(whole: Split, limit: int | None) -> Split:
+    import numpy as np
+
+    if limit is None or limit >= len(whole):
+        return whole
+    order = np.random.default_rng(0).permutation(len(whole))
+    labels = np.asarray(whole.targets)[order]
+    # The k-th example of each class goes before the (k+1)-th of any: a stable sort by that rank.
+    rank = np.empty(len(order), np.int64)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        rank[rows] = np.arange(len(rows))
+    return whole.take(np.sort(order[np.argsort(rank, kind="stable")[:limit]]))

@@ -1,0 +1,46 @@
+"""Preprocessing: stock Keras layers inside the model, fitted on the train split only, always float32."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dlx.backend import keras
+from dlx.parts.types import Number
+from dlx.registry import Registry
+
+registry = Registry(
+    "preprocessing",
+    aliases={"rescaling": "rescale", "normalization": "normalize", "standardization": "standardize", "scale": "rescale"},
+)
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """A Keras layer, and the axes over which its statistics are taken; None when it has none to fit."""
+
+    layer: Any
+    reduce: Callable[[int], tuple[int, ...]] | None = None
+
+
+@registry.register
+def rescale(scale: Number = 1 / 255, offset: Number = 0.0) -> Preprocess:
+    """x · scale + offset; as it stands it brings images from 0..255 to 0..1."""
+    return Preprocess(keras.layers.Rescaling(scale, offset, dtype="float32"))
+
+
+@registry.register
+def standardize(per: Literal["dataset", "channel"] = "dataset") -> Preprocess:
+    """Mean 0 and standard deviation 1 over the train split: one scalar each, or one a channel."""
+    if per == "dataset":
+        return _normalization(None, lambda rank: tuple(range(rank)))
+    return _normalization(-1, lambda rank: tuple(range(rank - 1)))
+
+
+@registry.register
+def normalize() -> Preprocess:
+    """Mean 0 and standard deviation 1 of each feature (the last axis) over the train split."""
+    return _normalization(-1, lambda rank: tuple(range(rank - 1)))
+
+
+def _normalization(axis: int | None, reduce: Callable[[int], tuple[int, ...]]) -> Preprocess:
+    return Preprocess(keras.layers.Normalization(axis=axis, dtype="float32"), reduce)

@@ -1,0 +1,35 @@
+"""The kinds of value that several parts take. Each alias is both the type and the check."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from dlx.registry import Part, Parts
+
+Positive = Annotated[int, Field(gt=0)]
+Whole = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]
+Size = Positive | Pair
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")] | None
+
+Layer = Annotated[Part, Parts("layer")]
+Layers = Annotated[list[Part], Parts("layer")]
+
+Padding = Literal["valid", "same"]
+Activation = Literal[
+    "celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu",
+    "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink",
+    "softmax", "softplus", "softsign", "swish", "tanh", "tanh_shrink",
+]  # fmt: skip
+Initializer = Literal[
+    "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal", "lecun_uniform",
+    "ones", "orthogonal", "random_normal", "random_uniform", "truncated_normal", "uniform", "zeros",
+]  # fmt: skip
+Regularizer = dict[Literal["l1", "l2"], NonNegative] | None
+
+__all__ = [name for name, value in list(globals().items()) if name[0].isupper() and value is not Any]

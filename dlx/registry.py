@@ -1,0 +1,127 @@
+"""Parts and the registries that know them. A part's signature is its schema."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from dlx.errors import DlxError, did_you_mean
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class FilePath(str):
+    """An absolute path that a spec said, relative to the file that said it. As an annotation: a path is wanted."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A name with arguments: anything that a spec names.
+
+    `where` is the dotted address in the spec, for messages; it takes no part in equality.
+    """
+
+    name: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    where: str = field(default="", compare=False)
+
+
+def plain(value: Any, base: str | None = None) -> Any:
+    """`value` as YAML and JSON can say it: a part is `name`, or `{name: {parameter: value}}`.
+
+    Paths are written relative to the folder `base`, if one is given.
+    """
+    if isinstance(value, Part):
+        args = {key: plain(item, base) for key, item in value.args.items() if item is not None}
+        return {value.name: args} if args else value.name
+    if isinstance(value, FilePath):
+        return os.path.relpath(value, base) if base else str(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item, base) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item, base) for item in value]
+    return value
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An annotation: this parameter holds a part (or, in a list, parts) of the registry `kind`."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a part: what a spec may say, and what it is when the spec is silent."""
+
+    name: str
+    annotation: Any
+    default: Any = inspect.Parameter.empty
+
+    @property
+    def required(self) -> bool:
+        return self.default is inspect.Parameter.empty
+
+
+class Registry:
+    """Maps names to typed functions.
+
+    `kind` is the singular noun for messages ("layer"); `aliases` maps foreign spellings to ours.
+    Parameters whose names begin with an underscore are given by dlx, never by a spec.
+    """
+
+    def __init__(self, kind: str, aliases: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self.aliases = dict(aliases or {})
+        self._functions: dict[str, Callable[..., Any]] = {}
+        self._parameters: dict[str, dict[str, Parameter]] = {}
+
+    def register(self, function: F) -> F:
+        """Add `function` under its own name. Raises ValueError for a second one of that name."""
+        name = function.__name__.rstrip("_")
+        if name in self._functions:
+            raise ValueError(f"{self.kind} {name!r} is registered twice")
+        self._functions[name] = function
+        return function
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._functions))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._functions
+
+    def find(self, name: str) -> Callable[..., Any]:
+        """The function called `name`; raises DlxError with the nearest name otherwise."""
+        if name in self._functions:
+            return self._functions[name]
+        hint = did_you_mean(name, self._functions, self.aliases)
+        raise DlxError(
+            f"unknown {self.kind} {name!r}{hint}",
+            hint="" if hint else f"`dlx parts` lists every {self.kind}",
+        )
+
+    def parameters(self, name: str) -> dict[str, Parameter]:
+        """What a spec may say of the part `name`, in the order of its signature."""
+        if name not in self._parameters:
+            function = self.find(name)
+            hints = typing.get_type_hints(function, include_extras=True)
+            self._parameters[name] = {
+                p.name: Parameter(p.name, hints.get(p.name, Any), p.default)
+                for p in inspect.signature(function).parameters.values()
+                if not p.name.startswith("_")
+            }
+        return self._parameters[name]
+
+    def help(self, name: str) -> str:
+        return inspect.getdoc(self.find(name)) or ""
+
+    def make(self, part: Part, **given: Any) -> Any:
+        """Call the function of `part` with its arguments, and with those of `given` that it asks for."""
+        function = self.find(part.name)
+        wanted = inspect.signature(function).parameters
+        extra = {key: value for key, value in given.items() if key in wanted}
+        return function(**part.args, **extra)

@@ -1,0 +1,319 @@
+"""A run is a directory. This module alone knows the names of the files in it. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlx.errors import DiskError, DlxError, RunError, did_you_mean
+
+FORMAT = 1
+Row = dict[str, Any]
+
+
+class Run:
+    """One run directory. Its status is derived from its files, never stored."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: Any = None
+
+    # Reading
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """The run at `path`; raises RunError with the reason when it is none, or a damaged one."""
+        run = cls(Path(path))
+        run.info()
+        return run
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def info(self) -> dict[str, Any]:
+        """run.json."""
+        found = self._json("run.json")
+        if found is None:
+            raise RunError("is no run: it has no run.json", where=str(self.path))
+        version = found.get("format")
+        if not isinstance(version, int) or version > FORMAT or not isinstance(found.get("settings"), dict):
+            raise RunError(f"run.json has format {version!r}; this dlx reads up to {FORMAT}", where=str(self.path))
+        return found
+
+    def metrics(self) -> dict[str, Any] | None:
+        """The final figures; None while there are none."""
+        return self._json("metrics.json")
+
+    def failure(self) -> dict[str, Any] | None:
+        return self._json("failure.json")
+
+    def _json(self, name: str) -> dict[str, Any] | None:
+        try:
+            found = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"{name} cannot be read ({error})", where=str(self.path)) from error
+        if not isinstance(found, dict):
+            raise RunError(f"{name} holds no mapping", where=str(self.path))
+        return found
+
+    def history(self) -> list[Row]:
+        """A row an epoch; a torn last line is left out."""
+        rows: list[Row] = []
+        try:
+            text = (self.path / "history.jsonl").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return rows
+        for line in text.splitlines():
+            with contextlib.suppress(ValueError):
+                row = json.loads(line)
+                if isinstance(row, dict):
+                    rows.append(row)
+        return rows
+
+    @property
+    def status(self) -> str:
+        """done | failed | interrupted | running | crashed."""
+        if (self.path / "metrics.json").is_file():
+            return "done"
+        failure = self.failure()
+        if failure is not None:
+            return "interrupted" if failure.get("kind") == "interrupted" else "failed"
+        return "running" if self._held() else "crashed"
+
+    def _held(self) -> bool:
+        from filelock import FileLock, Timeout
+
+        if not (self.path / "lock").is_file():
+            return False
+        probe = FileLock(self.path / "lock", is_singleton=False)
+        try:
+            probe.acquire(blocking=False)
+        except Timeout:
+            return True
+        except OSError:
+            return False
+        probe.release()
+        return False
+
+    @property
+    def spec_file(self) -> Path:
+        return self.path / "spec.yaml"
+
+    @property
+    def model_file(self) -> Path:
+        return self.path / "model.keras"
+
+    @property
+    def predictions_file(self) -> Path:
+        return self.path / "predictions.npz"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    # Writing
+
+    @classmethod
+    def create(cls, root: Path, name: str) -> Run:
+        """Claim `root/name-N` with the first free N, by an exclusive mkdir, and hold its lock."""
+        from filelock import FileLock
+
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            number = _next_number(root, name)
+            while True:
+                path = root / f"{name}-{number}"
+                try:
+                    path.mkdir()
+                    break
+                except FileExistsError:
+                    number += 1
+            run = cls(path)
+            run._lock = FileLock(path / "lock", is_singleton=False)
+            run._lock.acquire(blocking=False)
+            (path / "lock").write_text(json.dumps(_owner()) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise DiskError(f"cannot make a run directory ({error.strerror or error})", where=str(root)) from error
+        return run
+
+    def begin(self, spec: str, info: Mapping[str, Any]) -> None:
+        """Write what the run is: spec.yaml and run.json."""
+        self.write("spec.yaml", spec)
+        self.write("run.json", _dumps({"format": FORMAT, **info}))
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of run.json that are known only later."""
+        self.write("run.json", _dumps({**self.info(), **fields}))
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add rows to history.jsonl, flushed."""
+        if not rows:
+            return
+        with _disk(self.path), (self.path / "history.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write("".join(json.dumps(_finite(row)) + "\n" for row in rows))
+
+    def finish(self, metrics: Mapping[str, Any]) -> None:
+        """Write metrics.json, last and whole: its presence means done."""
+        self.write("metrics.json", _dumps(metrics))
+        self.release()
+
+    def fail(self, kind: str, message: str, **details: Any) -> None:
+        """Write failure.json: kind is "failed" or "interrupted"."""
+        self.write("failure.json", _dumps({"kind": kind, "message": message, **details}))
+        self.release()
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def write(self, name: str, text: str) -> None:
+        """Write a small file whole or not at all."""
+        with self.replacing(name) as temporary, temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    @contextlib.contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        """A path to write to, renamed to `name` when the block ends well and removed when it does not."""
+        stem, dot, suffix = name.rpartition(".")
+        temporary = self.path / f".{stem}.tmp{dot}{suffix}"
+        with _disk(self.path):
+            try:
+                yield temporary
+                os.replace(temporary, self.path / name)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    def log(self, text: str) -> None:
+        """Add a line to log.txt."""
+        with _disk(self.path), (self.path / "log.txt").open("a", encoding="utf-8") as stream:
+            stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+    def discard(self) -> None:
+        """Remove a directory that was claimed for a run that could not begin."""
+        self.release()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(f"cannot write ({error.strerror or error})", where=str(path)) from error
+
+
+def _dumps(value: Mapping[str, Any]) -> str:
+    return json.dumps(_finite(value), indent=1, ensure_ascii=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """`value` with every figure that is not finite as null: JSON has no NaN."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _owner() -> dict[str, Any]:
+    boot = ""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    import platform
+
+    return {"host": platform.node(), "boot_id": boot, "pid": os.getpid(), "cwd": os.getcwd()}
+
+
+def _next_number(root: Path, name: str) -> int:
+    pattern = re.compile(re.escape(name) + r"-(\d+)")
+    matches = (pattern.fullmatch(entry.name) for entry in root.iterdir())
+    return max((int(match[1]) for match in matches if match), default=0) + 1
+
+
+# Finding runs
+
+
+def root(folder: str | os.PathLike[str] | None = None) -> Path:
+    """The folder that runs live in: the one given, else DLX_RUNS, else ./runs."""
+    return Path(folder or os.environ.get("DLX_RUNS") or "runs")
+
+
+def is_run(path: Path) -> bool:
+    return (path / "run.json").is_file()
+
+
+def natural(path: Path) -> list[Any]:
+    """A sort key in which x-2 comes before x-10."""
+    return [(int(word), "") if word.isdigit() else (-1, word) for word in re.split(r"(\d+)", path.name)]
+
+
+def below(folder: Path) -> list[Path]:
+    """Every directory in a runs folder, in natural order; plain files and hidden ones are passed over."""
+    if not folder.is_dir():
+        return []
+    entries = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(entries, key=natural)
+
+
+def started(path: Path) -> float:
+    """When the run began, by its run.json's place in time; 0 when that cannot be told."""
+    try:
+        return float(json.loads((path / "run.json").read_text(encoding="utf-8")).get("started", 0.0))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0.0
+
+
+def find(word: str, folder: Path) -> list[Path]:
+    """The paths that RUN means: a directory, a name under the runs folder, a pattern, a spec's name, `latest`.
+
+    Raises RunError with what is there when nothing fits.
+    """
+    path = Path(word)
+    if path.is_dir():
+        return [path]
+    if (folder / word).is_dir():
+        return [folder / word]
+    if any(mark in word for mark in "*?["):
+        import glob
+
+        pattern = word if os.sep in word else str(folder / word)
+        hits = sorted((Path(hit) for hit in glob.glob(pattern) if Path(hit).is_dir()), key=natural)
+        if hits:
+            return hits
+        raise RunError(f"no run matches {word!r}", hint=f"`dlx list` shows the runs in {folder}")
+    known = [run for run in below(folder) if is_run(run)]
+    if word == "latest" and known:
+        return [max(known, key=started)]
+    named = [run for run in known if re.fullmatch(re.escape(word) + r"-\d+", run.name)]
+    if named:
+        return [max(named, key=natural)]
+    names = [run.name for run in known] + [run.name.rpartition("-")[0] for run in known]
+    seen = f"`dlx list` shows the runs in {folder}" if known else f"there are no runs in {folder} yet: dlx run SPEC"
+    raise RunError(f"unknown run {word!r}{did_you_mean(word, names)}", hint=seen)
+
+
+def one(word: str, folder: Path) -> Run:
+    """The one run that RUN means, opened."""
+    paths = find(word, folder)
+    if len(paths) > 1:
+        raise RunError(f"{word!r} means {len(paths)} runs, expected one", hint=", ".join(p.name for p in paths[:5]))
+    return Run.open(paths[0])
+
+
+__all__ = ["FORMAT", "DlxError", "Run", "below", "find", "is_run", "natural", "one", "root", "started"]

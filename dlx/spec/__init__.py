@@ -1,0 +1,34 @@
+"""The spec: reading, inheritance, checking. `load` is all that the rest of dlx needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dlx.spec.checking import check, describe
+from dlx.spec.merging import gather
+from dlx.spec.reading import write_value
+from dlx.spec.sections import EarlyStop, Regularization, Spec, flat, resolved
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Spec:
+    """The Spec that a file says, with its bases and the overrides (`address=value`) laid in.
+
+    Raises SpecError with every problem, each at its file, line and column. Loads no Keras.
+    """
+    file = Path(path)
+    return check(gather(file, overrides), file.stem)
+
+
+def dump(spec: Spec, base: str | None = None) -> str:
+    """The resolved spec as YAML, a layer a line; paths relative to the folder `base`."""
+    lines = []
+    for key, value in resolved(spec, base).items():
+        if isinstance(value, list) and value and key != "tags":
+            lines += [f"{key}:", *(f"  - {write_value(item)}" for item in value)]
+        else:
+            lines.append(f"{key}: {write_value(value)}")
+    return "\n".join(lines) + "\n"
+
+
+__all__ = ["EarlyStop", "Regularization", "Spec", "describe", "dump", "flat", "load", "resolved"]

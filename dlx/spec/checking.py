@@ -1,0 +1,412 @@
+"""From nodes to values: every section and every part against its signature, all problems at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from dlx.errors import DlxError, SpecError, did_you_mean, suggest
+from dlx.parts import REGISTRIES
+from dlx.registry import FilePath, Parameter, Part, Parts
+from dlx.spec.reading import Node
+from dlx.spec.sections import Spec, completed
+
+KEY_ALIASES = {
+    "learningrate": "lr",
+    "model": "layers",
+    "network": "layers",
+    "data": "dataset",
+    "batch": "batch_size",
+    "nepoch": "epochs",
+    "nbepoch": "epochs",
+    "numepochs": "epochs",
+    "patience": "early_stop",
+    "earlystopping": "early_stop",
+    "validationsplit": "validation",
+    "val": "validation",
+    "regularizer": "regularization",
+    "weightdecay": "regularization",
+    "augmentation": "augment",
+    "preprocessing": "preprocess",
+    "objective": "loss",
+    "dtype": "precision",
+    "maxsteps": "steps",
+    "randomseed": "seed",
+    "scheduler": "schedule",
+    "lrschedule": "schedule",
+}
+PARAMETER_ALIASES = {
+    "filter": "filters",
+    "nbfilter": "filters",
+    "outchannels": "filters",
+    "kernel": "kernel_size",
+    "filtersize": "kernel_size",
+    "stride": "strides",
+    "nunits": "units",
+    "outfeatures": "units",
+    "p": "rate",
+    "keepprob": "rate",
+    "prob": "rate",
+    "regularizer": "kernel_regularizer",
+    "weightsinit": "kernel_initializer",
+    "alpha": "negative_slope",
+    "size": "image_size",
+    "target": "label",
+    "nsamples": "samples",
+    "angle": "degrees",
+    "betas": "beta_1",
+    "eps": "epsilon",
+}
+
+
+def _sections() -> dict[str, Parameter]:
+    hints = typing.get_type_hints(Spec, include_extras=True)
+    found = {}
+    for entry in dataclasses.fields(Spec):
+        if entry.name == "marks":
+            continue
+        default: Any = entry.default
+        if entry.default_factory is not dataclasses.MISSING:
+            default = entry.default_factory()
+        missing = default is dataclasses.MISSING
+        found[entry.name] = Parameter(entry.name, hints[entry.name], *([] if missing else [default]))
+    return found
+
+
+SECTIONS: dict[str, Parameter] = _sections()
+
+
+def annotation_kind(annotation: Any) -> Any:
+    """Parts(kind) for a part, [Parts(kind)] for a list of them, "mapping" for a section of its own, else None."""
+    for option in _options(annotation):
+        if typing.get_origin(option) is typing.Annotated:
+            base, *extra = typing.get_args(option)
+            marker = next((item for item in extra if isinstance(item, Parts)), None)
+            if marker:
+                return [marker] if typing.get_origin(base) is list else marker
+        if dataclasses.is_dataclass(option):
+            return "mapping"
+    return None
+
+
+def kind_of(section: str) -> Any:
+    return annotation_kind(SECTIONS[section].annotation) if section in SECTIONS else None
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return tuple(inner for option in typing.get_args(annotation) for inner in _options(option))
+    return (annotation,)
+
+
+def unknown_key(key: str, where: str) -> DlxError:
+    hint = did_you_mean(key, [*SECTIONS, "extends", "set"], KEY_ALIASES)
+    return DlxError(f"unknown key {key!r}{hint}", where=where, hint="" if hint else f"the keys are {', '.join(SECTIONS)}")
+
+
+def part_of(node: Node, kind: str) -> tuple[str, Node] | None:
+    """(name, arguments as a mapping node) of a part as a spec writes it; None when it is none."""
+    if isinstance(node.value, str):
+        return node.value, node.with_value({})
+    if not node.is_mapping or len(node.value) != 1:
+        return None
+    ((name, args),) = node.value.items()
+    if args.value is None:
+        return name, args.with_value({})
+    registry = REGISTRIES[kind]
+    parameters = registry.parameters(name) if name in registry else {}
+    first = next(iter(parameters.values()), None)
+    # `bidirectional: {lstm: 32}`: a mapping that is itself the first parameter's part.
+    is_part = first is not None and isinstance(annotation_kind(first.annotation), Parts)
+    if args.is_mapping and not (is_part and not set(args.value) & set(parameters)):
+        return name, args
+    return name, args.with_value({first.name if first else "value": args})
+
+
+def check(root: Node, stem: str) -> Spec:
+    """The Spec of a tree; raises SpecError with every problem in it."""
+    checker = _Checker()
+    values = checker.fields(root, SECTIONS, "", noun="key")
+    if checker.problems:
+        raise SpecError(checker.problems)
+    spec = completed(values, stem)
+    spec = dataclasses.replace(spec, marks=checker.marks)
+    problems = list(_crosswise(spec, values))
+    if problems:
+        raise SpecError(problems)
+    return spec
+
+
+class _Checker:
+    """Walks a tree along the annotations; collects problems and marks."""
+
+    def __init__(self) -> None:
+        self.problems: list[DlxError] = []
+        self.marks: dict[str, str] = {}
+
+    def problem(self, where: str, address: str, message: str, hint: str = "") -> None:
+        self.problems.append(DlxError(message, where=f"{where}: {address}" if address else where, hint=hint))
+
+    def fields(self, node: Node, known: dict[str, Parameter], address: str, noun: str, owner: str = "") -> dict[str, Any]:
+        """The values of a mapping whose keys are `known`, checked; keys that are null are left to their defaults."""
+        values: dict[str, Any] = {}
+        for key, child in node.value.items():
+            if key not in known:
+                self._unknown(key, child, known, address, noun, owner)
+            elif child.value is not None:
+                inner = f"{address}.{key}" if address else key
+                self.marks[inner] = child.key
+                result = self.value(child, known[key].annotation, inner)
+                if result is not _BAD:
+                    values[f"{key}_" if key == "except" else key] = result
+        meant = {suggest(key, known, PARAMETER_ALIASES) for key in node.value if key not in known}
+        for name, parameter in known.items():
+            if parameter.required and name not in meant and (name not in node.value or node.value[name].value is None):
+                what = f"{owner} needs {name}" if owner else f"the spec has no {name}"
+                self.problem(node.key, address, f"{what}: expected {describe(parameter.annotation)}")
+        return values
+
+    def _unknown(self, key: str, child: Node, known: dict[str, Parameter], address: str, noun: str, owner: str) -> None:
+        if noun == "key":
+            error = unknown_key(key, child.key)
+            self.problems.append(error)
+            return
+        if address.startswith("optimizer") and key in ("lr", "learning_rate"):
+            self.problem(child.key, address, f"unknown parameter {key!r}", "the learning rate is a key of its own: lr: 0.001")
+            return
+        hint = did_you_mean(key, known, PARAMETER_ALIASES)
+        names = ", ".join(known) or "none"
+        self.problem(child.key, address, f"unknown parameter {key!r}{hint}", "" if hint else f"{owner} has {names}")
+
+    def value(self, node: Node, annotation: Any, address: str) -> Any:
+        """The value of a node under an annotation, or _BAD after noting the problem."""
+        words = [word for o in _options(annotation) if typing.get_origin(o) is Literal for word in typing.get_args(o)]
+        if isinstance(node.value, str) and node.value in words:
+            return node.value
+        kind = annotation_kind(annotation)
+        if isinstance(kind, Parts):
+            return self.part(node, kind.kind, address)
+        if isinstance(kind, list):
+            return self.parts(node, kind[0].kind, address, words)
+        if kind == "mapping":
+            section = next(option for option in _options(annotation) if dataclasses.is_dataclass(option))
+            return self.section(node, section, address)
+        if any(option is FilePath for option in _options(annotation)):
+            return self.path(node, address)
+        return self.scalar(node, annotation, address)
+
+    def section(self, node: Node, section: Any, address: str) -> Any:
+        hints = typing.get_type_hints(section, include_extras=True)
+        known = {}
+        for entry in dataclasses.fields(section):
+            required = entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+            name = entry.name.rstrip("_")
+            known[name] = Parameter(name, hints[entry.name], *([] if required else [None]))
+        first = next(iter(known))
+        if address == "regularization" and not node.is_mapping:
+            self.problem(node.where, address, f"expected a mapping like {{l2: 0.001}}, got {_shown(node)}")
+            return _BAD
+        if not node.is_mapping:
+            node = node.with_value({first: node})
+        before = len(self.problems)
+        values = self.fields(node, known, address, noun="parameter", owner=address)
+        return _BAD if len(self.problems) > before else section(**values)
+
+    def path(self, node: Node, address: str) -> Any:
+        if not isinstance(node.value, str) or not node.value or "\0" in node.value:
+            self.problem(node.where, address, f"expected a path, got {_shown(node)}")
+            return _BAD
+        return FilePath((node.base / Path(node.value).expanduser()).resolve())
+
+    def parts(self, node: Node, kind: str, address: str, words: list[Any]) -> Any:
+        if not node.is_list:
+            also = f", or {' or '.join(words)}" if words else ""
+            self.problem(node.where, address, f"expected a list, got {_shown(node)}{also}", f"write it as\n    {address}:\n      - …")
+            return _BAD
+        found = []
+        for number, child in enumerate(node.value):
+            found.append(self.part(child, kind, f"{address}.{number}"))
+        return _BAD if any(part is _BAD for part in found) else found
+
+    def part(self, node: Node, kind: str, address: str) -> Any:
+        registry = REGISTRIES[kind]
+        found = part_of(node, kind)
+        if found is None:
+            hint = ""
+            if node.is_mapping and len(node.value) > 1:
+                names = list(node.value)
+                hint = f"{names[1]!r} stands beside {names[0]!r}; put parameters inside: {names[0]}: {{{names[1]}: …}}"
+            self.problem(
+                node.where, address, f"expected a {registry.kind}: name, name: value or name: {{parameter: value}}, got {_shown(node)}", hint
+            )
+            return _BAD
+        name, args = found
+        where = next(iter(node.value.values())).key if node.is_mapping else node.where
+        self.marks.setdefault(address, where)
+        if name not in registry:
+            try:
+                registry.find(name)
+            except DlxError as error:
+                self.problem(where, address, error.message, error.hint or _alias_hint(name))
+            return _BAD
+        inner = f"{address}.{name}"
+        self.marks[inner] = where
+        parameters = registry.parameters(name)
+        if not parameters and args.value:
+            self.problem(where, inner, f"{name} has no parameters")
+            return _BAD
+        before = len(self.problems)
+        values = self.fields(args, parameters, inner, noun="parameter", owner=name)
+        if len(self.problems) > before:
+            return _BAD
+        filled = {p.name: values.get(p.name, p.default) for p in parameters.values()}
+        return Part(name, filled, inner)
+
+    def scalar(self, node: Node, annotation: Any, address: str) -> Any:
+        try:
+            return _adapter(annotation).validate_python(node.plain())
+        except ValidationError as error:
+            where = _deepest(node, error.errors()[0])
+            self.problem(where, address, f"expected {describe(annotation)}, got {_shown(node)}", _value_hint(node, annotation))
+            return _BAD
+
+
+_BAD: Any = object()
+
+
+@functools.cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation, config=ConfigDict(strict=True))
+
+
+def _deepest(node: Node, detail: ErrorDetails) -> str:
+    for step in detail["loc"]:
+        if node.is_mapping and step in node.value:
+            node = node.value[step]
+        elif node.is_list and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+    return node.where
+
+
+def _shown(node: Node) -> str:
+    text = repr(node.plain())
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _alias_hint(name: str) -> str:
+    words = {"Activation": "dlx writes it activation: relu"}
+    return words.get(name, "")
+
+
+def _value_hint(node: Node, annotation: Any) -> str:
+    words = [word for o in _options(annotation) if typing.get_origin(o) is Literal for word in typing.get_args(o)]
+    if isinstance(node.value, str) and words:
+        return did_you_mean(node.value, words).strip(" ()")
+    return ""
+
+
+def describe(annotation: Any) -> str:
+    """What a value must be, in words: "a whole number, at least 1", "'same' or 'valid'"."""
+    return " or ".join(dict.fromkeys(_describe(option) for option in _options(annotation) if option is not type(None)))
+
+
+def _describe(option: Any) -> str:
+    origin = typing.get_origin(option)
+    if origin is typing.Annotated:
+        base, *extra = typing.get_args(option)
+        marker = next((item for item in extra if isinstance(item, Parts)), None)
+        if marker:
+            noun = REGISTRIES[marker.kind].kind
+            return f"a list of {noun}s" if typing.get_origin(base) is list else f"a {noun}"
+        return _describe(base) + _limits(extra)
+    if origin is Literal:
+        words = [str(word) for word in typing.get_args(option)]
+        return " or ".join(words) if len(words) < 3 else f"one of {', '.join(words)}"
+    if origin is list:
+        return f"a list of {_plural(describe(typing.get_args(option)[0]))}"
+    if origin is dict:
+        key, value = typing.get_args(option)
+        return f"a mapping of {describe(key)} to {describe(value)}"
+    if option is FilePath:
+        return "a path"
+    if dataclasses.is_dataclass(option):
+        return f"a mapping of {', '.join(f.name.rstrip('_') for f in dataclasses.fields(option))}"
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    return names.get(option, str(option))
+
+
+def _plural(text: str) -> str:
+    for singular, plural in (("a whole number", "whole numbers"), ("a number", "numbers"), ("a text", "texts")):
+        text = text.replace(singular, plural)
+    return text
+
+
+def _limits(extra: list[Any]) -> str:
+    said = []
+    for info in extra:
+        for item in getattr(info, "metadata", [info]):
+            for name, words in (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most")):
+                bound = getattr(item, name, None)
+                if bound is not None:
+                    said.append(f"{words} {bound}")
+            low, high = getattr(item, "min_length", None), getattr(item, "max_length", None)
+            if low is not None:
+                said.append(f"{low} of them" if low == high else f"at least {low} of them")
+            if getattr(item, "pattern", None):
+                said.append("letters, digits and _ . - alone")
+    return f" ({', '.join(said)})" if said else ""
+
+
+def _crosswise(spec: Spec, said: dict[str, Any]) -> typing.Iterator[DlxError]:
+    """What no key can know alone."""
+    if spec.steps is not None and spec.epochs is not None:
+        yield DlxError("epochs and steps are both said; expected one of them", where=spec.locate("steps"))
+    if not spec.layers:
+        yield DlxError("the list is empty; expected at least an output", where=spec.locate("layers"))
+    for number, part in enumerate(spec.layers):
+        if part.name == "output" and number != len(spec.layers) - 1:
+            yield DlxError("output must be the last layer", where=spec.locate(part.where))
+    for part in _below(spec.layers):
+        if part.name == "output":
+            yield DlxError("output cannot stand inside another layer; put it last in layers", where=spec.locate(part.where))
+    names = [name for part in [*spec.layers, *_below(spec.layers)] for name in (part.name, part.args.get("name")) if name]
+    own = [part.args["name"] for part in [*spec.layers, *_below(spec.layers)] if part.args.get("name")]
+    for name in sorted({name for name in own if own.count(name) > 1}):
+        yield DlxError(f"two layers have the name {name!r}", where=spec.locate("layers"))
+    if spec.regularization is not None:
+        for name in spec.regularization.excluded:
+            if name not in names:
+                hint = did_you_mean(name, names)
+                yield DlxError(f"except names {name!r}, which is no layer of this spec{hint}", where=spec.locate("regularization.except"))
+    yield from _monitor(spec)
+
+
+def _monitor(spec: Spec) -> typing.Iterator[DlxError]:
+    if spec.monitor == "auto":
+        return
+    metrics = [part.name for part in spec.metrics] if spec.metrics != "auto" else ["accuracy", "mae"]
+    figures = ["loss", *metrics]
+    known = [f"train_{f}" for f in figures] + ([f"val_{f}" for f in figures] if spec.validation != "none" else [])
+    if spec.monitor not in known:
+        why = " (there is no validation)" if spec.validation == "none" and spec.monitor.startswith("val_") else ""
+        yield DlxError(
+            f"{spec.monitor!r} is no figure of this run{why}; expected one of {', '.join(known)}{did_you_mean(spec.monitor, known)}",
+            where=spec.locate("monitor"),
+        )
+
+
+def _below(parts: typing.Iterable[Part]) -> typing.Iterator[Part]:
+    """Every part inside the given ones, at any depth."""
+    for part in parts:
+        for value in part.args.values():
+            inner = [value] if isinstance(value, Part) else value if isinstance(value, list) else []
+            nested = [item for item in inner if isinstance(item, Part)]
+            yield from nested
+            yield from _below(nested)

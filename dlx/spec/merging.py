@@ -1,0 +1,201 @@
+"""Inheritance and overrides: how several spec trees become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlx.errors import DlxError, SpecError, did_you_mean
+from dlx.parts import REGISTRIES
+from dlx.registry import Parts
+from dlx.spec.checking import SECTIONS, kind_of, part_of, unknown_key
+from dlx.spec.reading import Node, read_file, read_text
+
+
+def gather(path: Path, overrides: Sequence[str] = ()) -> Node:
+    """The whole tree of a spec: its bases, itself, its `set`, and the overrides, in this order."""
+    root = _file(path, ())
+    problems: list[DlxError] = []
+    for text in overrides:
+        try:
+            root = _override(root, text)
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(problems)
+    return root
+
+
+def _file(path: Path, chain: tuple[Path, ...]) -> Node:
+    real = path.resolve()
+    if real in chain:
+        names = " → ".join(p.name for p in (*chain[chain.index(real) :], real))
+        raise SpecError([DlxError(f"extends in a circle: {names}", where=str(path), hint="remove one of the extends")])
+    own = read_file(path)
+    entries = dict(own.value)
+    extends, settings = entries.pop("extends", None), entries.pop("set", None)
+    root = Node({}, own.where, own.base)
+    for base in _bases(extends):
+        beside = path.parent / base.value
+        if not beside.exists():
+            near = [p.name for p in beside.parent.glob("*.y*ml")] if beside.parent.is_dir() else []
+            problem = DlxError(f"extends: no file {base.value!r} beside this one{did_you_mean(beside.name, near)}", where=base.where)
+            raise SpecError([problem])
+        inherited = _file(beside, (*chain, real)).value
+        # What a base is called and says of itself is its own affair.
+        root = merge(root, root.with_value({k: v for k, v in inherited.items() if k not in ("name", "description")}))
+    root = merge(root, own.with_value(entries))
+    if settings is not None and settings.value is not None:
+        if not settings.is_mapping:
+            raise SpecError([DlxError("set: expected addresses with values, as in {layers.dropout.rate: 0.3}", where=settings.where)])
+        for address, value in settings.value.items():
+            root = put(root, address, value, value.key)
+    return root
+
+
+def _bases(extends: Node | None) -> list[Node]:
+    if extends is None or extends.value is None:
+        return []
+    bases = extends.value if extends.is_list else [extends]
+    for base in bases:
+        if not isinstance(base.value, str):
+            raise SpecError([DlxError("extends: expected a path beside this file, or a list of them", where=base.where)])
+    return list(bases)
+
+
+def merge(below: Node, above: Node, address: str = "") -> Node:
+    """`above` laid over `below`: mappings merge, parts of one name merge, all else replaces, null removes."""
+    if above.value is None:
+        return above
+    kind = kind_of(address) if address else None
+    if isinstance(kind, Parts):
+        old, new = part_of(below, kind.kind), part_of(above, kind.kind)
+        if old and new and old[0] == new[0]:
+            args = merge(old[1], new[1], f"{address}.{new[0]}")
+            return above.with_value({new[0]: args})
+        return above
+    if not (below.is_mapping and above.is_mapping):
+        return above
+    merged = dict(below.value)
+    for key, node in above.value.items():
+        inner = f"{address}.{key}" if address else key
+        laid = merge(merged[key], node, inner) if key in merged else node
+        merged.pop(key, None)
+        if laid.value is not None or key not in SECTIONS:
+            merged[key] = laid
+    return above.with_value(merged)
+
+
+def _override(root: Node, text: str) -> Node:
+    shown = f"-s {text}"
+    address, equals, raw = text.partition("=")
+    if not equals or not address.strip():
+        raise SpecError([DlxError("expected address=value, as in lr=0.1", where=shown)])
+    value = read_text(raw, shown, Path.cwd(), marks=False) if raw.strip() else Node("", shown, Path.cwd())
+    node = Node(None, shown, Path.cwd()) if value is None else value
+    return put(root, address.strip(), node, shown)
+
+
+def put(root: Node, address: str, value: Node, where: str) -> Node:
+    """The tree with `value` at the dotted address. Raises SpecError, located at `where`."""
+    section, *rest = address.split(".")
+    if section not in SECTIONS:
+        raise SpecError([unknown_key(section, where)])
+    current = root.value.get(section)
+    if current is None:
+        current = Node(_default(section), where, value.base)
+    try:
+        placed = _put(current, rest, value, section, kind_of(section))
+    except DlxError as error:
+        raise SpecError([DlxError(error.message, where=where, hint=error.hint)]) from error
+    entries = {key: node for key, node in root.value.items() if key != section}
+    if placed.value is not None:
+        entries[section] = placed
+    return root.with_value(entries)
+
+
+def _default(section: str) -> Any:
+    """What a section holds when no file says it, as far as an address can lead into it."""
+    from dlx.registry import Part
+
+    default = SECTIONS[section].default
+    if isinstance(default, Part):
+        return default.name
+    return {} if not isinstance(default, list) else []
+
+
+def _put(node: Node, rest: list[str], value: Node, address: str, kind: Any) -> Node:
+    if not rest:
+        return value
+    if isinstance(kind, Parts):
+        return _put_part(node, rest, value, address, kind)
+    if isinstance(kind, list):
+        return _put_list(node, rest, value, address, kind[0])
+    if not node.is_mapping:
+        if kind == "mapping":
+            node = node.with_value({})
+        else:
+            raise DlxError(f"{address} holds no {rest[0]!r}: it is {node.plain()!r}")
+    key = rest[0]
+    inner = node.value.get(key) or Node({}, value.where, value.base)
+    entries = dict(node.value) | {key: _put(inner, rest[1:], value, f"{address}.{key}", None)}
+    return node.with_value({k: n for k, n in entries.items() if n.value is not None})
+
+
+def _put_part(node: Node, rest: list[str], value: Node, address: str, kind: Parts) -> Node:
+    found = part_of(node, kind.kind)
+    if found is None:
+        raise DlxError(f"{address} is no {kind.kind} with parameters")
+    name, args = found
+    registry = REGISTRIES[kind.kind]
+    parameters = registry.parameters(name) if name in registry else {}
+    if rest[0] == name and rest[0] not in parameters:
+        rest = rest[1:]
+        if not rest:
+            return node.with_value({name: value})
+    elif rest[0] in registry and rest[0] not in parameters:
+        raise DlxError(f"{address} is {name}, not {rest[0]}", hint=f"-s {address}={rest[0]} would make it {rest[0]}")
+    key = rest[0]
+    inner = args.value.get(key) or Node([], value.where, value.base)
+    parameter = parameters.get(key)
+    placed = _put(inner, rest[1:], value, f"{address}.{name}.{key}", _parameter_kind(parameter))
+    entries = dict(args.value) | {key: placed}
+    return node.with_value({name: args.with_value({k: n for k, n in entries.items() if n.value is not None})})
+
+
+def _parameter_kind(parameter: Any) -> Any:
+    from dlx.spec.checking import annotation_kind
+
+    return annotation_kind(parameter.annotation) if parameter else None
+
+
+def _put_list(node: Node, rest: list[str], value: Node, address: str, kind: Parts) -> Node:
+    items = list(node.value) if node.is_list else []
+    number = _find(items, rest[0], address, kind)
+    placed = _put(items[number], rest[1:], value, f"{address}.{number}", kind)
+    items[number : number + 1] = [] if placed.value is None else [placed]
+    return node.with_value(items)
+
+
+def _find(items: list[Node], word: str, address: str, kind: Parts) -> int:
+    """The item that `word` means: a number from 0, or a name that one item alone has."""
+    if word.lstrip("-").isdigit():
+        if not 0 <= int(word) < len(items):
+            raise DlxError(f"{address} has {len(items)} entries, numbered from 0: there is no {word}")
+        return int(word)
+    names: list[set[str]] = []
+    for item in items:
+        found = part_of(item, kind.kind)
+        own = found[1].value.get("name") if found else None
+        names.append({found[0] if found else "", str(own.value) if own else ""})
+    hits = [number for number, both in enumerate(names) if word in both]
+    if len(hits) == 1:
+        return hits[0]
+    if hits:
+        raise DlxError(
+            f"{len(hits)} entries of {address} are called {word!r}",
+            hint=f"say which: {', '.join(f'{address}.{number}' for number in hits)}; or give one a name:",
+        )
+    known = sorted({name for both in names for name in both if name})
+    raise DlxError(f"{address} has no {word!r}{did_you_mean(word, known)}")

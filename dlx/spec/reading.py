@@ -1,0 +1,235 @@
+"""YAML 1.2 text as a tree of nodes, each with its place in the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.composer import Composer
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.resolver import BaseResolver
+from yaml.scanner import Scanner
+
+from dlx.errors import DlxError, SpecError
+
+MAX_BYTES = 2**20
+MAX_DEPTH = 32
+
+
+@dataclass(frozen=True)
+class Node:
+    """A scalar, a list of nodes or a mapping of nodes, and where it was said.
+
+    where: `file:line:column`, or `-s address=value`; key_where: the same of the key it stands under.
+    base: the folder that paths in it are relative to.
+    """
+
+    value: Any
+    where: str
+    base: Path
+    key_where: str = ""
+
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.value, dict)
+
+    @property
+    def is_list(self) -> bool:
+        return isinstance(self.value, list)
+
+    @property
+    def key(self) -> str:
+        return self.key_where or self.where
+
+    def with_value(self, value: Any) -> Node:
+        return replace(self, value=value)
+
+    def walk(self) -> Iterator[Node]:
+        yield self
+        children = self.value.values() if self.is_mapping else self.value if self.is_list else ()
+        for child in children:
+            yield from child.walk()
+
+    def plain(self) -> Any:
+        if self.is_mapping:
+            return {key: child.plain() for key, child in self.value.items()}
+        return [child.plain() for child in self.value] if self.is_list else self.value
+
+
+class Resolver(BaseResolver):
+    """YAML 1.2's core schema: `1e-3` is a number, `no` and `on` are words, a date is a word."""
+
+
+_SCALARS = (
+    ("null", r"~|null|Null|NULL|", list("~nN") + [""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.0123456789")),
+)  # fmt: skip
+for _name, _pattern, _first in _SCALARS:
+    Resolver.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+class _Loader(Reader, Scanner, Parser, Composer, Resolver):
+    def __init__(self, stream: str) -> None:
+        Reader.__init__(self, stream)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+        Composer.__init__(self)
+        Resolver.__init__(self)
+        self.depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise _refused(event, "anchors and aliases (& and *) are not read", "write the value out, or use extends")
+        if getattr(event, "tag", None):
+            raise _refused(event, f"tags ({event.tag}) are not read", "remove the tag; quote the value if it starts with '!'")
+        if self.depth >= MAX_DEPTH:
+            raise _refused(event, f"nested deeper than {MAX_DEPTH} levels", "")
+        self.depth += 1
+        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        self.depth -= 1
+        return node
+
+
+class _Refused(Exception):
+    def __init__(self, mark: Any, message: str, hint: str) -> None:
+        self.mark, self.message, self.hint = mark, message, hint
+
+
+def _refused(event: Any, message: str, hint: str) -> _Refused:
+    return _Refused(event.start_mark, message, hint)
+
+
+def read_file(path: Path) -> Node:
+    """The mapping in a spec file. Raises SpecError, located, when it is none."""
+    shown = str(path)
+    try:
+        if path.is_dir():
+            raise SpecError([DlxError("is a folder, expected a YAML file", where=shown)])
+        raw = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
+    except FileNotFoundError as error:
+        raise SpecError([_no_file(path)]) from error
+    except (OSError, ValueError) as error:
+        raise SpecError([DlxError(f"cannot be read ({error})", where=shown)]) from error
+    if raw is None:
+        raise SpecError([DlxError("is larger than 1 MiB, expected a spec", where=shown)])
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecError([DlxError("is no text in UTF-8, expected YAML", where=shown)]) from error
+    node = read_text(text, shown, path.resolve().parent)
+    if node is None:
+        raise SpecError([DlxError("is empty, expected a spec", where=shown, hint="dlx parts lists what a spec can say")])
+    if not node.is_mapping:
+        raise SpecError([DlxError(f"expected keys (dataset: …, layers: …), got {_kind(node)}", where=node.where)])
+    return node
+
+
+def _no_file(path: Path) -> DlxError:
+    from dlx.errors import did_you_mean
+
+    folder = path.parent
+    near = [p.name for p in folder.glob("*.y*ml")] if folder.is_dir() else []
+    return DlxError(f"no such file{did_you_mean(path.name, near)}", where=str(path))
+
+
+def read_text(text: str, where: str, base: Path, marks: bool = True) -> Node | None:
+    """The nodes of a YAML text; None when it holds nothing. Without `marks` every node is at `where`."""
+    try:
+        root = _Loader(text).get_single_node()  # type: ignore[no-untyped-call]
+    except _Refused as error:
+        raise SpecError([DlxError(error.message, where=_at(where, error.mark, marks), hint=error.hint)]) from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = f"no valid YAML: {error.problem or error.context}"
+        hint = "YAML indents with spaces, not tabs" if "\\t" in message or _tab_at(text, mark) else ""
+        raise SpecError([DlxError(message, where=_at(where, mark, marks), hint=hint)]) from error
+    except yaml.reader.ReaderError as error:
+        raise SpecError([DlxError(f"no valid YAML: {error.reason}", where=where)]) from error
+    if root is None:
+        return None
+    problems: list[DlxError] = []
+    node = _convert(root, where, base, marks, problems)
+    if problems:
+        raise SpecError(problems)
+    return node
+
+
+def _tab_at(text: str, mark: Any) -> bool:
+    lines = text.splitlines()
+    return mark is not None and mark.line < len(lines) and "\t" in lines[mark.line]
+
+
+def _at(where: str, mark: Any, marks: bool = True) -> str:
+    return f"{where}:{mark.line + 1}:{mark.column + 1}" if marks and mark is not None else where
+
+
+def _convert(node: Any, where: str, base: Path, marks: bool, problems: list[DlxError]) -> Node:
+    at = _at(where, node.start_mark, marks)
+    if isinstance(node, yaml.SequenceNode):
+        return Node([_convert(item, where, base, marks, problems) for item in node.value], at, base)
+    if isinstance(node, yaml.MappingNode):
+        return Node(_mapping(node, where, base, marks, problems), at, base)
+    return Node(_scalar(node, at, problems), at, base)
+
+
+def _mapping(node: Any, where: str, base: Path, marks: bool, problems: list[DlxError]) -> dict[str, Node]:
+    mapping: dict[str, Node] = {}
+    for key_node, value_node in node.value:
+        at = _at(where, key_node.start_mark, marks)
+        if not isinstance(key_node, yaml.ScalarNode):
+            problems.append(DlxError("a key must be a word, not a list or a mapping", where=at))
+            continue
+        # A key is what stands there: `or:` and `1:` are names, whatever they would mean as values.
+        key = key_node.value
+        if key in mapping:
+            problems.append(
+                DlxError(f"duplicate key {key!r}, first at {mapping[key].key}", where=at, hint="keep one of the two")
+            )
+        mapping[key] = replace(_convert(value_node, where, base, marks, problems), key_where=at)
+    return mapping
+
+
+def _scalar(node: Any, at: str, problems: list[DlxError]) -> Any:
+    kind, text = node.tag.rpartition(":")[2], node.value
+    try:
+        if kind == "null":
+            return None
+        if kind == "bool":
+            return text.lower() == "true"
+        if kind == "int":
+            return int(text, 8 if "0o" in text else 16 if "0x" in text else 10)
+        if kind == "float":
+            return float(re.sub(r"\.(inf|nan)$", r"\1", text.lower()))
+    except ValueError:
+        problems.append(DlxError(f"{text[:20]}… is no number that can be read", where=at))
+        return None
+    return text
+
+
+def _kind(node: Node) -> str:
+    if node.is_mapping:
+        return "a mapping"
+    return "a list" if node.is_list else repr(node.value)
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes what `read_text` reads back as the same value."""
+
+    yaml_implicit_resolvers = Resolver.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def write_value(value: Any) -> str:
+    """One value in YAML's flow style, on one line."""
+    text: str = yaml.dump(value, Dumper=Dumper, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...").rstrip("\n")

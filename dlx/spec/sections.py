@@ -1,0 +1,134 @@
+"""What a spec can say: one frozen dataclass, whose annotations are the check and whose defaults are the defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from dlx.parts.optimizers import default_learning_rate
+from dlx.parts.types import Layers, NonNegative, Positive, PositiveFloat, Whole
+from dlx.registry import FilePath, Part, Parts, plain
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+
+
+@dataclass(frozen=True)
+class EarlyStop:
+    """Stops after `patience` epochs in which the monitored figure did not improve by more than `min_delta`."""
+
+    patience: Positive
+    min_delta: NonNegative = 0.0
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """A penalty on every kernel and embedding but those of the layers in `except`; a layer's own wins."""
+
+    l1: NonNegative = 0.0
+    l2: NonNegative = 0.0
+    except_: str | list[str] = field(default_factory=list)
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        return (self.except_,) if isinstance(self.except_, str) else tuple(self.except_)
+
+
+def _part(name: str) -> Any:
+    return field(default_factory=lambda: Part(name))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One validated experiment, every default filled in. `marks` says where each address was said."""
+
+    dataset: Annotated[Part, Parts("dataset")]
+    layers: Layers
+    name: RunName = ""
+    description: str = ""
+    task: Literal["auto", "classification", "regression"] = "auto"
+    test: Literal["auto", "none"] | Share = "auto"
+    validation: Literal["test", "none"] | Share = 0.1
+    preprocess: Annotated[list[Part], Parts("preprocess")] = field(default_factory=list)
+    augment: Annotated[list[Part], Parts("augment")] = field(default_factory=list)
+    optimizer: Annotated[Part, Parts("optimizer")] = _part("adam")
+    lr: PositiveFloat = 0.0
+    schedule: Annotated[Part, Parts("schedule")] = _part("constant")
+    loss: Annotated[Part, Parts("loss")] | Literal["auto"] = "auto"
+    metrics: Annotated[list[Part], Parts("metric")] | Literal["auto"] = "auto"
+    regularization: Regularization | None = None
+    batch_size: Positive | Literal["full"] = 32
+    epochs: Positive | None = None
+    steps: Positive | None = None
+    monitor: str = "auto"
+    early_stop: EarlyStop | None = None
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    seed: Annotated[Whole, Field(lt=2**32)] = 42
+    tags: list[str] = field(default_factory=list)
+    marks: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def locate(self, address: str) -> str:
+        """Where the address, or the nearest one above it, was said, followed by the address itself."""
+        parts = address.split(".")
+        for end in range(len(parts), 0, -1):
+            at = self.marks.get(".".join(parts[:end]))
+            if at:
+                return f"{at}: {address}"
+        return address
+
+
+# The order in which a resolved spec is written.
+ORDER = (
+    "name", "description", "dataset", "task", "test", "validation", "preprocess", "augment", "layers", "optimizer",
+    "lr", "schedule", "loss", "metrics", "regularization", "batch_size", "epochs", "steps", "monitor", "early_stop",
+    "precision", "seed", "tags",
+)  # fmt: skip
+DEFAULT_EPOCHS = 10
+
+
+def completed(values: dict[str, Any], stem: str) -> Spec:
+    """The Spec of checked values, with the defaults that depend on others filled in."""
+    optimizer = values.get("optimizer", Part("adam"))
+    values.setdefault("name", stem)
+    values.setdefault("lr", default_learning_rate(optimizer.name))
+    if values.get("steps") is None:
+        values.setdefault("epochs", DEFAULT_EPOCHS)
+    return Spec(**values)
+
+
+def resolved(spec: Spec, base: str | None = None) -> dict[str, Any]:
+    """The spec as plain values, in the order of a spec file; paths relative to the folder `base`."""
+    found: dict[str, Any] = {}
+    for name in ORDER:
+        value = getattr(spec, name)
+        if value is None or (name == "description" and not value):
+            continue
+        if dataclasses.is_dataclass(value) and not isinstance(value, Part):
+            value = {
+                f.name.rstrip("_"): getattr(value, f.name)
+                for f in dataclasses.fields(value)
+                if getattr(value, f.name) not in ([], None)
+            }
+        found[name] = plain(value, base)
+    return found
+
+
+def flat(value: Any, address: str = "") -> dict[str, Any]:
+    """A resolved spec by dotted address: `{"layers.3.dense.units": 512, "layers.2": "flatten", …}`."""
+    if isinstance(value, dict) and value:
+        items = value.items()
+    elif isinstance(value, list) and any(isinstance(item, (dict, list, str)) for item in value) and address != "tags":
+        items = {str(number): item for number, item in enumerate(value)}.items()
+    else:
+        return {address: value}
+    found: dict[str, Any] = {}
+    for key, item in items:
+        found |= flat(item, f"{address}.{key}" if address else key)
+    return found
+
+
+__all__ = ["EarlyStop", "FilePath", "ORDER", "Regularization", "Spec", "completed", "flat", "resolved"]
