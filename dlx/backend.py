@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -41,7 +41,12 @@ class Device:
     threads: int
 
     def record(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            "backend": self.backend,
+            "device": self.device,
+            "device_name": self.description,
+            "threads": self.threads,
+        }
 
 
 _wanted = {"backend": "auto", "device": "auto"}

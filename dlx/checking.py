@@ -1,0 +1,53 @@
+"""`dlx check`: the problems of specs, then the table of their models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlx import backend as backends
+from dlx import display
+from dlx import spec as specs
+from dlx.errors import DlxError, SpecError
+
+
+def check_all(paths: Sequence[str], settings: Sequence[str], resolved: bool, backend: str, device: str) -> int:
+    """Check every spec and go on after one that fails; returns the first exit code that is not 0."""
+    code = 0
+    found: list[tuple[str, specs.Spec]] = []
+    for path in paths:
+        try:
+            found.append((path, specs.load(path, settings)))
+        except SpecError as error:
+            display.console(error=True).print(str(error))
+            code = code or error.exit_code
+    if resolved:
+        for path, spec in found:
+            if len(paths) > 1:
+                print(f"# {path}")
+            print(specs.dump(spec), end="")
+        return code
+    if found:
+        backends.want(backend, device)
+    for path, spec in found:
+        try:
+            _table(path, spec)
+        except DlxError as error:
+            display.console(error=True).print(str(error))
+            code = code or error.exit_code
+    return code
+
+
+def _table(path: str, spec: specs.Spec) -> None:
+    from dlx import model, training
+
+    network = training.check(spec)
+    rows = model.table(network)
+    total = sum(row[3] for row in rows)
+    columns = [
+        ("layer", [row[0] for row in rows] + ["total"]),
+        ("kind", [row[1] for row in rows] + [""]),
+        ("output", [row[2] for row in rows] + [""]),
+        ("parameters", [f"{row[3]:,}" for row in rows] + [f"{total:,}"]),
+    ]
+    display.console().print(f"{path}: ok", style="bold green")
+    display.table(columns, [False, False, False, True])

@@ -1,0 +1,101 @@
+"""The command line: the one place where errors are printed and exit codes chosen."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from dlx import __version__
+from dlx.commands import COMMANDS
+from dlx.errors import DlxError, did_you_mean
+
+
+class _Group(click.Group):
+    """Commands in the order in which a newcomer needs them; an unknown one gets the nearest."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"dlx.commands.{cmd_name}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], COMMANDS)
+            if args[0].endswith((".yaml", ".yml")):
+                hint = f" (did you mean `dlx run {args[0]}`?)"
+            raise click.UsageError(f"no such command {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="dlx")
+def cli() -> None:
+    """Run deep-learning experiments from YAML specs.
+
+    \b
+    dlx run configs/digits.yaml          train; leaves a run directory in runs/
+    dlx run configs/digits.yaml -s lr=0.01
+    dlx compare runs/*                   what differs, what resulted
+    dlx predict latest photo.png
+
+    --debug, anywhere, shows the traceback of an error.
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code of the contract."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or bool(os.environ.get("DLX_DEBUG"))
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = cli.main(words, prog_name="dlx", standalone_mode=False)
+        sys.stdout.flush()
+        _exit(code if isinstance(code, int) else 0)
+    except DlxError as error:
+        if debug:
+            raise
+        _say(str(error))
+        _exit(error.exit_code)
+    except click.exceptions.Exit as error:
+        _exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        if debug:
+            raise
+        _say("stopped")
+        _exit(130)
+    except click.ClickException as error:
+        error.show()
+        _exit(2)
+    except BrokenPipeError:
+        # The reader went away (`dlx list | head`); Python must not try to flush into the pipe again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _exit(0)
+    except OSError as error:
+        if debug:
+            raise
+        _say(f"{error.filename or 'a file'}: {error.strerror or error}")
+        _exit(5)
+    except Exception as error:
+        if debug:
+            raise
+        _say(f"internal error: {type(error).__name__}: {error}\n  --debug shows where; please report it")
+        _exit(1)
+
+
+def _say(text: str) -> None:
+    import re
+
+    # Control characters from names in a spec or a run must not reach the terminal.
+    click.echo("\n".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", "?", line) for line in text.split("\n")), err=True)
+
+
+def _exit(code: int) -> NoReturn:
+    sys.exit(code)

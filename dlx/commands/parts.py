@@ -1,0 +1,22 @@
+"""dlx parts."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("parts", short_help="Everything that a spec can name.")
+@click.argument("name", required=False)
+def command(name: str | None) -> None:
+    """List every part, or explain the part NAME: its parameters, their types and defaults.
+
+    \b
+    dlx parts
+    dlx parts conv2d
+    """
+    from dlx.explaining import explain, list_parts
+
+    if name:
+        explain(name)
+    else:
+        list_parts()

@@ -1,0 +1,40 @@
+"""dlx predict."""
+
+from __future__ import annotations
+
+import click
+
+from dlx.commands import device_options, runs_dir
+
+
+@click.command("predict", short_help="Ask a trained run about new inputs.")
+@click.argument("run", metavar="RUN")
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option("--top", type=click.IntRange(1), metavar="K", help="The K most probable classes.")
+@click.option("--json", "form", flag_value="json", help="One JSON object a line for each input.")
+@click.option("--csv", "form", flag_value="csv", help="A CSV row for each input.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE: .csv, .json or .jsonl.")
+@device_options
+@runs_dir
+def command(
+    run: str,
+    inputs: tuple[str, ...],
+    top: int | None,
+    form: str | None,
+    output: str | None,
+    backend: str,
+    device: str,
+    runs_dir: str | None,
+) -> int:
+    """Predict each INPUT: an image, a folder of images, a quoted pattern, a .csv, .npy or .npz, or - for standard input.
+
+    Images of any size and mode are brought to the shape that the run was trained on.
+
+    \b
+    dlx predict latest photo.png
+    dlx predict digits scans/ --top 3
+    dlx predict iris flowers.csv -o predictions.csv
+    """
+    from dlx.predicting import predict
+
+    return predict(run, inputs, top, form, output, backend, device, runs_dir)

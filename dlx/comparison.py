@@ -1,0 +1,397 @@
+"""What differs between runs and what resulted, from their JSON alone."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dlx import runs
+from dlx.errors import DlxError, RunError, did_you_mean
+from dlx.runs import Run
+
+# What a run is called and what was said about it are no settings of the experiment.
+LABELS = ("name", "description", "tags", "seed")
+LISTS = ("layers", "augment", "preprocess", "metrics")
+PARTS = ("dataset", "optimizer", "schedule", "loss")
+ABSENT = "–"
+BARS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass
+class Entry:
+    """One run as far as it could be read; `reason` says why not."""
+
+    path: Path
+    status: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+
+def read(path: Path) -> Entry:
+    """The run at `path`; a damaged or foreign directory becomes an entry with its reason."""
+    try:
+        run = Run.open(path)
+        info = run.info()
+        return Entry(path, run.status, info["settings"], run.metrics() or {}, info)
+    except DlxError as error:
+        return Entry(path, "damaged", reason=error.message)
+
+
+def gather(words: Iterable[str], folder: Path) -> tuple[list[Entry], list[str]]:
+    """(entries, remarks) of what a command line names, as a shell expands `runs/*`.
+
+    Plain files are passed over in silence, folders of runs with a remark that says how to name their runs.
+    Raises RunError for a word that names nothing.
+    """
+    entries: list[Entry] = []
+    remarks: list[str] = []
+    seen: set[Path] = set()
+    for word in words:
+        if Path(word).is_file():
+            continue
+        for path in runs.find(word, folder):
+            if path.resolve() in seen:
+                continue
+            seen.add(path.resolve())
+            if not runs.is_run(path) and any(runs.is_run(inner) for inner in runs.below(path)):
+                remarks.append(f"{path} is a folder of runs: dlx compare {path}/* compares them")
+            else:
+                entries.append(read(path))
+    return entries, remarks
+
+
+def records(words: Iterable[str], folder: Path | None = None) -> list[dict[str, Any]]:
+    """run, status, settings and metrics of each, never folded; a damaged one has a reason."""
+    entries, _ = gather(words, folder or runs.root())
+    return [as_record(entry) for entry in entries]
+
+
+def as_record(entry: Entry) -> dict[str, Any]:
+    found = {"run": str(entry.path), "status": entry.status, "settings": entry.settings, "metrics": entry.metrics}
+    return {**found, "reason": entry.reason} if entry.reason else found
+
+
+# Folding and sorting
+
+
+@dataclass
+class Row:
+    """One line of the comparison: a run, or several that differ in nothing but the seed."""
+
+    entries: list[Entry]
+
+    @property
+    def first(self) -> Entry:
+        return self.entries[0]
+
+    @property
+    def name(self) -> str:
+        if len(self.entries) == 1:
+            return self.first.name
+        return f"{self.first.settings.get('name', self.first.name)} (n={len(self.entries)})"
+
+    def values(self, key: str) -> list[float]:
+        """The finite figures under `key`."""
+        found = (entry.metrics.get(key) for entry in self.entries)
+        return [float(v) for v in found if isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v)]
+
+    def figure(self, key: str) -> float | None:
+        """The mean; None when a run of the row has no finite one, so that a NaN is never best."""
+        values = self.values(key)
+        return statistics.fmean(values) if len(values) == len(self.entries) else None
+
+    def shown(self, key: str) -> str:
+        values = self.values(key)
+        if not values:
+            return ABSENT
+        mean = statistics.fmean(values)
+        if len(self.entries) == 1:
+            return number(mean)
+        spread = f" ± {number(statistics.stdev(values))}" if len(values) > 1 else ""
+        short = "" if len(values) == len(self.entries) else f" ({len(values)} of {len(self.entries)})"
+        return f"{number(mean)}{spread}{short}"
+
+
+def number(value: float) -> str:
+    """A figure as a person reads it: four decimals, or four digits where it is small or large; whole ones whole."""
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    if 0.01 <= abs(value) < 1000:
+        return f"{value:.4f}"
+    return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.0f}"
+
+
+def fold(entries: Sequence[Entry]) -> list[Row]:
+    """Finished runs of the same settings but for the seed in one row, in order of their first run."""
+    rows: dict[Any, Row] = {}
+    for entry in entries:
+        key: Any = id(entry)
+        if entry.status == "done" and entry.settings:
+            same = {k: v for k, v in entry.settings.items() if k.split(".")[0] not in LABELS or k == "name"}
+            key = (repr(sorted(same.items())), str(entry.info.get("dataset", {}).get("fingerprint")))
+            alike = rows.get(key)
+            seeds = [e.settings.get("seed") for e in alike.entries] if alike else []
+            if entry.settings.get("seed") in seeds:
+                key = id(entry)  # the same seed twice is no repetition to average over
+        if key in rows:
+            rows[key].entries.append(entry)
+        else:
+            rows[key] = Row([entry])
+    return list(rows.values())
+
+
+def maximized(metric: str) -> bool:
+    return metric.endswith("accuracy")
+
+
+def is_figure(metric: str) -> bool:
+    """Whether one value of the metric is better than another."""
+    return metric.startswith(("train_", "val_", "test_")) and metric != "train_seconds"
+
+
+def ordered(rows: list[Row], metric: str | None) -> list[Row]:
+    """The best first by `metric`; rows without a finite figure last. Without one, as they were named.
+
+    Raises RunError when no run has that metric.
+    """
+    if metric is None:
+        return rows
+    known = sorted({key for row in rows for entry in row.entries for key in entry.metrics})
+    if metric not in known and rows:
+        raise RunError(f"no run has a figure {metric!r}{did_you_mean(metric, known)}", hint=f"there are {', '.join(known)}")
+    sign = -1 if maximized(metric) else 1
+
+    def key(row: Row) -> tuple[bool, float]:
+        value = row.figure(metric)
+        return (value is None, sign * (value or 0.0))
+
+    return sorted(rows, key=key)
+
+
+# Settings that differ
+
+
+@dataclass
+class Column:
+    """A column of the comparison: its full address, its heading, and a text for each row."""
+
+    address: str
+    title: str
+    cells: list[str]
+
+
+def differences(rows: Sequence[Row]) -> list[Column]:
+    """A column for each setting that is not the same in all rows; lists of layers are aligned first."""
+    settings = [row.first.settings for row in rows]
+    columns = _plain(settings) + _parts(settings)
+    for section in LISTS:
+        columns += _aligned(section, settings)
+    seeds = [ABSENT if not s else str(s.get("seed")) if len(row.entries) == 1 else f"{len(row.entries)} seeds"
+             for row, s in zip(rows, settings, strict=True)]  # fmt: skip
+    columns.append(Column("seed", "seed", seeds))
+    prints = [str(row.first.info.get("dataset", {}).get("fingerprint", ""))[:8] or ABSENT for row in rows]
+    columns.append(Column("data", "data", prints))
+    readable = [bool(row.first.settings) for row in rows]
+    order = {section: place for place, section in enumerate(("dataset", *LISTS, "optimizer", "lr"))}
+    found = [c for c in columns if len({cell for cell, ok in zip(c.cells, readable, strict=True) if ok}) > 1]
+    if any(column.address.startswith("dataset") for column in found):
+        found = [column for column in found if column.address != "data"]
+    return sorted(found, key=lambda c: order.get(c.address.split(".")[0], 99))
+
+
+def text(value: Any) -> str:
+    if value is None:
+        return ABSENT
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(text, value)) + "]"
+    return str(value)
+
+
+def _plain(settings: Sequence[Mapping[str, Any]]) -> list[Column]:
+    special = (*LABELS, *LISTS, *PARTS)
+    keys = dict.fromkeys(key for s in settings for key in s if key.split(".")[0] not in special)
+    return [Column(key, key, [text(s.get(key)) for s in settings]) for key in keys]
+
+
+def _parts(settings: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """A column for the name of a part, and one for each argument among the runs that share a part."""
+    columns = []
+    for section in PARTS:
+        found = [_part(section, s) for s in settings]
+        columns.append(Column(section, section, [name for name, _ in found]))
+        for name in dict.fromkeys(name for name, _ in found):
+            sharing = [args for other, args in found if other == name]
+            for key in dict.fromkeys(key for args in sharing for key in args):
+                if len({text(args.get(key)) for args in sharing}) > 1:
+                    cells = [text(args.get(key)) if other == name else ABSENT for other, args in found]
+                    columns.append(Column(f"{section}.{name}.{key}", f"{name}.{key}", cells))
+    return columns
+
+
+def _part(section: str, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    if section in settings:
+        return text(settings[section]), {}
+    args: dict[str, Any] = {}
+    name = ABSENT
+    for key, value in settings.items():
+        if key.startswith(section + "."):
+            name, _, parameter = key[len(section) + 1 :].partition(".")
+            args[parameter] = value
+    return name, args
+
+
+Layer = tuple[str, dict[str, Any]]
+
+
+def _listed(section: str, settings: Mapping[str, Any]) -> list[Layer]:
+    """The parts of a list, from the flat settings: (name, arguments by their address below the part)."""
+    found: dict[int, Layer] = {}
+    for key, value in settings.items():
+        head, _, rest = key.partition(".")
+        if head != section or not rest:
+            continue
+        place, _, below = rest.partition(".")
+        if not place.isdigit():
+            continue
+        if not below:
+            found[int(place)] = (text(value), {})
+        else:
+            name, _, parameter = below.partition(".")
+            found.setdefault(int(place), (name, {}))[1][parameter] = value
+    return [found[place] for place in sorted(found)]
+
+
+def _likeness(a: Layer, b: Layer) -> float:
+    """How well two parts go together: 0 for different names, 3 for the same part."""
+    if a[0] != b[0]:
+        return 0.0
+    keys = set(a[1]) | set(b[1])
+    same = sum(a[1].get(key) == b[1].get(key) for key in keys)
+    return 1.0 + 2.0 * (same / len(keys) if keys else 1.0)
+
+
+def align(first: Sequence[Layer], second: Sequence[Layer]) -> list[tuple[int | None, int | None]]:
+    """Pairs of positions that go together, in order; None where one list has nothing (Needleman and Wunsch 1970)."""
+    best = [[0.0] * (len(second) + 1) for _ in range(len(first) + 1)]
+    for i in range(len(first) - 1, -1, -1):
+        for j in range(len(second) - 1, -1, -1):
+            like = _likeness(first[i], second[j])
+            both = like + best[i + 1][j + 1] if like else 0.0
+            best[i][j] = max(both, best[i + 1][j], best[i][j + 1])
+    pairs: list[tuple[int | None, int | None]] = []
+    i = j = 0
+    while i < len(first) or j < len(second):
+        like = _likeness(first[i], second[j]) if i < len(first) and j < len(second) else 0.0
+        if like and best[i][j] == like + best[i + 1][j + 1]:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif j == len(second) or (i < len(first) and best[i][j] == best[i + 1][j]):
+            pairs.append((i, None))
+            i += 1
+        else:
+            pairs.append((None, j))
+            j += 1
+    return pairs
+
+
+def _aligned(section: str, settings: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """A column for each part that some runs lack, and one for each argument that differs."""
+    slots: list[dict[int, tuple[int, Layer]]] = []
+    for run, parts in enumerate(_listed(section, s) for s in settings):
+        merged = []
+        representative = [next(iter(slot.values()))[1] for slot in slots]
+        for old, new in align(representative, parts):
+            slot = dict(slots[old]) if old is not None else {}
+            if new is not None:
+                slot[run] = (new, parts[new])
+            merged.append(slot)
+        slots = merged
+    columns = []
+    for slot in slots:
+        place, (name, _) = next(iter(slot.values()))
+        title, address = f"{name}[{place}]", f"{section}.{place}.{name}"
+        if len(slot) < sum(bool(s) for s in settings):
+            cells = [_summary(slot[run][1]) if run in slot else ABSENT for run in range(len(settings))]
+            columns.append(Column(address, title, cells))
+            continue
+        keys = dict.fromkeys(key for _, (_, args) in slot.values() for key in args)
+        for key in keys:
+            cells = [text(slot[run][1][1].get(key)) if run in slot else ABSENT for run in range(len(settings))]
+            columns.append(Column(f"{address}.{key}", f"{title}.{key}", cells))
+    return columns
+
+
+def _summary(layer: Layer) -> str:
+    """A part that others lack, in a word: its first argument, as a spec would say it."""
+    values = [value for key, value in layer[1].items() if "." not in key]
+    return text(values[0]) if values else "yes"
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What `after` changed, as `address=value`."""
+    keys = [key for key in dict.fromkeys([*before, *after]) if key not in ("name", "description")]
+    return [f"{key}={text(after.get(key))}" for key in keys if before.get(key) != after.get(key)]
+
+
+# Results
+
+
+def figures(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
+    """The result columns: the chosen ones, or the usual few that some run has.
+
+    Raises RunError for a chosen one that no run has.
+    """
+    known = dict.fromkeys(key for row in rows for entry in row.entries for key in entry.metrics)
+    if chosen:
+        for key in chosen:
+            if key not in known:
+                raise RunError(f"no run has a figure {key!r}{did_you_mean(key, known)}", hint=f"there are {', '.join(known)}")
+        return list(chosen)
+    twins = all(entry.metrics.get("test_is_validation") for row in rows for entry in row.entries if entry.metrics)
+    wanted = []
+    for split in ("train", "val", "test"):
+        if split == "test" and twins:
+            continue
+        names = [key for key in known if key.startswith(f"{split}_") and is_figure(key)]
+        wanted += sorted(names, key=lambda key: not key.endswith("loss"))
+    return [*wanted, *(key for key in ("best_epoch", "epochs", "train_seconds") if key in known)]
+
+
+def best(rows: Sequence[Row], metric: str) -> Row | None:
+    """The row with the best figure; None with fewer than two to choose from."""
+    if not is_figure(metric):
+        return None
+    having = [(value, row) for row in rows if (value := row.figure(metric)) is not None]
+    if len(having) < 2:
+        return None
+    choose = max if maximized(metric) else min
+    return choose(having, key=lambda pair: pair[0])[1]
+
+
+def sparkline(entry: Entry, width: int = 12) -> str:
+    """The monitored figure over the epochs, in so many bars; a figure that is not finite is a blank."""
+    monitor = entry.info.get("monitor", "val_loss")
+    values = [row.get(monitor) for row in Run(entry.path).history()]
+    if not values:
+        return ""
+    places = [round(i * (len(values) - 1) / (width - 1)) for i in range(width)] if len(values) > width else range(len(values))
+    picked = [values[place] for place in places]
+    finite = [v for v in picked if isinstance(v, (int, float)) and math.isfinite(v)]
+    if not finite:
+        return " " * len(picked)
+    low, span = min(finite), (max(finite) - min(finite)) or 1.0
+    return "".join(BARS[round((v - low) / span * 7)] if isinstance(v, (int, float)) and math.isfinite(v) else " " for v in picked)

@@ -1,0 +1,94 @@
+"""TensorBoard event files, with Keras's own tags, written without TensorFlow."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+# TensorBoard's own switch: with this module present it uses its stub instead of importing TensorFlow.
+sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
+
+from tensorboard.compat.proto import event_pb2, summary_pb2  # noqa: E402
+from tensorboard.plugins.hparams import metadata, plugin_data_pb2, summary_v2  # noqa: E402
+from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: E402
+
+
+class Events:
+    """One event file in `folder`. Steps are epochs, from 1; wall times are seconds since 1970."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        # TensorBoard finds event files by "tfevents" and orders them by the time after it.
+        self._stream = (folder / f"events.out.tfevents.{int(time.time())}.dlx").open("wb")
+        self._records = RecordWriter(self._stream)
+        self._write(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
+
+    def _write(self, event: Any) -> None:
+        self._records.write(event.SerializeToString())
+
+    def scalars(self, figures: Mapping[str, float], step: int) -> None:
+        """Each figure under its tag at `step`."""
+        values = [summary_pb2.Summary.Value(tag=tag, simple_value=value) for tag, value in figures.items()]
+        self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=values)))
+
+    def hparams(self, settings: Mapping[str, Any], name: str) -> None:
+        """What the HParams tab shows of a run: its settings."""
+        summary = summary_v2.hparams_pb(settings, trial_id=name, start_time_secs=time.time())
+        self._write(event_pb2.Event(wall_time=time.time(), summary=_carried_over(summary)))
+
+    def ended(self, success: bool) -> None:
+        """Say to the HParams tab how the run ended."""
+        status = "STATUS_SUCCESS" if success else "STATUS_FAILURE"
+        info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
+        data = plugin_data_pb2.HParamsPluginData(session_end_info=info)
+        value = summary_pb2.Summary.Value(
+            tag=metadata.SESSION_END_INFO_TAG, metadata=metadata.create_summary_metadata(data)
+        )
+        self._write(event_pb2.Event(wall_time=time.time(), summary=summary_pb2.Summary(value=[value])))
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def _carried_over(summary: Any) -> Any:
+    """The same message in the classes of this module, whichever ones the plugin uses."""
+    return summary_pb2.Summary.FromString(summary.SerializeToString())
+
+
+class TensorBoard:
+    """The event files of a run: train/ and validation/ with a scalar a figure, HParams above them."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], name: str) -> None:
+        self._folder = folder
+        self._splits: dict[str, Events] = {}
+        self._session = Events(folder)
+        known = {key: value for key, value in settings.items() if isinstance(value, (bool, int, float, str))}
+        self._session.hparams(known, name)
+        self._session.flush()
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """One row of the history: train_loss becomes epoch_loss of train/, val_loss that of validation/."""
+        for prefix, split in (("train_", "train"), ("val_", "validation")):
+            figures = {f"epoch_{k.removeprefix(prefix)}": v for k, v in row.items() if k.startswith(prefix)}
+            if split == "train":
+                figures["epoch_learning_rate"] = row["learning_rate"]
+            if figures:
+                if split not in self._splits:
+                    self._splits[split] = Events(self._folder / split)
+                self._splits[split].scalars(figures, int(row["epoch"]))
+
+    def flush(self) -> None:
+        for events in self._splits.values():
+            events.flush()
+
+    def close(self, success: bool) -> None:
+        self._session.ended(success)
+        for events in (self._session, *self._splits.values()):
+            events.close()

@@ -1,0 +1,47 @@
+"""`dlx parts`: the registries, from their signatures and docstrings."""
+
+from __future__ import annotations
+
+from dlx import display
+from dlx.errors import DlxError, suggest
+from dlx.parts import REGISTRIES
+from dlx.registry import Registry
+from dlx.spec import describe
+from dlx.spec.reading import write_value
+
+
+def list_parts() -> None:
+    """Every part by kind, with the first line of its help."""
+    out = display.console()
+    for number, registry in enumerate(REGISTRIES.values()):
+        if number:
+            out.print()
+        out.print(f"{registry.kind}s", style="bold")
+        display.lines([(f"  {name}", registry.help(name).split("\n")[0]) for name in registry])
+    out.print("\ndlx parts NAME explains one.")
+
+
+def explain(name: str) -> None:
+    """One part in full; raises DlxError with the nearest name."""
+    homes = [registry for registry in REGISTRIES.values() if name in registry]
+    if not homes:
+        near = next((found for r in REGISTRIES.values() if (found := suggest(name, r, r.aliases))), None)
+        raise DlxError(f"unknown part {name!r}" + (f" (did you mean {near!r}?)" if near else ""), hint="dlx parts lists them all")
+    for registry in homes:
+        _one(registry, name)
+
+
+def _one(registry: Registry, name: str) -> None:
+    out = display.console()
+    out.print(f"{name}  ({registry.kind})", style="bold")
+    out.print(registry.help(name))
+    parameters = registry.parameters(name).values()
+    if not parameters:
+        out.print("\nIt has no parameters.")
+        return
+    out.print()
+    pairs = []
+    for parameter in parameters:
+        default = "required" if parameter.required else f"default {write_value(parameter.default)}"
+        pairs.append((f"  {parameter.name}", f"{describe(parameter.annotation)}; {default}".replace("default null", "default none")))
+    display.lines(pairs)

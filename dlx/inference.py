@@ -1,0 +1,56 @@
+"""Batched forward passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from dlx.backend import keras
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BATCH = 256
+
+
+def forward(model: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """What `model` makes of each batch of raw inputs (n, *shape): (n, units) float32 each."""
+    model.jit_compile = False  # XLA's convolutions are slower on a CPU, and compile anew for each batch size
+    for batch in batches:
+        yield model.predict_on_batch(batch)
+
+
+def batches(inputs: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
+    """`inputs` in pieces of `size`, in order; copies them out of a mapped file a piece at a time."""
+    import numpy as np
+
+    for start in range(0, len(inputs), size):
+        yield np.asarray(inputs[start : start + size])
+
+
+def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, float], np.ndarray]:
+    """(figures, predictions) of a split under the model's present weights.
+
+    The figures are the loss with its penalties and each metric; predictions: (n, units) probabilities or values.
+    """
+    import numpy as np
+
+    logits = np.concatenate(list(forward(network.logits, batches(split.inputs, size))))
+    predictions = network.activation(keras.ops.convert_to_tensor(logits))
+    targets = keras.ops.convert_to_tensor(split.targets)
+    loss = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
+    figures = {"loss": float(loss) + float(sum(network.logits.losses))}
+    column = targets[:, None] if len(targets.shape) == 1 and predictions.shape[-1] == 1 else targets
+    for metric in network.metrics():
+        metric.update_state(column, predictions)
+        figures[metric.name] = float(metric.result())
+    return figures, keras.ops.convert_to_numpy(predictions)
+
+
+def classes_of(predictions: np.ndarray) -> np.ndarray:
+    """The most probable class number of each row: (n,) int64; one unit says how probable class 1 is."""
+    import numpy as np
+
+    if predictions.shape[1] == 1:
+        return (predictions[:, 0] > 0.5).astype(np.int64)
+    return np.asarray(predictions.argmax(axis=1))

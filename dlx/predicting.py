@@ -1,0 +1,138 @@
+"""`dlx predict`: predictions as a table, CSV or JSON lines, on the screen or in a file."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+from dlx import backend as backends
+from dlx import display, prediction, runs
+from dlx.errors import DiskError, DlxError
+
+FORMS = {".csv": "csv", ".json": "json", ".jsonl": "json"}
+
+
+def predict(
+    word: str,
+    inputs: Sequence[str],
+    top: int | None,
+    form: str | None,
+    output: str | None,
+    backend: str,
+    device: str,
+    folder: str | None,
+) -> int:
+    """Predict and write; returns 3 when an input could not be read, else 0."""
+    if output and form is None:
+        form = FORMS.get(Path(output).suffix.lower())
+        if form is None:
+            raise DlxError(f"cannot tell the form of {output!r} by its suffix", hint="expected .csv, .json or .jsonl; or say --csv or --json")
+    run = runs.one(word, runs.root(folder))
+    backends.want(backend, device)
+    predictor = prediction.load(run)
+    batches, count = predictor.read(inputs)
+    with ExitStack() as stack:
+        stream = stack.enter_context(_replacing(Path(output))) if output else sys.stdout
+        write = _writer(form, stream, predictor.classes, top)
+        rows = predictor.stream(batches)
+        bar = stack.enter_context(display.Bar(count or 1, "inputs", plain=bool(output) and (count or 0) > 10_000))
+        quiet = not output and stream.isatty()
+        for number, (name, values) in enumerate(rows, 1):
+            write(prediction.record(name, values, predictor.classes, None if form is None else top), values)
+            if count and not quiet and number % 256 == 0:
+                bar.update(number)
+        stream.flush()
+    errors = display.console(error=True)
+    for problem in predictor.skipped:
+        errors.print(f"skipped {problem}")
+    if output:
+        errors.print(f"wrote {output}")
+    return 3 if predictor.skipped else 0
+
+
+class _replacing:
+    """A text file that takes its name only when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def __enter__(self) -> TextIO:
+        try:
+            self._stream = self._temporary.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise DiskError(f"cannot write ({error.strerror})", where=str(self._path)) from error
+        return self._stream
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        self._stream.close()
+        if kind is None:
+            os.replace(self._temporary, self._path)
+        else:
+            self._temporary.unlink(missing_ok=True)
+
+
+Write = Callable[[dict[str, Any], Any], None]
+
+
+def _writer(form: str | None, stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
+    """A function that writes one prediction in the form asked for."""
+    if form == "json":
+        return lambda record, values: print(display.as_json(record), file=stream)
+    if form == "csv":
+        return _csv(stream, classes, top)
+    return _table(stream, classes, top)
+
+
+def _csv(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
+    writer = csv.writer(stream, lineterminator="\n")
+    begun = False
+
+    def write(record: dict[str, Any], values: Any) -> None:
+        nonlocal begun
+        if not classes:
+            several = record["value"] if isinstance(record["value"], list) else [record["value"]]
+            if not begun:
+                writer.writerow(["input", *(["value"] if len(several) == 1 else [f"value_{n}" for n in range(len(several))])])
+            writer.writerow([record["input"], *several])
+        elif top:
+            if not begun:
+                places = [f"{what}_{n}" for n in range(1, min(top, len(classes)) + 1) for what in ("label", "probability")]
+                writer.writerow(["input", *places])
+            writer.writerow([record["input"], *(word for pair in record["probabilities"].items() for word in pair)])
+        else:
+            if not begun:
+                writer.writerow(["input", "label", *classes])
+            writer.writerow([record["input"], record["label"], *record["probabilities"].values()])
+        begun = True
+
+    return write
+
+
+def _table(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
+    """A line an input, each written as it comes: a long job fills no memory."""
+    room = 36
+    widest = max((len(name) for name in classes), default=0)
+
+    def write(record: dict[str, Any], values: Any) -> None:
+        name = display.middle(display.clean(record["input"]), room).ljust(room)
+        if not classes:
+            shown = record["value"] if isinstance(record["value"], list) else [record["value"]]
+            print(f"{name}  {'  '.join(f'{value:.6g}' for value in shown)}", file=stream)
+            return
+        for place, (label, share) in enumerate(_ranked(record)[: top or 1]):
+            head = name if place == 0 else " " * room
+            print(f"{head}  {display.clean(label).ljust(min(widest, 24))}  {share:7.2%}", file=stream)
+
+    return write
+
+
+def _ranked(record: dict[str, Any]) -> list[tuple[str, float]]:
+    return sorted(record["probabilities"].items(), key=lambda pair: -pair[1])
+
+

@@ -1,0 +1,285 @@
+"""From a run and inputs of any kind to predictions, in batches and in bounded memory.
+
+The network is rebuilt from the run's own spec and takes only its weights from the file: nothing is
+unpickled and no code is deserialised.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx import backend, images, inference, model
+from dlx import spec as specs
+from dlx.dataset import Facts
+from dlx.errors import DataError, DlxError, RunError, SpecError
+from dlx.parts import datasets
+from dlx.runs import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BATCH = 256
+TABLE_ROWS = 8192
+Batch = tuple[list[str], "np.ndarray"]
+
+
+@dataclass(eq=False)
+class Predictor:
+    """A trained run, ready to predict. `skipped` lists the inputs that could not be read, with the reason."""
+
+    run: Run
+    model: Any
+    info: dict[str, Any]
+    skipped: list[DlxError] = field(default_factory=list)
+
+    @property
+    def classes(self) -> list[str]:
+        return [str(name) for name in self.info["classes"]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.info["input"]["shape"])
+
+    def predict(self, inputs: Any) -> np.ndarray:
+        """Raw inputs (n, *shape), as the dataset stores them, to probabilities (n, classes) or values (n, targets)."""
+        import numpy as np
+
+        array = self._shaped(np.asarray(inputs), "the array")
+        found = list(inference.forward(self.model, inference.batches(array, BATCH)))
+        whole = np.concatenate(found) if found else np.zeros((0, max(len(self.classes), 1)), np.float32)
+        return self._both(whole)
+
+    def stream(self, batches: Iterable[Batch]) -> Iterator[tuple[str, np.ndarray]]:
+        """(name, probabilities or values) of each input, a batch in memory at a time."""
+        for names, array in batches:
+            for predictions in inference.forward(self.model, [array]):
+                yield from zip(names, self._both(predictions), strict=True)
+
+    def _both(self, predictions: np.ndarray) -> np.ndarray:
+        """One sigmoid unit says how probable the second class is; the first has the rest."""
+        import numpy as np
+
+        if len(self.classes) == 2 and predictions.shape[1] == 1:
+            return np.concatenate([1 - predictions, predictions], axis=1)
+        return predictions
+
+    def _shaped(self, array: np.ndarray, where: str) -> np.ndarray:
+        """(n, *shape) from what fits it: a single input, or images that lack their channel axis."""
+        wanted = self.shape
+        if array.dtype.kind not in "biuf":
+            raise DataError(f"holds {array.dtype}, expected numbers", where=where)
+        if array.shape[1:] != wanted and array.shape == wanted:
+            array = array[None]
+        if array.shape[1:] != wanted and wanted and wanted[-1] == 1 and array.shape[1:] == wanted[:-1]:
+            array = array[..., None]
+        if array.shape[1:] != wanted and array.shape == wanted[:-1] and wanted[-1] == 1:
+            array = array[None, ..., None]
+        if array.shape[1:] != wanted:
+            shape = ", ".join(map(str, wanted))
+            raise DataError(f"has the shape {array.shape}, but the run was trained on (n, {shape})", where=where)
+        return array
+
+    # What a person types: files, folders, patterns, tables, arrays, standard input.
+
+    def read(self, words: Sequence[str]) -> tuple[Iterator[Batch], int | None]:
+        """(batches of inputs, how many there are if that is known) of what a command line names.
+
+        Raises DataError for a word that names nothing, before anything is predicted.
+        """
+        found: list[Path] = []
+        others: list[Iterator[Batch]] = []
+        for word in words:
+            if word == "-":
+                others.append(self._standard_input())
+            elif os.path.isdir(word):
+                inside = images.files(Path(word))
+                if not inside:
+                    raise DataError("holds no images", where=word, hint=f"looked for {', '.join(images.SUFFIXES)}")
+                found += inside
+            else:
+                paths = [Path(word)] if os.path.exists(word) else [Path(hit) for hit in sorted(glob.glob(word, recursive=True))]
+                if not paths:
+                    raise DataError("no such file", where=word)
+                for path in paths:
+                    if path.suffix.lower() in (".csv", ".npy", ".npz"):
+                        others.append(self._file(path))
+                    elif path.is_dir():
+                        found += images.files(path)
+                    else:
+                        found.append(path)
+        if found and len(self.shape) != 3:
+            raise DataError(
+                f"is no input for this run: it was trained on {self.info['input']['kind']} data of the shape {self.shape}",
+                where=str(found[0]),
+                hint="expected a .csv, .npy or .npz file",
+            )
+        count = len(found) if not others else None
+        return self._chain([self._images(found)] if found else [], others), count
+
+    def _chain(self, *groups: Sequence[Iterator[Batch]]) -> Iterator[Batch]:
+        for group in groups:
+            for batches in group:
+                yield from batches
+
+    def _images(self, paths: Sequence[Path]) -> Iterator[Batch]:
+        import numpy as np
+
+        height, width, channels = self.shape
+
+        def read(path: Path) -> np.ndarray | DlxError:
+            try:
+                return images.read(path, channels, (height, width))
+            except DataError as error:
+                return error
+
+        names: list[str] = []
+        arrays: list[np.ndarray] = []
+        for path, found in zip(paths, images.in_parallel(read, paths, backend.cores()), strict=True):
+            if isinstance(found, DlxError):
+                self.skipped.append(found)
+                continue
+            names.append(str(path))
+            arrays.append(found)
+            if len(arrays) == BATCH:
+                yield names, np.stack(arrays)
+                names, arrays = [], []
+        if arrays:
+            yield names, np.stack(arrays)
+
+    def _file(self, path: Path) -> Iterator[Batch]:
+        if path.suffix.lower() == ".csv":
+            try:
+                with path.open(newline="", encoding="utf-8-sig") as stream:
+                    yield from self._table(stream, str(path))
+            except (OSError, UnicodeDecodeError) as error:
+                raise DataError(f"cannot be read ({error})", where=str(path)) from error
+            return
+        yield from self._array(path, str(path))
+
+    def _array(self, source: Any, where: str) -> Iterator[Batch]:
+        import numpy as np
+
+        try:
+            loaded = np.load(source, mmap_mode="r" if isinstance(source, Path) else None, allow_pickle=False)
+            if not isinstance(loaded, np.ndarray):
+                keys = [key for key in ("x", "x_test") if key in loaded.files] or loaded.files[:1]
+                if not keys:
+                    raise DataError("holds no array", where=where)
+                loaded = loaded[keys[0]]
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"cannot be read as an array ({str(error).splitlines()[0]})", where=where) from error
+        array = self._shaped(loaded, where)
+        for start in range(0, len(array), BATCH):
+            piece = np.asarray(array[start : start + BATCH])
+            yield [f"{where}:{start + row}" for row in range(len(piece))], piece
+
+    def _table(self, stream: Any, where: str) -> Iterator[Batch]:
+        """Rows of a CSV with the run's columns, or without a header where every column is a number."""
+        import numpy as np
+
+        encoding = self.info["input"]["encoding"]
+        reader = csv.reader(stream)
+        first = [field.strip() for field in next(reader, [])]
+        columns = list(encoding.get("columns") or [])
+        if len(self.shape) != 1:
+            raise DataError(f"is a table, but the run was trained on inputs of the shape {self.shape}", where=where)
+        pending: list[list[str]] = []
+        if not columns or not set(first) & set(columns):
+            numeric = all(_is_number(field) for field in first)
+            width = len(columns) or self.shape[0]
+            if numeric and len(first) == width:
+                pending, first = [first], columns or [str(n) for n in range(width)]
+            elif not columns and len(first) == width:
+                columns = first
+            else:
+                wanted = f"the columns {', '.join(columns)}" if columns else f"{width} columns"
+                raise DataError(f"expected {wanted}, got {', '.join(first) or 'nothing'}", where=where)
+        encoding = {"columns": columns or first, "categories": encoding.get("categories") or {}}
+        number = 0
+
+        def batch(rows: list[list[str]]) -> Batch:
+            table = dict(zip(first, zip(*rows, strict=True), strict=True))
+            array = datasets.files.encode(table, encoding, where)
+            return [f"{where}:{number + row}" for row in range(1, len(rows) + 1)], np.asarray(array)
+
+        for row in reader:
+            if not row:
+                continue
+            if len(row) != len(first):
+                raise DataError(f"{len(row)} fields, expected {len(first)}", where=f"{where}:{reader.line_num}")
+            pending.append([field.strip() for field in row])
+            if len(pending) == TABLE_ROWS:
+                yield batch(pending)
+                number, pending = number + len(pending), []
+        if pending:
+            yield batch(pending)
+
+    def _standard_input(self) -> Iterator[Batch]:
+        """An image, a .npy or .npz, or a table: told apart by their first bytes."""
+        import numpy as np
+
+        raw = sys.stdin.buffer.read()
+        if not raw:
+            raise DataError("standard input is empty", where="-")
+        if raw[:6] == b"\x93NUMPY" or raw[:4] == b"PK\x03\x04":
+            yield from self._array(io.BytesIO(raw), "-")
+        elif len(self.shape) == 3:
+            height, width, channels = self.shape
+            yield ["-"], np.stack([images.read(raw, channels, (height, width))])
+        else:
+            try:
+                text = raw.decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                raise DataError("is no text in UTF-8, expected a table", where="-") from error
+            yield from self._table(io.StringIO(text, newline=""), "-")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def load(run: Run) -> Predictor:
+    """Rebuild the network of a run and load its weights. Raises RunError when there is no trained model in it."""
+    info = run.info()
+    if not run.model_file.is_file():
+        raise RunError(f"has no trained model: it is {run.status}", where=str(run.path))
+    try:
+        spec = specs.load(run.spec_file)
+        shape, task = tuple(int(extent) for extent in info["input"]["shape"]), info["task"]
+        classes, targets = tuple(str(name) for name in info["classes"]), int(info.get("targets", 1))
+        tokens = str(info["input"].get("dtype", "")) in ("int32", "int64")
+        facts = Facts(shape, task, classes, targets, tokens)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"run.json lacks what prediction needs ({error!r})", where=str(run.path)) from error
+    except SpecError as error:
+        raise RunError(f"its spec is not valid: {error.problems[0]}", where=str(run.path)) from error
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, facts)
+    try:
+        network.model.load_weights(run.model_file)
+    except Exception as error:  # Keras, h5py and zipfile each raise their own
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(f"model.keras does not hold the weights of its spec ({reason})", where=str(run.path)) from error
+    return Predictor(run, network.model, info)
+
+
+def record(name: str, prediction: np.ndarray, classes: Sequence[str], top: int | None = None) -> dict[str, Any]:
+    """One prediction as JSON says it: input, label and probabilities, or input and value."""
+    values = [float(value) for value in prediction]
+    if not classes:
+        return {"input": name, "value": values[0] if len(values) == 1 else values}
+    ranked = sorted(zip(classes, values, strict=True), key=lambda pair: -pair[1])
+    shown = ranked[:top] if top else list(zip(classes, values, strict=True))
+    return {"input": name, "label": ranked[0][0], "probabilities": dict(shown)}

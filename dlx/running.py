@@ -1,0 +1,251 @@
+"""`dlx run`: check every spec, then train one after another and show it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx import backend as backends
+from dlx import display, runs
+from dlx import spec as specs
+from dlx.errors import DlxError, SpecError
+from dlx.parts import REGISTRIES
+
+if TYPE_CHECKING:
+    from dlx.training import Experiment, Outcome
+
+
+def load_all(paths: Sequence[str], settings: Sequence[str]) -> list[specs.Spec]:
+    """Every spec, or a SpecError with the problems of all of them."""
+    found, problems = [], []
+    for path in paths:
+        try:
+            found.append(specs.load(path, settings))
+        except SpecError as error:
+            problems += [problem for problem in error.problems if str(problem) not in map(str, problems)]
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
+def run_all(
+    paths: Sequence[str],
+    settings: Sequence[str],
+    *,
+    name: str | None,
+    tags: Sequence[str],
+    repeat: int,
+    json: bool,
+    backend: str,
+    device: str,
+    folder: str | None,
+) -> int:
+    """Run every spec; returns the exit code: of the first run that did not end well, else 0."""
+    labels = [f"name={name}"] if name else []
+    planned = load_all(paths, [*settings, *labels])
+    planned = [
+        dataclasses.replace(spec, seed=(spec.seed + number) % 2**32, tags=[*spec.tags, *tags])
+        for spec in planned
+        for number in range(repeat)
+    ]
+    backends.want(backend, device)
+    root = runs.root(folder)
+    code = 0
+    made: list[str] = []
+    checked = False
+    for number, spec in enumerate(planned):
+        from dlx import training
+
+        try:
+            experiment = training.prepare(spec)
+            show(experiment, error=json, number=number + 1, of=len(planned))
+            if not checked:
+                device_found = backends.load()
+                problems = _problems(planned)
+                if problems:
+                    raise SpecError(problems)
+                checked = True
+            outcome = training.train(experiment, root, ["dlx", *sys.argv[1:]], _observer(json, device_found))
+        except DlxError as error:
+            if not checked or len(planned) == 1:
+                raise
+            display.console(error=True).print(str(error))
+            code = code or error.exit_code
+            continue
+        if json:
+            print(display.as_json({"run": str(outcome.run.path), "status": outcome.status, "metrics": outcome.run.metrics() or {}}), flush=True)
+        made.append(outcome.run.name)
+        code = code or outcome.exit_code
+        if outcome.signal:
+            break
+    if len(made) > 1:
+        where = f" --runs-dir {folder}" if folder else ""
+        display.console(error=json).print(f"\n{len(made)} runs; compare them:  dlx compare {' '.join(made)}{where}")
+    return code
+
+
+def _problems(planned: Sequence[specs.Spec]) -> list[DlxError]:
+    """What only Keras can find wrong with any of the specs."""
+    from dlx import training
+
+    problems: list[DlxError] = []
+    for spec in planned:
+        try:
+            training.check(spec)
+        except SpecError as error:
+            problems += [problem for problem in error.problems if str(problem) not in map(str, problems)]
+    return problems
+
+
+# What is shown
+
+
+def show(experiment: Experiment, error: bool = False, number: int = 1, of: int = 1) -> None:
+    """The plan, before Keras is loaded."""
+    from dlx import feed
+
+    spec, dataset, splits = experiment.spec, experiment.dataset, experiment.splits
+    count = f"   ({number} of {of})" if of > 1 else ""
+    out = display.console(error)
+    if number > 1:
+        out.print()
+    out.print(f"{spec.name}{count}" + (f"  {display.clean(spec.description)}" if spec.description else ""), style="bold cyan")
+    sizes = ", ".join(f"{size:,} {name}" for name, size in splits.sizes().items())
+    if splits.test_is_validation:
+        sizes = f"{len(splits.train):,} train, {len(splits.train and splits.test or ()):,} test, which is also the validation"
+    shape = " × ".join(map(str, dataset.shape))
+    pairs = [("data", f"{display.say(spec.dataset, REGISTRIES['dataset'].parameters(spec.dataset.name))} from {dataset.source}: {sizes}")]
+    if dataset.classes:
+        share = feed.commonest(splits.train, len(dataset.classes))
+        pairs.append(("input", f"{shape}, {len(dataset.classes)} classes; always guessing the commonest scores {share:.1%}"))
+    else:
+        pairs.append(("input", f"{shape}, {experiment.facts.targets} value(s) to predict"))
+    for heading, kind, parts in (
+        ("preprocess", "preprocess", spec.preprocess),
+        ("augment", "augment", spec.augment),
+        ("layers", "layer", spec.layers),
+    ):
+        if parts:
+            pairs.append((heading, " → ".join(display.say(part, REGISTRIES[kind].parameters(part.name)) for part in parts)))
+    pairs.append(("training", _training(experiment)))
+    display.lines(pairs, error)
+
+
+def _training(experiment: Experiment) -> str:
+    spec = experiment.spec
+    words = [display.say(spec.optimizer, REGISTRIES["optimizer"].parameters(spec.optimizer.name)), f"lr {spec.lr:g}"]
+    if spec.schedule.name != "constant":
+        words.append(display.say(spec.schedule, REGISTRIES["schedule"].parameters(spec.schedule.name)))
+    words.append(f"batch {experiment.batch_size:,}")
+    each = f"{experiment.steps_per_epoch:,} step{'s' * (experiment.steps_per_epoch != 1)} each"
+    words.append(f"{spec.steps:,} steps" if spec.steps else f"{spec.epochs:,} epoch{'s' * (spec.epochs != 1)} of {each}".replace(" each", ""))
+    if spec.regularization:
+        words.append(f"l1 {spec.regularization.l1:g}, l2 {spec.regularization.l2:g}".replace("l1 0, ", "").replace(", l2 0", ""))
+    if spec.precision != "float32":
+        words.append(spec.precision)
+    if spec.early_stop:
+        words.append(f"stops after {spec.early_stop.patience} epochs without a better {experiment.monitor}")
+    return ", ".join(words)
+
+
+def _observer(json: bool, device: backends.Device) -> Any:
+    """An Observer that draws a bar or plain lines, and the result."""
+    from dlx import training
+
+    class Screen(training.Observer):
+        def __init__(self) -> None:
+            self.bar: display.Bar | None = None
+
+        def started(self, run: Any, experiment: Experiment, device_name: str, parameters: int) -> None:
+            display.lines([("device", f"{device_name}; {parameters:,} parameters"), ("run", str(run.path))], error=json)
+            self.bar = display.Bar(experiment.steps, "steps")
+            self.bar.__enter__()
+            self.began, self.last = time.monotonic(), {}
+
+        def progressed(self, experiment: Experiment, progress: Any) -> None:
+            if progress.rows:
+                self.last = progress.rows[-1]
+            share = len(experiment.splits.train) / experiment.steps_per_epoch
+            rate = progress.step * share / max(time.monotonic() - self.began, 1e-9)
+            epoch = min(progress.step // experiment.steps_per_epoch + 1, experiment.epochs)
+            figure = _figure(self.last, experiment.monitor)
+            short = f"epoch {epoch}/{experiment.epochs}  {figure}  {rate:,.0f}/s".replace("    ", "  ")
+            line = _line(self.last, experiment.epochs) if progress.rows else ""
+            if self.bar is not None and (line or sys.stderr.isatty()):
+                self.bar.update(progress.step, short, line)
+
+        def ended(self, experiment: Experiment, outcome: Outcome) -> None:
+            if self.bar is not None:
+                self.bar.__exit__()
+            result(experiment, outcome, json)
+
+    return Screen()
+
+
+def _figure(row: dict[str, float], name: str) -> str:
+    return f"{name} {row[name]:.4f}" if name in row else ""
+
+
+def _line(row: dict[str, float], epochs: int) -> str:
+    """An epoch as a plain line."""
+    words = [f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"]
+    words += [f"{name} {value:.4f}" for name, value in row.items() if name.startswith(("train_", "val_"))]
+    return "  ".join(words)
+
+
+def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> None:
+    """How the run ended, and what to type next."""
+    out = display.console(error)
+    run, metrics = outcome.run, outcome.metrics
+    if outcome.error is not None:
+        failed = display.console(error=True)
+        failed.print(f"failed: {outcome.error}")
+        failed.print(f"history and log are in {run.path}")
+        return
+    if outcome.status == "interrupted":
+        saved = "the best weights so far and the history are" if run.model_file.is_file() else "the history is"
+        out.print(f"interrupted; {saved} in {run.path}")
+        return
+    rate = f"{metrics['examples_per_second']:,.0f} examples/s"
+    out.print(f"done in {metrics['total_seconds']:.1f} s (training {metrics['train_seconds']:.1f} s, {rate})", style="bold green")
+    _figures(metrics, experiment)
+    where = "" if str(run.path.parent) == "runs" else f" --runs-dir {run.path.parent}"
+    example = {"image": "IMAGE.png", "table": "TABLE.csv"}.get(experiment.dataset.kind, "ARRAY.npy")
+    display.lines(
+        [
+            ("next", f"dlx compare '{run.path.parent}/*'"),
+            ("", f"dlx predict {run.name} {example}{where}"),
+            ("", f"tensorboard --logdir {run.path.parent}"),
+        ],
+        error,
+    )
+
+
+def _figures(metrics: dict[str, Any], experiment: Experiment) -> None:
+    names = list(dict.fromkeys(k.partition("_")[2] for k in metrics if k.startswith(("train_", "val_", "test_"))))
+    names = [name for name in names if name != "seconds"]
+    best = f"best weights, epoch {metrics['best_epoch']}"
+    shown = [("train", "train", "mean over the last epoch")]
+    if "val_loss" in metrics and not experiment.splits.test_is_validation:
+        shown.append(("val", "validation", best))
+    if "test_loss" in metrics:
+        shown.append(("test", "test", best + ("; also the validation" if experiment.splits.test_is_validation else "")))
+    columns = [("", [label for _, label, _ in shown])]
+    for name in names:
+        columns.append((name, [_decimal(metrics.get(f"{split}_{name}")) for split, _, _ in shown]))
+    columns.append(("", [remark for _, _, remark in shown]))
+    display.table(columns, [False, *(True for _ in names), False])
+
+
+def _decimal(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.3g}"
+
+
+def root_of(folder: str | None) -> Path:
+    return runs.root(folder)

@@ -1,0 +1,410 @@
+"""From a Spec to a Run: load the data, build, train, and leave the run directory behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dlx import __version__, backend, engine, events, feed, inference, model
+from dlx import spec as specs
+from dlx.dataset import Dataset, Facts
+from dlx.errors import DataError, DlxError, SpecError, TrainingError
+from dlx.parts import REGISTRIES, datasets
+from dlx.registry import Part
+from dlx.runs import Run
+
+Spec = specs.Spec
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """A spec with its data loaded and split. Making one loads no Keras."""
+
+    spec: Spec
+    dataset: Dataset
+    splits: feed.Splits
+
+    @property
+    def facts(self) -> Facts:
+        return Facts.of(self.dataset)
+
+    @property
+    def batch_size(self) -> int:
+        size = len(self.splits.train)
+        return size if self.spec.batch_size == "full" else min(int(self.spec.batch_size), size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.splits.train) // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        return self.spec.steps or self.steps_per_epoch * int(self.spec.epochs or 1)
+
+    @property
+    def epochs(self) -> int:
+        return -(-self.steps // self.steps_per_epoch)
+
+    @property
+    def monitor(self) -> str:
+        if self.spec.monitor != "auto":
+            return self.spec.monitor
+        return "val_loss" if self.splits.validation is not None else "train_loss"
+
+    @property
+    def maximize(self) -> bool:
+        return self.monitor.endswith("accuracy")
+
+
+@dataclass
+class Outcome:
+    """How a run ended: its status, its figures, and the error if there was one."""
+
+    run: Run
+    status: str
+    metrics: dict[str, Any] = field(default_factory=dict)
+    error: DlxError | None = None
+    signal: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        if self.signal:
+            return 128 + self.signal
+        return self.error.exit_code if self.error else 0
+
+
+class Observer:
+    """What a training tells while it runs; every method may be overridden."""
+
+    def started(self, run: Run, experiment: Experiment, device: str, parameters: int) -> None: ...
+    def progressed(self, experiment: Experiment, progress: engine.Progress) -> None: ...
+    def ended(self, experiment: Experiment, outcome: Outcome) -> None: ...
+
+
+def prepare(spec: Spec) -> Experiment:
+    """Load and split the data of a spec. Raises DataError, or SpecError where the spec does not fit the data."""
+    try:
+        dataset = datasets.load(spec.dataset, spec.task)
+        if spec.task == "regression" and dataset.task == "classification":
+            message = f"task: regression, but {spec.dataset.name} holds classes"
+            raise SpecError([DlxError(message, where=spec.locate("task"), hint="leave task out, or task: auto")])
+        splits = feed.cut(dataset, spec.test, spec.validation)
+    except DataError as error:
+        if not error.where:
+            error.where = spec.locate("validation" if "validation" in error.message else "test" if "test" in error.message else "dataset")
+        raise
+    feed.check_finite(splits)
+    _check_fit(spec, Facts.of(dataset), has_validation=splits.validation is not None)
+    return Experiment(spec, dataset, splits)
+
+
+def _check_fit(spec: Spec, facts: Facts, has_validation: bool) -> None:
+    """What a spec can say that does not fit the data, found before Keras is loaded."""
+    problems = []
+    if spec.augment and (len(facts.shape) != 3):
+        message = f"augmentations change images (height, width, channels), but an input has the shape {facts.shape}"
+        problems.append(DlxError(message, where=spec.locate("augment"), hint="remove augment"))
+    wrong = {"classification": ("mae", "mse"), "regression": ("accuracy",)}[facts.task]
+    for part in spec.metrics if spec.metrics != "auto" else []:
+        if part.name in wrong:
+            problems.append(DlxError(f"{part.name} is no metric of a {facts.task}", where=spec.locate(part.where)))
+    if isinstance(spec.loss, Part) and facts.task == "regression" and "crossentropy" in spec.loss.name:
+        problems.append(DlxError(f"{spec.loss.name} expects classes, but the task is regression", where=spec.locate("loss")))
+    if spec.monitor.endswith(wrong):
+        problems.append(DlxError(f"{spec.monitor!r} is no figure of a {facts.task}", where=spec.locate("monitor")))
+    if problems:
+        raise SpecError(problems)
+
+
+def facts_of(spec: Spec) -> Facts:
+    """What the data looks like, without its arrays where that is known; loads them otherwise."""
+    known = datasets.facts.get(spec.dataset.name)
+    if known is None:
+        return prepare(spec).facts
+    _check_fit(spec, known, has_validation=spec.validation != "none")
+    return known
+
+
+def check(spec: Spec) -> model.Network:
+    """Build the network of a spec without training it. Raises SpecError, located, where it does not fit."""
+    facts = facts_of(spec)
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, facts)
+    model.optimizer(spec)
+    return network
+
+
+def train(
+    experiment: Experiment,
+    root: Path,
+    command: Sequence[str] = (),
+    observer: Observer | None = None,
+    chunk_steps: int | None = None,
+) -> Outcome:
+    """Train into a new run directory below `root`; an Outcome also when the run failed or was stopped.
+
+    Raises SpecError before the directory is made when the network does not fit, DiskError when it cannot be made.
+    """
+    watcher = observer or Observer()
+    started = time.time()
+    spec = experiment.spec
+    device = backend.load()
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, experiment.facts)
+    optimizer = model.optimizer(spec)
+    run = Run.create(root, spec.name)
+    try:
+        base = str(run.path.resolve())
+        run.begin(specs.dump(spec, base), _record(experiment, network, device, command, started, base))
+        run.log(f"dlx {__version__}, {device.description}")
+        watcher.started(run, experiment, device.description, model.parameters(network))
+        outcome = _train(experiment, network, optimizer, run, watcher, started, chunk_steps)
+    except DlxError as error:
+        outcome = Outcome(run, "failed", error=error)
+    except MemoryError:
+        outcome = Outcome(run, "failed", error=_out_of_memory(experiment))
+    except KeyboardInterrupt:
+        outcome = Outcome(run, "interrupted", signal=signal.SIGINT)
+    except Exception as error:
+        if "OOM" not in str(error) and type(error).__name__ != "ResourceExhaustedError":
+            run.fail("failed", f"{type(error).__name__}: {str(error)[:500]}")
+            raise
+        outcome = Outcome(run, "failed", error=_out_of_memory(experiment))
+    _close(run, outcome)
+    watcher.ended(experiment, outcome)
+    return outcome
+
+
+def _out_of_memory(experiment: Experiment) -> TrainingError:
+    smaller = max(1, experiment.batch_size // 2)
+    return TrainingError("out of memory", hint=f"try a smaller batch: -s batch_size={smaller}; or a smaller network")
+
+
+def _close(run: Run, outcome: Outcome) -> None:
+    with contextlib.suppress(DlxError):
+        if outcome.error is not None:
+            run.fail("failed", outcome.error.message, hint=outcome.error.hint)
+        elif outcome.status == "interrupted":
+            run.fail("interrupted", f"stopped by {signal.Signals(outcome.signal).name}", signal=outcome.signal)
+        run.log(outcome.status + (f": {outcome.error.message}" if outcome.error else ""))
+    run.release()
+
+
+def _train(
+    experiment: Experiment,
+    network: model.Network,
+    optimizer: Any,
+    run: Run,
+    watcher: Observer,
+    started: float,
+    chunk_steps: int | None,
+) -> Outcome:
+    splits = experiment.splits
+    model.fit_preprocessing(network, splits.train.inputs)
+    plan = _plan(experiment)
+    validation = splits.validation and (splits.validation.inputs, splits.validation.targets)
+    program = engine.compile(network, optimizer, plan, (splits.train.inputs, splits.train.targets), validation)
+    board = events.TensorBoard(run.tensorboard, run.info()["settings"], run.name)
+    tracker = _Tracker(experiment)
+    outcome = Outcome(run, "done")
+    try:
+        with _politely() as stop:
+            try:
+                for progress in engine.fit(program, plan, chunk_steps):
+                    tracker.add(progress)
+                    run.append(progress.rows)
+                    for row in progress.rows:
+                        board.epoch(row)
+                    board.flush()
+                    watcher.progressed(experiment, progress)
+                    if stop:
+                        outcome = Outcome(run, "interrupted", signal=stop[0])
+                        break
+            except TrainingError as error:
+                outcome = Outcome(run, "failed", error=error)
+            if tracker.best_epoch or outcome.status == "done":
+                program.restore_best(program.state)
+                with run.replacing("model.keras") as path:
+                    network.model.save(path)
+        if outcome.status == "done":
+            outcome.metrics = _final(experiment, network, run, tracker, started)
+            run.finish(outcome.metrics)
+    finally:
+        board.close(outcome.status == "done")
+    return outcome
+
+
+@contextlib.contextmanager
+def _politely() -> Iterator[list[int]]:
+    """A list that a first SIGINT or SIGTERM puts its number in; a second one stops at once."""
+    received: list[int] = []
+    before: dict[int, Any] = {}
+
+    def handle(number: int, frame: Any) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(ValueError):  # not the main thread: whoever is in charge decides
+            before[number] = signal.signal(number, handle)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _plan(experiment: Experiment) -> engine.Plan:
+    spec, stop = experiment.spec, experiment.spec.early_stop
+    return engine.Plan(
+        seed=spec.seed,
+        lr=spec.lr,
+        batch_size=experiment.batch_size,
+        steps_per_epoch=experiment.steps_per_epoch,
+        steps=experiment.steps,
+        monitor=experiment.monitor,
+        maximize=experiment.maximize,
+        patience=stop.patience if stop else None,
+        min_delta=stop.min_delta if stop else 0.0,
+        schedule=REGISTRIES["schedule"].make(spec.schedule),
+    )
+
+
+class _Tracker:
+    """Counts what the final figures need; the first chunk, which compiles, is left out of the rate."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self.step = self.best_epoch = 0
+        self.seconds = self._steady_seconds = 0.0
+        self._steady_steps = 0
+        self.last: dict[str, float] = {}
+
+    def add(self, progress: engine.Progress) -> None:
+        if self.step:
+            self._steady_seconds += progress.seconds
+            self._steady_steps += progress.step - self.step
+        self.step = progress.step
+        self.seconds += progress.seconds
+        self.best_epoch = progress.best_epoch or 0
+        if progress.rows:
+            self.last = progress.rows[-1]
+
+    def examples_per_second(self) -> float:
+        steps, seconds = (self._steady_steps, self._steady_seconds) if self._steady_steps else (self.step, self.seconds)
+        share = len(self._experiment.splits.train) / self._experiment.steps_per_epoch
+        return steps * share / max(seconds, 1e-9)
+
+
+def _final(experiment: Experiment, network: model.Network, run: Run, tracker: _Tracker, started: float) -> dict[str, Any]:
+    """The final figures: train ones of the last epoch, the others from the best weights; saves the predictions."""
+    import numpy as np
+
+    splits = experiment.splits
+    figures: dict[str, Any] = {key: value for key, value in tracker.last.items() if key.startswith("train_")}
+    size = max(experiment.batch_size, 128)
+    size = min(size, 4096)
+    kept: tuple[Any, Any] | None = None
+    for name, split in (("val", splits.validation), ("test", splits.test)):
+        if split is None:
+            continue
+        if name == "test" and splits.test_is_validation and kept is not None:
+            figures |= {f"test_{k.removeprefix('val_')}": v for k, v in figures.items() if k.startswith("val_")}
+            continue
+        found, predictions = inference.evaluate(network, split, size)
+        figures |= {f"{name}_{key}": value for key, value in found.items()}
+        kept = (split, predictions)
+    if kept is not None:
+        split, predictions = kept
+        classes = experiment.dataset.task == "classification"
+        values = inference.classes_of(predictions) if classes else predictions
+        with run.replacing("predictions.npz") as path:
+            np.savez(path, index=split.index, label=split.targets, prediction=values)
+    figures |= {
+        "best_epoch": tracker.best_epoch or None,
+        "epochs": int(tracker.last["epoch"]),
+        "steps": tracker.step,
+        "parameters": model.parameters(network),
+        "train_seconds": round(tracker.seconds, 3),
+        "examples_per_second": round(tracker.examples_per_second(), 1),
+        "total_seconds": round(time.time() - started, 3),
+    }
+    if splits.test_is_validation:
+        figures["test_is_validation"] = True
+    return figures
+
+
+def _record(
+    experiment: Experiment,
+    network: model.Network,
+    device: backend.Device,
+    command: Sequence[str],
+    started: float,
+    base: str,
+) -> dict[str, Any]:
+    """run.json: what made the run. No host name, no absolute path."""
+    dataset, spec = experiment.dataset, experiment.spec
+    zone = time.strftime("%z", time.localtime(started))
+    return {
+        "dlx": __version__,
+        "command": " ".join(_relative(word) for word in command),
+        "start": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)) + zone,
+        "started": started,
+        "git": _git(),
+        "versions": backend.versions(),
+        **device.record(),
+        "task": dataset.task,
+        "monitor": experiment.monitor,
+        "maximize": experiment.maximize,
+        "input": {
+            "kind": dataset.kind,
+            "shape": list(dataset.shape),
+            "dtype": dataset.train.inputs.dtype.name,
+            "encoding": dict(dataset.encoding),
+        },
+        "dataset": {"fingerprint": dataset.fingerprint, "source": dataset.source, **experiment.splits.sizes()},
+        "classes": list(dataset.classes),
+        "targets": experiment.facts.targets,
+        "parameters": model.parameters(network),
+        "parent": None,
+        "settings": specs.flat(specs.resolved(spec, base)),
+    }
+
+
+def _relative(word: str) -> str:
+    """A word of the command with absolute paths cut to their last part: a run tells nobody's folders."""
+    key, equals, value = word.partition("=")
+    if equals and os.path.isabs(value):
+        return f"{key}=…/{os.path.basename(value)}"
+    return f"…/{os.path.basename(word)}" if os.path.isabs(word) else word
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of the working directory, and whether it was changed; None outside a repository."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+        if commit.returncode:
+            return None
+        state = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, timeout=5, check=False
+        )
+        return {"commit": commit.stdout.strip(), "dirty": bool(state.stdout.strip())}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def run_file(path: str, root: Path, overrides: Sequence[str] = (), observer: Observer | None = None) -> Outcome:
+    """Load a spec, prepare and train it: the whole of `dlx run` for one file."""
+    return train(prepare(specs.load(path, overrides)), root, sys.argv[:1], observer)
+
+
+__all__ = ["Callable", "Experiment", "Observer", "Outcome", "check", "facts_of", "prepare", "run_file", "train"]
