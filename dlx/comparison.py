@@ -123,12 +123,13 @@ class Row:
 
 
 def number(value: float) -> str:
-    """A figure as a person reads it: four decimals, or four digits where it is small or large; whole ones whole."""
-    if value == int(value) and abs(value) < 1e15:
+    """A figure as a person reads it: four decimals below 10, fewer above, four digits where it is small."""
+    size = abs(value)
+    if value == int(value) and size < 1e15:
         return str(int(value))
-    if 0.01 <= abs(value) < 1000:
-        return f"{value:.4f}"
-    return f"{value:.4g}" if abs(value) < 1e5 else f"{value:.0f}"
+    if size < 0.01:
+        return f"{value:.3g}"
+    return f"{value:.4f}" if size < 10 else f"{value:.2f}" if size < 1000 else f"{value:.0f}"
 
 
 def fold(entries: Sequence[Entry]) -> list[Row]:
@@ -156,7 +157,7 @@ def maximized(metric: str) -> bool:
 
 def is_figure(metric: str) -> bool:
     """Whether one value of the metric is better than another."""
-    return metric.startswith(("train_", "val_", "test_")) and metric != "train_seconds"
+    return metric.startswith(("train_", "val_", "test_")) and metric not in ("train_seconds", "test_is_validation")
 
 
 def ordered(rows: list[Row], metric: str | None) -> list[Row]:
@@ -337,8 +338,8 @@ def _aligned(section: str, settings: Sequence[Mapping[str, Any]]) -> list[Column
 
 def _summary(layer: Layer) -> str:
     """A part that others lack, in a word: its first argument, as a spec would say it."""
-    values = [value for key, value in layer[1].items() if "." not in key]
-    return text(values[0]) if values else "yes"
+    first = next(iter(layer[1]), "")
+    return text(layer[1][first]) if first and "." not in first and first != "axis" else "yes"
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

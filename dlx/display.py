@@ -54,7 +54,11 @@ def table(columns: Sequence[tuple[str, Cells]], numeric: Sequence[bool], marked:
     limit = width()
     best = set(marked)
     texts = [[clean(title), *map(clean, cells)] for title, cells in columns]
-    most = [max(18, limit // 3), *(28 for _ in columns[1:])]
+    widths = [max(map(len, column)) + (any(c == n for _, n in best) and c > 0) for c, column in enumerate(texts)]
+    if sum(widths) + 2 * (len(widths) - 1) > limit:
+        most = [max(18, limit // 3), *(28 for _ in columns[1:])]
+    else:
+        most = widths
     shown = [
         [middle(cell, most[c]) if not numeric[c] or row == 0 else cell for row, cell in enumerate(column)]
         for c, column in enumerate(texts)

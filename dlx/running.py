@@ -6,11 +6,10 @@ import dataclasses
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import backend as backends
-from dlx import display, runs
+from dlx import comparison, display, runs
 from dlx import spec as specs
 from dlx.errors import DlxError, SpecError
 from dlx.parts import REGISTRIES
@@ -217,7 +216,7 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
     example = {"image": "IMAGE.png", "table": "TABLE.csv"}.get(experiment.dataset.kind, "ARRAY.npy")
     display.lines(
         [
-            ("next", f"dlx compare '{run.path.parent}/*'"),
+            ("next", f"dlx compare {run.path.parent}/*"),
             ("", f"dlx predict {run.name} {example}{where}"),
             ("", f"tensorboard --logdir {run.path.parent}"),
         ],
@@ -226,14 +225,14 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
 
 
 def _figures(metrics: dict[str, Any], experiment: Experiment) -> None:
-    names = list(dict.fromkeys(k.partition("_")[2] for k in metrics if k.startswith(("train_", "val_", "test_"))))
-    names = [name for name in names if name != "seconds"]
+    figures = [key for key in metrics if comparison.is_figure(key)]
+    names = list(dict.fromkeys(key.partition("_")[2] for key in figures))
     best = f"best weights, epoch {metrics['best_epoch']}"
     shown = [("train", "train", "mean over the last epoch")]
     if "val_loss" in metrics and not experiment.splits.test_is_validation:
         shown.append(("val", "validation", best))
     if "test_loss" in metrics:
-        shown.append(("test", "test", best + ("; also the validation" if experiment.splits.test_is_validation else "")))
+        shown.append(("test", "test" + "=validation" * experiment.splits.test_is_validation, best))
     columns = [("", [label for _, label, _ in shown])]
     for name in names:
         columns.append((name, [_decimal(metrics.get(f"{split}_{name}")) for split, _, _ in shown]))
@@ -245,7 +244,3 @@ def _decimal(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.3g}"
-
-
-def root_of(folder: str | None) -> Path:
-    return runs.root(folder)

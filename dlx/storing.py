@@ -15,10 +15,11 @@ def list_sets() -> None:
         ("name", [name for name, _ in entries]),
         ("train", [f"{found['train']:,}" if found else "–" for _, found in entries]),
         ("test", [f"{found['test']:,}" if found else "–" for _, found in entries]),
-        ("source", [_source(found) if found else f"not here: dlx data fetch {name}" for name, found in entries]),
+        ("source", [_source(found) if found else "not here" for name, found in entries]),
     ]
     display.table(columns, [False, True, True, False])
-    display.console().print(f"\nthe store is {store.home()} (environment DLX_DATA)")
+    display.console().print("\ndlx data fetch NAME downloads one, dlx data add NAME PATH takes a copy at hand")
+    display.console().print(f"the store is {store.home()} (environment DLX_DATA)")
 
 
 def _source(found: dict[str, object]) -> str:

@@ -31,6 +31,7 @@ class Experiment:
     spec: Spec
     dataset: Dataset
     splits: feed.Splits
+    started: float = field(default_factory=time.time)
 
     @property
     def facts(self) -> Facts:
@@ -91,6 +92,7 @@ class Observer:
 
 def prepare(spec: Spec) -> Experiment:
     """Load and split the data of a spec. Raises DataError, or SpecError where the spec does not fit the data."""
+    started = time.time()
     try:
         dataset = datasets.load(spec.dataset, spec.task)
         if spec.task == "regression" and dataset.task == "classification":
@@ -103,7 +105,7 @@ def prepare(spec: Spec) -> Experiment:
         raise
     feed.check_finite(splits)
     _check_fit(spec, Facts.of(dataset), has_validation=splits.validation is not None)
-    return Experiment(spec, dataset, splits)
+    return Experiment(spec, dataset, splits, started)
 
 
 def _check_fit(spec: Spec, facts: Facts, has_validation: bool) -> None:
@@ -154,8 +156,7 @@ def train(
     Raises SpecError before the directory is made when the network does not fit, DiskError when it cannot be made.
     """
     watcher = observer or Observer()
-    started = time.time()
-    spec = experiment.spec
+    spec, started = experiment.spec, experiment.started
     device = backend.load()
     backend.prepare(spec.seed, spec.precision)
     network = model.build(spec, experiment.facts)
@@ -311,8 +312,7 @@ def _final(experiment: Experiment, network: model.Network, run: Run, tracker: _T
 
     splits = experiment.splits
     figures: dict[str, Any] = {key: value for key, value in tracker.last.items() if key.startswith("train_")}
-    size = max(experiment.batch_size, 128)
-    size = min(size, 4096)
+    size = min(max(experiment.batch_size, 128), 4096)
     kept: tuple[Any, Any] | None = None
     for name, split in (("val", splits.validation), ("test", splits.test)):
         if split is None:

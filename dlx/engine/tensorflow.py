@@ -21,7 +21,7 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
     """See dlx.engine.compile. train, validation: (inputs, targets) arrays; validation may be None."""
     loop = _Loop(network, optimizer, plan, validation is not None)
     data = tuple(tf.convert_to_tensor(np.asarray(array)) for array in (*train, *(validation or ())))
-    compiled = tf.function(loop.chunk, reduce_retracing=False)
+    compiled = tf.function(loop.chunk, autograph=False)
 
     def chunk(state: State, data: tuple[Any, ...], steps: int) -> tuple[State, np.ndarray]:
         rows = compiled(data, tf.constant(steps, tf.int64))

@@ -370,6 +370,9 @@ def _crosswise(spec: Spec, said: dict[str, Any]) -> typing.Iterator[DlxError]:
         yield DlxError("epochs and steps are both said; expected one of them", where=spec.locate("steps"))
     if not spec.layers:
         yield DlxError("the list is empty; expected at least an output", where=spec.locate("layers"))
+    if spec.optimizer.args.get("nesterov") and not spec.optimizer.args.get("momentum"):
+        hint = f"add momentum: 0.9 to {spec.optimizer.name}"
+        yield DlxError("nesterov does nothing without momentum", where=spec.locate(spec.optimizer.where), hint=hint)
     for number, part in enumerate(spec.layers):
         if part.name == "output" and number != len(spec.layers) - 1:
             yield DlxError("output must be the last layer", where=spec.locate(part.where))

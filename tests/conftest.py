@@ -1,0 +1,119 @@
+"""What the tests share: a small world in a temporary folder, and dlx as a person types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / "configs"
+
+GATE = """\
+dataset: or
+validation: none
+layers: [{output: {units: 1, activation: sigmoid}}]
+optimizer: sgd
+lr: 2
+loss: mean_squared_error
+batch_size: full
+epochs: 50
+"""
+
+SMALL = """\
+dataset: digits
+test: 0.2
+preprocess: [rescale]
+layers: [flatten, {dense: {units: 16, activation: relu}}, {dropout: 0.1}, output]
+batch_size: 64
+epochs: 3
+"""
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Dlx = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, with an empty data store and no Keras cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DLX_DATA", str(tmp_path / "store"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("DLX_RUNS", "DLX_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def dlx(capsys: pytest.CaptureFixture[str]) -> Dlx:
+    """dlx in this process: same code, same exit codes, without starting Keras anew each time."""
+
+    def call(*words: object) -> Result:
+        from dlx.cli import main
+
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        streams = capsys.readouterr()
+        return Result(int(ended.value.code or 0), streams.out, streams.err)
+
+    return call
+
+
+@pytest.fixture
+def shell() -> Dlx:
+    """dlx as a program of its own."""
+
+    def call(*words: object, stdin: bytes | None = None, **environment: str) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "dlx", *map(str, words)],
+            input=stdin,
+            capture_output=True,
+            env={**os.environ, **environment},
+            timeout=120,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return call
+
+
+@pytest.fixture
+def gate(world: Path) -> Path:
+    path = world / "gate.yaml"
+    path.write_text(GATE)
+    return path
+
+
+@pytest.fixture
+def small(world: Path) -> Path:
+    path = world / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+def modules_after(code: str, *arguments: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after `code`."""
+    script = f"{code}\nimport sys\nprint('MODULES', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    line = next((line for line in done.stdout.splitlines() if line.startswith("MODULES")), None)
+    assert line is not None, done.stderr
+    return {name.split(".")[0] for name in line.split()[1:]}
