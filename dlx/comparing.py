@@ -10,7 +10,9 @@ from dlx import comparison, display, runs
 from dlx.comparison import Column, Row
 
 
-def compare(words: Sequence[str], sort: str | None, chosen: Sequence[str], form: str | None, folder: str | None) -> None:
+def compare(
+    words: Sequence[str], sort: str | None, chosen: Sequence[str], form: str | None, folder: str | None
+) -> None:
     """Print the comparison of the runs that `words` name; remarks go to standard error."""
     entries, remarks = comparison.gather(words, runs.root(folder))
     for remark in remarks:

@@ -169,7 +169,9 @@ def ordered(rows: list[Row], metric: str | None) -> list[Row]:
         return rows
     known = sorted({key for row in rows for entry in row.entries for key in entry.metrics})
     if metric not in known and rows:
-        raise RunError(f"no run has a figure {metric!r}{did_you_mean(metric, known)}", hint=f"there are {', '.join(known)}")
+        raise RunError(
+            f"no run has a figure {metric!r}{did_you_mean(metric, known)}", hint=f"there are {', '.join(known)}"
+        )
     sign = -1 if maximized(metric) else 1
 
     def key(row: Row) -> tuple[bool, float]:
@@ -360,7 +362,9 @@ def figures(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
     if chosen:
         for key in chosen:
             if key not in known:
-                raise RunError(f"no run has a figure {key!r}{did_you_mean(key, known)}", hint=f"there are {', '.join(known)}")
+                raise RunError(
+                    f"no run has a figure {key!r}{did_you_mean(key, known)}", hint=f"there are {', '.join(known)}"
+                )
         return list(chosen)
     twins = all(entry.metrics.get("test_is_validation") for row in rows for entry in row.entries if entry.metrics)
     wanted = []
@@ -389,10 +393,16 @@ def sparkline(entry: Entry, width: int = 12) -> str:
     values = [row.get(monitor) for row in Run(entry.path).history()]
     if not values:
         return ""
-    places = [round(i * (len(values) - 1) / (width - 1)) for i in range(width)] if len(values) > width else range(len(values))
+    places = (
+        [round(i * (len(values) - 1) / (width - 1)) for i in range(width)]
+        if len(values) > width
+        else range(len(values))
+    )
     picked = [values[place] for place in places]
     finite = [v for v in picked if isinstance(v, (int, float)) and math.isfinite(v)]
     if not finite:
         return " " * len(picked)
     low, span = min(finite), (max(finite) - min(finite)) or 1.0
-    return "".join(BARS[round((v - low) / span * 7)] if isinstance(v, (int, float)) and math.isfinite(v) else " " for v in picked)
+    return "".join(
+        BARS[round((v - low) / span * 7)] if isinstance(v, (int, float)) and math.isfinite(v) else " " for v in picked
+    )

@@ -36,13 +36,15 @@ def middle(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     head = (most - 1 + 1) // 2
-    return f"{text[:head]}…{text[len(text) - (most - 1 - head):]}"
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
 
 
 Cells = Sequence[str]
 
 
-def table(columns: Sequence[tuple[str, Cells]], numeric: Sequence[bool], marked: Iterable[tuple[int, int]] = ()) -> None:
+def table(
+    columns: Sequence[tuple[str, Cells]], numeric: Sequence[bool], marked: Iterable[tuple[int, int]] = ()
+) -> None:
     """Print columns under their headings; the first one names the rows.
 
     What does not fit the width goes into a further block under the same names. Names and words
@@ -142,7 +144,12 @@ class Bar:
         if sys.stderr.isatty():
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-            columns = (BarColumn(None), TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}"), TimeRemainingColumn())
+            columns = (
+                BarColumn(None),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.description}"),
+                TimeRemainingColumn(),
+            )
             self._bar = Progress(*columns, console=console(error=True), transient=True, expand=True)
             self._bar.start()
             self._task = self._bar.add_task("", total=self._total)

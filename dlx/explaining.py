@@ -26,7 +26,9 @@ def explain(name: str) -> None:
     homes = [registry for registry in REGISTRIES.values() if name in registry]
     if not homes:
         near = next((found for r in REGISTRIES.values() if (found := suggest(name, r, r.aliases))), None)
-        raise DlxError(f"unknown part {name!r}" + (f" (did you mean {near!r}?)" if near else ""), hint="dlx parts lists them all")
+        raise DlxError(
+            f"unknown part {name!r}" + (f" (did you mean {near!r}?)" if near else ""), hint="dlx parts lists them all"
+        )
     for registry in homes:
         _one(registry, name)
 
@@ -43,5 +45,10 @@ def _one(registry: Registry, name: str) -> None:
     pairs = []
     for parameter in parameters:
         default = "required" if parameter.required else f"default {write_value(parameter.default)}"
-        pairs.append((f"  {parameter.name}", f"{describe(parameter.annotation)}; {default}".replace("default null", "default none")))
+        pairs.append(
+            (
+                f"  {parameter.name}",
+                f"{describe(parameter.annotation)}; {default}".replace("default null", "default none"),
+            )
+        )
     display.lines(pairs)

@@ -13,7 +13,9 @@ from dlx.runs import Run
 def list_runs(folder: str | None, as_json: bool) -> None:
     """Every run below the folder; damaged ones with their reason."""
     root = runs.root(folder)
-    paths = [path for path in runs.below(root) if runs.is_run(path) or not any(runs.is_run(p) for p in runs.below(path))]
+    paths = [
+        path for path in runs.below(root) if runs.is_run(path) or not any(runs.is_run(p) for p in runs.below(path))
+    ]
     entries = [comparison.read(path) for path in paths]
     if as_json:
         print(display.as_json({"runs": [comparison.as_record(entry) for entry in entries]}))
@@ -94,7 +96,9 @@ def _status(run: Run) -> str:
 
 def _data(info: dict[str, Any]) -> str:
     data = dict(info.get("dataset") or {})
-    sizes = ", ".join(f"{data[split]:,} {split}" for split in ("train", "validation", "test") if isinstance(data.get(split), int))
+    sizes = ", ".join(
+        f"{data[split]:,} {split}" for split in ("train", "validation", "test") if isinstance(data.get(split), int)
+    )
     return f"{data.get('source', '?')}: {sizes}; fingerprint {str(data.get('fingerprint', ''))[:12]}"
 
 

@@ -176,7 +176,8 @@ class _Builder:
             raise self.problem(
                 part.where,
                 f"the network ends in the shape {shape}, but the data has {what}: expected ({wanted},)",
-                "end it with `output`, which fits itself to the data" + ("; flatten before it" if len(shape) > 1 else ""),
+                "end it with `output`, which fits itself to the data"
+                + ("; flatten before it" if len(shape) > 1 else ""),
             )
         if self.facts.task == "classification" and activation not in ("softmax", "sigmoid"):
             raise self.problem(
@@ -196,10 +197,16 @@ class _Builder:
             name = "mean_squared_error"
         else:
             name = "categorical_crossentropy" if activation == "softmax" else "binary_crossentropy"
-        needs = {"categorical_crossentropy": "softmax", "sparse_categorical_crossentropy": "softmax", "binary_crossentropy": "sigmoid"}
+        needs = {
+            "categorical_crossentropy": "softmax",
+            "sparse_categorical_crossentropy": "softmax",
+            "binary_crossentropy": "sigmoid",
+        }
         if name in needs and needs[name] != activation:
             raise self.problem(
-                "loss", f"{name} expects a head with {needs[name]}, but the network ends with {activation}", "loss: auto fits the head"
+                "loss",
+                f"{name} expects a head with {needs[name]}, but the network ends with {activation}",
+                "loss: auto fits the head",
             )
         function: Callable[..., Any] = REGISTRIES["loss"].make(Part(name))
         return function
@@ -267,7 +274,11 @@ def table(network: Network) -> list[tuple[str, str, str, int]]:
         shape = tuple(layer.output.shape[1:])
         rows.append((layer.name, type(layer).__name__, " × ".join(map(str, shape)), int(layer.count_params())))
     # The linear pass that keeps logits in float32 says nothing to a reader.
-    return [row for row in rows if not (row[1] == "Activation" and row[0] != "predictions" and row[3] == 0 and _pass(network, row[0]))]
+    return [
+        row
+        for row in rows
+        if not (row[1] == "Activation" and row[0] != "predictions" and row[3] == 0 and _pass(network, row[0]))
+    ]
 
 
 def _pass(network: Network, name: str) -> bool:

@@ -31,7 +31,10 @@ def predict(
     if output and form is None:
         form = FORMS.get(Path(output).suffix.lower())
         if form is None:
-            raise DlxError(f"cannot tell the form of {output!r} by its suffix", hint="expected .csv, .json or .jsonl; or say --csv or --json")
+            raise DlxError(
+                f"cannot tell the form of {output!r} by its suffix",
+                hint="expected .csv, .json or .jsonl; or say --csv or --json",
+            )
     run = runs.one(word, runs.root(folder))
     backends.want(backend, device)
     predictor = prediction.load(run)
@@ -98,11 +101,15 @@ def _csv(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
         if not classes:
             several = record["value"] if isinstance(record["value"], list) else [record["value"]]
             if not begun:
-                writer.writerow(["input", *(["value"] if len(several) == 1 else [f"value_{n}" for n in range(len(several))])])
+                writer.writerow(
+                    ["input", *(["value"] if len(several) == 1 else [f"value_{n}" for n in range(len(several))])]
+                )
             writer.writerow([record["input"], *several])
         elif top:
             if not begun:
-                places = [f"{what}_{n}" for n in range(1, min(top, len(classes)) + 1) for what in ("label", "probability")]
+                places = [
+                    f"{what}_{n}" for n in range(1, min(top, len(classes)) + 1) for what in ("label", "probability")
+                ]
                 writer.writerow(["input", *places])
             writer.writerow([record["input"], *(word for pair in record["probabilities"].items() for word in pair)])
         else:
@@ -134,5 +141,3 @@ def _table(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
 
 def _ranked(record: dict[str, Any]) -> list[tuple[str, float]]:
     return sorted(record["probabilities"].items(), key=lambda pair: -pair[1])
-
-

@@ -105,7 +105,11 @@ class Predictor:
                     raise DataError("holds no images", where=word, hint=f"looked for {', '.join(images.SUFFIXES)}")
                 found += inside
             else:
-                paths = [Path(word)] if os.path.exists(word) else [Path(hit) for hit in sorted(glob.glob(word, recursive=True))]
+                paths = (
+                    [Path(word)]
+                    if os.path.exists(word)
+                    else [Path(hit) for hit in sorted(glob.glob(word, recursive=True))]
+                )
                 if not paths:
                     raise DataError("no such file", where=word)
                 for path in paths:

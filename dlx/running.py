@@ -76,7 +76,12 @@ def run_all(
             code = code or error.exit_code
             continue
         if json:
-            print(display.as_json({"run": str(outcome.run.path), "status": outcome.status, "metrics": outcome.run.metrics() or {}}), flush=True)
+            print(
+                display.as_json(
+                    {"run": str(outcome.run.path), "status": outcome.status, "metrics": outcome.run.metrics() or {}}
+                ),
+                flush=True,
+            )
         made.append(outcome.run.name)
         code = code or outcome.exit_code
         if outcome.signal:
@@ -112,15 +117,24 @@ def show(experiment: Experiment, error: bool = False, number: int = 1, of: int =
     out = display.console(error)
     if number > 1:
         out.print()
-    out.print(f"{spec.name}{count}" + (f"  {display.clean(spec.description)}" if spec.description else ""), style="bold cyan")
+    out.print(
+        f"{spec.name}{count}" + (f"  {display.clean(spec.description)}" if spec.description else ""), style="bold cyan"
+    )
     sizes = ", ".join(f"{size:,} {name}" for name, size in splits.sizes().items())
     if splits.test_is_validation:
         sizes = f"{len(splits.train):,} train, {len(splits.train and splits.test or ()):,} test, which is also the validation"
     shape = " × ".join(map(str, dataset.shape))
-    pairs = [("data", f"{display.say(spec.dataset, REGISTRIES['dataset'].parameters(spec.dataset.name))} from {dataset.source}: {sizes}")]
+    pairs = [
+        (
+            "data",
+            f"{display.say(spec.dataset, REGISTRIES['dataset'].parameters(spec.dataset.name))} from {dataset.source}: {sizes}",
+        )
+    ]
     if dataset.classes:
         share = feed.commonest(splits.train, len(dataset.classes))
-        pairs.append(("input", f"{shape}, {len(dataset.classes)} classes; always guessing the commonest scores {share:.1%}"))
+        pairs.append(
+            ("input", f"{shape}, {len(dataset.classes)} classes; always guessing the commonest scores {share:.1%}")
+        )
     else:
         pairs.append(("input", f"{shape}, {experiment.facts.targets} value(s) to predict"))
     for heading, kind, parts in (
@@ -129,7 +143,9 @@ def show(experiment: Experiment, error: bool = False, number: int = 1, of: int =
         ("layers", "layer", spec.layers),
     ):
         if parts:
-            pairs.append((heading, " → ".join(display.say(part, REGISTRIES[kind].parameters(part.name)) for part in parts)))
+            pairs.append(
+                (heading, " → ".join(display.say(part, REGISTRIES[kind].parameters(part.name)) for part in parts))
+            )
     pairs.append(("training", _training(experiment)))
     display.lines(pairs, error)
 
@@ -141,9 +157,15 @@ def _training(experiment: Experiment) -> str:
         words.append(display.say(spec.schedule, REGISTRIES["schedule"].parameters(spec.schedule.name)))
     words.append(f"batch {experiment.batch_size:,}")
     each = f"{experiment.steps_per_epoch:,} step{'s' * (experiment.steps_per_epoch != 1)} each"
-    words.append(f"{spec.steps:,} steps" if spec.steps else f"{spec.epochs:,} epoch{'s' * (spec.epochs != 1)} of {each}".replace(" each", ""))
+    words.append(
+        f"{spec.steps:,} steps"
+        if spec.steps
+        else f"{spec.epochs:,} epoch{'s' * (spec.epochs != 1)} of {each}".replace(" each", "")
+    )
     if spec.regularization:
-        words.append(f"l1 {spec.regularization.l1:g}, l2 {spec.regularization.l2:g}".replace("l1 0, ", "").replace(", l2 0", ""))
+        words.append(
+            f"l1 {spec.regularization.l1:g}, l2 {spec.regularization.l2:g}".replace("l1 0, ", "").replace(", l2 0", "")
+        )
     if spec.precision != "float32":
         words.append(spec.precision)
     if spec.early_stop:
@@ -210,7 +232,10 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
         out.print(f"interrupted; {saved} in {run.path}")
         return
     rate = f"{metrics['examples_per_second']:,.0f} examples/s"
-    out.print(f"done in {metrics['total_seconds']:.1f} s (training {metrics['train_seconds']:.1f} s, {rate})", style="bold green")
+    out.print(
+        f"done in {metrics['total_seconds']:.1f} s (training {metrics['train_seconds']:.1f} s, {rate})",
+        style="bold green",
+    )
     _figures(metrics, experiment)
     where = "" if str(run.path.parent) == "runs" else f" --runs-dir {run.path.parent}"
     example = {"image": "IMAGE.png", "table": "TABLE.csv"}.get(experiment.dataset.kind, "ARRAY.npy")

@@ -43,7 +43,12 @@ class Known:
 
 _GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
-_IDX = ("train-labels-idx1-ubyte.gz", "train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz")
+_IDX = (
+    "train-labels-idx1-ubyte.gz",
+    "train-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+)
 
 KNOWN = {
     "mnist": Known(
@@ -281,9 +286,7 @@ def _check(arrays: Arrays, entry: Known, where: str) -> dict[str, np.ndarray]:
     return checked
 
 
-def _read(
-    name: str, entry: Known, path: Path, scratch: Path, progress: Progress | None
-) -> tuple[Arrays, bool]:
+def _read(name: str, entry: Known, path: Path, scratch: Path, progress: Progress | None) -> tuple[Arrays, bool]:
     """(the four arrays, whether the images went through a lossy format)."""
     if path.is_dir():
         return _read_folder(entry, path, progress)
@@ -417,7 +420,9 @@ def _parse_batch(path: Path, label_key: str) -> tuple[np.ndarray, np.ndarray]:
     rows, rest = divmod(len(pixels), 3072)
     # PUT and memo opcodes carry small integers under other names, so every number collected is a label.
     if rest or not rows or len(labels) != rows:
-        raise DataError(f"is no whole CIFAR batch: {len(pixels)} bytes of pixels, {len(labels)} labels", where=str(path))
+        raise DataError(
+            f"is no whole CIFAR batch: {len(pixels)} bytes of pixels, {len(labels)} labels", where=str(path)
+        )
     return np.frombuffer(pixels, np.uint8).reshape(rows, 3072), np.asarray(labels, np.int32)
 
 

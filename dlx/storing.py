@@ -83,4 +83,6 @@ class _Images:
 
 def _added(name: str) -> None:
     found = store.info(name) or {}
-    display.console().print(f"{name}: {found.get('train', 0):,} train and {found.get('test', 0):,} test images in {store.home() / name}")
+    display.console().print(
+        f"{name}: {found.get('train', 0):,} train and {found.get('test', 0):,} test images in {store.home() / name}"
+    )

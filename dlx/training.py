@@ -101,7 +101,9 @@ def prepare(spec: Spec) -> Experiment:
         splits = feed.cut(dataset, spec.test, spec.validation)
     except DataError as error:
         if not error.where:
-            error.where = spec.locate("validation" if "validation" in error.message else "test" if "test" in error.message else "dataset")
+            error.where = spec.locate(
+                "validation" if "validation" in error.message else "test" if "test" in error.message else "dataset"
+            )
         raise
     feed.check_finite(splits)
     _check_fit(spec, Facts.of(dataset), has_validation=splits.validation is not None)
@@ -119,7 +121,9 @@ def _check_fit(spec: Spec, facts: Facts, has_validation: bool) -> None:
         if part.name in wrong:
             problems.append(DlxError(f"{part.name} is no metric of a {facts.task}", where=spec.locate(part.where)))
     if isinstance(spec.loss, Part) and facts.task == "regression" and "crossentropy" in spec.loss.name:
-        problems.append(DlxError(f"{spec.loss.name} expects classes, but the task is regression", where=spec.locate("loss")))
+        problems.append(
+            DlxError(f"{spec.loss.name} expects classes, but the task is regression", where=spec.locate("loss"))
+        )
     if spec.monitor.endswith(wrong):
         problems.append(DlxError(f"{spec.monitor!r} is no figure of a {facts.task}", where=spec.locate("monitor")))
     if problems:
@@ -306,7 +310,9 @@ class _Tracker:
         return steps * share / max(seconds, 1e-9)
 
 
-def _final(experiment: Experiment, network: model.Network, run: Run, tracker: _Tracker, started: float) -> dict[str, Any]:
+def _final(
+    experiment: Experiment, network: model.Network, run: Run, tracker: _Tracker, started: float
+) -> dict[str, Any]:
     """The final figures: train ones of the last epoch, the others from the best weights; saves the predictions."""
     import numpy as np
 
@@ -395,7 +401,11 @@ def _git() -> dict[str, Any] | None:
         if commit.returncode:
             return None
         state = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, timeout=5, check=False
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
         )
         return {"commit": commit.stdout.strip(), "dirty": bool(state.stdout.strip())}
     except (OSError, subprocess.SubprocessError):

@@ -71,7 +71,9 @@ def test_keras_and_tensorflow_are_imported_in_two_places() -> None:
             assert not heavy, path
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["predict", "--help"], ["data", "--help"], ["list"], ["parts", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["run", "--help"], ["predict", "--help"], ["data", "--help"], ["list"], ["parts", "--help"]]
+)
 def test_help_and_list_load_nothing_heavy(words: list[str]) -> None:
     assert not modules_after(_call(words)) & HEAVY
 

@@ -178,7 +178,10 @@ def test_all_problems_at_once(dlx: Dlx, world: Path) -> None:
     [
         ("lr", "-s lr: expected address=value"),
         ("lr=fast", "-s lr=fast: lr: expected a number"),
-        ("layers.1.dense.unit=4", "-s layers.1.dense.unit=4: layers.1.dense: unknown parameter 'unit' (did you mean 'units'?)"),
+        (
+            "layers.1.dense.unit=4",
+            "-s layers.1.dense.unit=4: layers.1.dense: unknown parameter 'unit' (did you mean 'units'?)",
+        ),
         ("layers.dropout.rate=0.1", "layers has no 'dropout'"),
         ("layers.dense.units=4", "2 entries of layers are called 'dense'"),
         ("layers.0.dropout.rate=0.1", "layers.0 is flatten, not dropout"),

@@ -28,8 +28,12 @@ def overrides(function: F) -> F:
 
 def device_options(function: F) -> F:
     """Which backend and device the process uses; no part of a spec."""
-    function = click.option("--device", default="auto", metavar="auto|cpu|gpu|gpu:N", callback=_device, help="What to compute on.")(function)
-    return click.option("--backend", type=click.Choice(["auto", "tensorflow"]), default="auto", help="What Keras runs on.")(function)
+    function = click.option(
+        "--device", default="auto", metavar="auto|cpu|gpu|gpu:N", callback=_device, help="What to compute on."
+    )(function)
+    return click.option(
+        "--backend", type=click.Choice(["auto", "tensorflow"]), default="auto", help="What Keras runs on."
+    )(function)
 
 
 def _device(ctx: click.Context, parameter: click.Parameter, value: str) -> str:

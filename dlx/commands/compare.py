@@ -15,7 +15,9 @@ from dlx.commands import runs_dir
 @click.option("--csv", "form", flag_value="csv", help="The table as CSV.")
 @click.option("--markdown", "form", flag_value="markdown", help="The table as Markdown.")
 @runs_dir
-def command(runs: tuple[str, ...], sort: str | None, columns: str | None, form: str | None, runs_dir: str | None) -> None:
+def command(
+    runs: tuple[str, ...], sort: str | None, columns: str | None, form: str | None, runs_dir: str | None
+) -> None:
     """Show the settings in which the runs differ, then their figures, the best marked with *.
 
     Runs that differ in nothing but the seed become one row: mean ± standard deviation.

@@ -13,7 +13,9 @@ from dlx.commands import device_options, runs_dir
 @click.option("--top", type=click.IntRange(1), metavar="K", help="The K most probable classes.")
 @click.option("--json", "form", flag_value="json", help="One JSON object a line for each input.")
 @click.option("--csv", "form", flag_value="csv", help="A CSV row for each input.")
-@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE: .csv, .json or .jsonl.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE: .csv, .json or .jsonl."
+)
 @device_options
 @runs_dir
 def command(

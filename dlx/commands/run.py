@@ -12,7 +12,9 @@ from dlx.commands import device_options, overrides, runs_dir
 @overrides
 @click.option("--name", metavar="NAME", help="Name the run, instead of after its spec.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; any number of times.")
-@click.option("--repeat", type=click.IntRange(1), default=1, metavar="N", help="Run each spec N times, seeds counting up.")
+@click.option(
+    "--repeat", type=click.IntRange(1), default=1, metavar="N", help="Run each spec N times, seeds counting up."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output for each run.")
 @device_options
 @runs_dir
@@ -39,5 +41,13 @@ def command(
     from dlx.running import run_all
 
     return run_all(
-        specs, settings, name=name, tags=tags, repeat=repeat, json=as_json, backend=backend, device=device, folder=runs_dir
+        specs,
+        settings,
+        name=name,
+        tags=tags,
+        repeat=repeat,
+        json=as_json,
+        backend=backend,
+        device=device,
+        folder=runs_dir,
     )

@@ -127,9 +127,7 @@ class _Loop:
             self._step(x, y)
             return number + 1
 
-        tf.while_loop(
-            lambda number: (number < into + count) & (self.loop["bad_step"].value() == 0), step, [into]
-        )
+        tf.while_loop(lambda number: (number < into + count) & (self.loop["bad_step"].value() == 0), step, [into])
 
     def _step(self, x: Any, y: Any) -> None:
         plan, network, number = self.plan, self.network, self.loop["step"].value()
@@ -189,7 +187,9 @@ class _Loop:
         if self.validated:
             self._evaluate(data[2], data[3])
             validation = self._results()
-            loop["bad_step"].assign(tf.where(tf.math.is_finite(validation[0]), loop["bad_step"].value(), loop["step"].value()))
+            loop["bad_step"].assign(
+                tf.where(tf.math.is_finite(validation[0]), loop["bad_step"].value(), loop["step"].value())
+            )
             figures += validation
         row = tf.stack([*figures, tf.cast(self.optimizer.learning_rate.value, tf.float32)])
         self._keep_best(row[self.columns.index(self.plan.monitor)])

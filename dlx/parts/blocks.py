@@ -51,5 +51,7 @@ def _shortcut(x: Any, shape: tuple[int | None, ...]) -> Any:
     elif len(before) == len(shape):
         x = keras.layers.Dense(shape[-1], use_bias=False)(x)
     if tuple(x.shape) != shape:
-        raise ValueError(f"the layers turn {before[1:]} into {shape[1:]}, and no projection of the input has that shape")
+        raise ValueError(
+            f"the layers turn {before[1:]} into {shape[1:]}, and no projection of the input has that shape"
+        )
     return x

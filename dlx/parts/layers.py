@@ -348,6 +348,3 @@ def output(
     arguments = locals()
     arguments["activation"] = None  # the model puts the activation behind the logits
     return _keras("Dense", arguments)
-
-
-

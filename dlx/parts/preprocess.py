@@ -10,7 +10,12 @@ from dlx.registry import Registry
 
 registry = Registry(
     "preprocessing",
-    aliases={"rescaling": "rescale", "normalization": "normalize", "standardization": "standardize", "scale": "rescale"},
+    aliases={
+        "rescaling": "rescale",
+        "normalization": "normalize",
+        "standardization": "standardize",
+        "scale": "rescale",
+    },
 )
 
 

@@ -25,9 +25,7 @@ def constant() -> Schedule | None:
 
 
 @registry.register
-def cosine(
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0, final: Fraction = 0.0
-) -> Schedule:
+def cosine(warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0, final: Fraction = 0.0) -> Schedule:
     """Half a cosine from `lr` down to `final` · `lr` (Loshchilov and Hutter 2016).
 
     `warmup` is the share of the training in which the rate first rises from 0 to `lr`, linearly.
@@ -45,9 +43,7 @@ def cosine(
 
 
 @registry.register
-def step(
-    at: Annotated[list[Fraction], Field(min_length=1)], factor: PositiveFloat = 0.1
-) -> Schedule:
+def step(at: Annotated[list[Fraction], Field(min_length=1)], factor: PositiveFloat = 0.1) -> Schedule:
     """Multiplies the rate by `factor` at each of the points `at`: `step: {at: [0.5, 0.75]}`."""
     points = sorted(at)
 

@@ -84,7 +84,7 @@ SECTIONS: dict[str, Parameter] = _sections()
 
 
 def annotation_kind(annotation: Any) -> Any:
-    """Parts(kind) for a part, [Parts(kind)] for a list of them, "mapping" for a section of its own, else None."""
+    """Parts(kind) for a part, [Parts(kind)] for a list of them, the dataclass of a section of its own, else None."""
     for option in _options(annotation):
         if typing.get_origin(option) is typing.Annotated:
             base, *extra = typing.get_args(option)
@@ -92,7 +92,7 @@ def annotation_kind(annotation: Any) -> Any:
             if marker:
                 return [marker] if typing.get_origin(base) is list else marker
         if dataclasses.is_dataclass(option):
-            return "mapping"
+            return option
     return None
 
 
@@ -108,7 +108,9 @@ def _options(annotation: Any) -> tuple[Any, ...]:
 
 def unknown_key(key: str, where: str) -> DlxError:
     hint = did_you_mean(key, [*SECTIONS, "extends", "set"], KEY_ALIASES)
-    return DlxError(f"unknown key {key!r}{hint}", where=where, hint="" if hint else f"the keys are {', '.join(SECTIONS)}")
+    return DlxError(
+        f"unknown key {key!r}{hint}", where=where, hint="" if hint else f"the keys are {', '.join(SECTIONS)}"
+    )
 
 
 def part_of(node: Node, kind: str) -> tuple[str, Node] | None:
@@ -154,7 +156,9 @@ class _Checker:
     def problem(self, where: str, address: str, message: str, hint: str = "") -> None:
         self.problems.append(DlxError(message, where=f"{where}: {address}" if address else where, hint=hint))
 
-    def fields(self, node: Node, known: dict[str, Parameter], address: str, noun: str, owner: str = "") -> dict[str, Any]:
+    def fields(
+        self, node: Node, known: dict[str, Parameter], address: str, noun: str, owner: str = ""
+    ) -> dict[str, Any]:
         """The values of a mapping whose keys are `known`, checked; keys that are null are left to their defaults."""
         values: dict[str, Any] = {}
         for key, child in node.value.items():
@@ -179,7 +183,9 @@ class _Checker:
             self.problems.append(error)
             return
         if address.startswith("optimizer") and key in ("lr", "learning_rate"):
-            self.problem(child.key, address, f"unknown parameter {key!r}", "the learning rate is a key of its own: lr: 0.001")
+            self.problem(
+                child.key, address, f"unknown parameter {key!r}", "the learning rate is a key of its own: lr: 0.001"
+            )
             return
         hint = did_you_mean(key, known, PARAMETER_ALIASES)
         names = ", ".join(known) or "none"
@@ -195,9 +201,8 @@ class _Checker:
             return self.part(node, kind.kind, address)
         if isinstance(kind, list):
             return self.parts(node, kind[0].kind, address, words)
-        if kind == "mapping":
-            section = next(option for option in _options(annotation) if dataclasses.is_dataclass(option))
-            return self.section(node, section, address)
+        if dataclasses.is_dataclass(kind):
+            return self.section(node, kind, address)
         if any(option is FilePath for option in _options(annotation)):
             return self.path(node, address)
         return self.scalar(node, annotation, address)
@@ -228,7 +233,12 @@ class _Checker:
     def parts(self, node: Node, kind: str, address: str, words: list[Any]) -> Any:
         if not node.is_list:
             also = f", or {' or '.join(words)}" if words else ""
-            self.problem(node.where, address, f"expected a list, got {_shown(node)}{also}", f"write it as\n    {address}:\n      - …")
+            self.problem(
+                node.where,
+                address,
+                f"expected a list, got {_shown(node)}{also}",
+                f"write it as\n    {address}:\n      - …",
+            )
             return _BAD
         found = []
         for number, child in enumerate(node.value):
@@ -244,7 +254,10 @@ class _Checker:
                 names = list(node.value)
                 hint = f"{names[1]!r} stands beside {names[0]!r}; put parameters inside: {names[0]}: {{{names[1]}: …}}"
             self.problem(
-                node.where, address, f"expected a {registry.kind}: name, name: value or name: {{parameter: value}}, got {_shown(node)}", hint
+                node.where,
+                address,
+                f"expected a {registry.kind}: name, name: value or name: {{parameter: value}}, got {_shown(node)}",
+                hint,
             )
             return _BAD
         name, args = found
@@ -274,7 +287,9 @@ class _Checker:
             return _adapter(annotation).validate_python(node.plain())
         except ValidationError as error:
             where = _deepest(node, error.errors()[0])
-            self.problem(where, address, f"expected {describe(annotation)}, got {_shown(node)}", _value_hint(node, annotation))
+            self.problem(
+                where, address, f"expected {describe(annotation)}, got {_shown(node)}", _value_hint(node, annotation)
+            )
             return _BAD
 
 
@@ -378,8 +393,12 @@ def _crosswise(spec: Spec, said: dict[str, Any]) -> typing.Iterator[DlxError]:
             yield DlxError("output must be the last layer", where=spec.locate(part.where))
     for part in _below(spec.layers):
         if part.name == "output":
-            yield DlxError("output cannot stand inside another layer; put it last in layers", where=spec.locate(part.where))
-    names = [name for part in [*spec.layers, *_below(spec.layers)] for name in (part.name, part.args.get("name")) if name]
+            yield DlxError(
+                "output cannot stand inside another layer; put it last in layers", where=spec.locate(part.where)
+            )
+    names = [
+        name for part in [*spec.layers, *_below(spec.layers)] for name in (part.name, part.args.get("name")) if name
+    ]
     own = [part.args["name"] for part in [*spec.layers, *_below(spec.layers)] if part.args.get("name")]
     for name in sorted({name for name in own if own.count(name) > 1}):
         yield DlxError(f"two layers have the name {name!r}", where=spec.locate("layers"))
@@ -387,7 +406,10 @@ def _crosswise(spec: Spec, said: dict[str, Any]) -> typing.Iterator[DlxError]:
         for name in spec.regularization.excluded:
             if name not in names:
                 hint = did_you_mean(name, names)
-                yield DlxError(f"except names {name!r}, which is no layer of this spec{hint}", where=spec.locate("regularization.except"))
+                yield DlxError(
+                    f"except names {name!r}, which is no layer of this spec{hint}",
+                    where=spec.locate("regularization.except"),
+                )
     yield from _monitor(spec)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ def _file(path: Path, chain: tuple[Path, ...]) -> Node:
         beside = path.parent / base.value
         if not beside.exists():
             near = [p.name for p in beside.parent.glob("*.y*ml")] if beside.parent.is_dir() else []
-            problem = DlxError(f"extends: no file {base.value!r} beside this one{did_you_mean(beside.name, near)}", where=base.where)
+            problem = DlxError(
+                f"extends: no file {base.value!r} beside this one{did_you_mean(beside.name, near)}", where=base.where
+            )
             raise SpecError([problem])
         inherited = _file(beside, (*chain, real)).value
         # What a base is called and says of itself is its own affair.
@@ -48,7 +51,13 @@ def _file(path: Path, chain: tuple[Path, ...]) -> Node:
     root = merge(root, own.with_value(entries))
     if settings is not None and settings.value is not None:
         if not settings.is_mapping:
-            raise SpecError([DlxError("set: expected addresses with values, as in {layers.dropout.rate: 0.3}", where=settings.where)])
+            raise SpecError(
+                [
+                    DlxError(
+                        "set: expected addresses with values, as in {layers.dropout.rate: 0.3}", where=settings.where
+                    )
+                ]
+            )
         for address, value in settings.value.items():
             root = put(root, address, value, value.key)
     return root
@@ -60,7 +69,9 @@ def _bases(extends: Node | None) -> list[Node]:
     bases = extends.value if extends.is_list else [extends]
     for base in bases:
         if not isinstance(base.value, str):
-            raise SpecError([DlxError("extends: expected a path beside this file, or a list of them", where=base.where)])
+            raise SpecError(
+                [DlxError("extends: expected a path beside this file, or a list of them", where=base.where)]
+            )
     return list(bases)
 
 
@@ -122,7 +133,7 @@ def _default(section: str) -> Any:
     default = SECTIONS[section].default
     if isinstance(default, Part):
         return default.name
-    return {} if not isinstance(default, list) else []
+    return [] if isinstance(default, list) else {}
 
 
 def _put(node: Node, rest: list[str], value: Node, address: str, kind: Any) -> Node:
@@ -133,8 +144,8 @@ def _put(node: Node, rest: list[str], value: Node, address: str, kind: Any) -> N
     if isinstance(kind, list):
         return _put_list(node, rest, value, address, kind[0])
     if not node.is_mapping:
-        if kind == "mapping":
-            node = node.with_value({})
+        if dataclasses.is_dataclass(kind):  # a bare value is the section's first field
+            node = node.with_value({dataclasses.fields(kind)[0].name: node})
         else:
             raise DlxError(f"{address} holds no {rest[0]!r}: it is {node.plain()!r}")
     key = rest[0]

@@ -89,7 +89,9 @@ class _Loader(Reader, Scanner, Parser, Composer, Resolver):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _refused(event, "anchors and aliases (& and *) are not read", "write the value out, or use extends")
         if getattr(event, "tag", None):
-            raise _refused(event, f"tags ({event.tag}) are not read", "remove the tag; quote the value if it starts with '!'")
+            raise _refused(
+                event, f"tags ({event.tag}) are not read", "remove the tag; quote the value if it starts with '!'"
+            )
         if self.depth >= MAX_DEPTH:
             raise _refused(event, f"nested deeper than {MAX_DEPTH} levels", "")
         self.depth += 1
@@ -126,7 +128,9 @@ def read_file(path: Path) -> Node:
         raise SpecError([DlxError("is no text in UTF-8, expected YAML", where=shown)]) from error
     node = read_text(text, shown, path.resolve().parent)
     if node is None:
-        raise SpecError([DlxError("is empty, expected a spec", where=shown, hint="dlx parts lists what a spec can say")])
+        raise SpecError(
+            [DlxError("is empty, expected a spec", where=shown, hint="dlx parts lists what a spec can say")]
+        )
     if not node.is_mapping:
         raise SpecError([DlxError(f"expected keys (dataset: …, layers: …), got {_kind(node)}", where=node.where)])
     return node
@@ -231,5 +235,14 @@ class Dumper(yaml.SafeDumper):
 
 def write_value(value: Any) -> str:
     """One value in YAML's flow style, on one line."""
-    text: str = yaml.dump(value, Dumper=Dumper, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=True)
+
+    def dumped(readable: bool) -> str:
+        text: str = yaml.dump(
+            value, Dumper=Dumper, default_flow_style=True, width=10**9, sort_keys=False, allow_unicode=readable
+        )
+        return text
+
+    text = dumped(True)
+    if any(line_break in text for line_break in "\x85\u2028\u2029"):  # written plainly, YAML folds them into spaces
+        text = dumped(False)
     return text.removesuffix("\n").removesuffix("\n...").rstrip("\n")

@@ -26,6 +26,4 @@ def iris() -> Dataset:
     bunch = load_iris()
     columns = [str(name).replace(" (cm)", "").replace(" ", "_") for name in bunch.feature_names]
     encoding = {"columns": columns, "categories": {}}
-    return arrays(
-        bunch.data, bunch.target, facts["iris"].classes, "scikit-learn", kind="table", encoding=encoding
-    )
+    return arrays(bunch.data, bunch.target, facts["iris"].classes, "scikit-learn", kind="table", encoding=encoding)

@@ -46,7 +46,13 @@ def image_folder(path: FilePath, image_size: Size | None = None, grayscale: bool
         test = _folder_split(folder / "test", classes, train.inputs.shape[1:3], channels)
     arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
     return Dataset(
-        train, "classification", fingerprint(*arrays), test=test, classes=tuple(classes), kind="image", source=folder.name
+        train,
+        "classification",
+        fingerprint(*arrays),
+        test=test,
+        classes=tuple(classes),
+        kind="image",
+        source=folder.name,
     )
 
 
@@ -61,7 +67,9 @@ def _folder_split(folder: Path, classes: Sequence[str], size: Any, channels: int
     counts = np.bincount([number for _, number in rows], minlength=len(classes))
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty and folder.name != "test" or not rows:
-        raise DataError(f"no images for {', '.join(empty[:5])}", where=str(folder), hint=f"looked for {', '.join(images.SUFFIXES)}")
+        raise DataError(
+            f"no images for {', '.join(empty[:5])}", where=str(folder), hint=f"looked for {', '.join(images.SUFFIXES)}"
+        )
     read = images.in_parallel(lambda file: images.read(file, channels, size), [file for file, _ in rows], cores())
     first = next(read)
     pixels = np.empty((len(rows), *first.shape), np.uint8)
@@ -177,7 +185,9 @@ def csv(
     """
     header, rows = _read_table(path)
     if label not in header:
-        raise DataError(f"has no column {label!r}{did_you_mean(label, header)}; it has {', '.join(header)}", where=str(path))
+        raise DataError(
+            f"has no column {label!r}{did_you_mean(label, header)}; it has {', '.join(header)}", where=str(path)
+        )
     columns = features or [name for name in header if name != label]
     for name in columns:
         if name not in header or name == label:
@@ -229,7 +239,9 @@ def _read_table(path: str) -> tuple[list[str], list[list[str]]]:
         if any(not field.strip() for field in row):
             column = header[[not field.strip() for field in row].index(True)]
             raise DataError(
-                f"no value for {column!r}", where=f"{path}:{number}", hint="fill or remove the row; or leave the column out of features"
+                f"no value for {column!r}",
+                where=f"{path}:{number}",
+                hint="fill or remove the row; or leave the column out of features",
             )
     return header, [[field.strip() for field in row] for row in rows[1:]]
 
@@ -259,7 +271,9 @@ def _categories(table: dict[str, Any], columns: Sequence[str]) -> dict[str, list
     return {name: sorted(set(table[name])) for name in columns if _numbers(table[name]) is None}
 
 
-def _table_split(table: dict[str, Any], encoding: dict[str, Any], task: str, classes: Sequence[str], path: str) -> Split:
+def _table_split(
+    table: dict[str, Any], encoding: dict[str, Any], task: str, classes: Sequence[str], path: str
+) -> Split:
     import numpy as np
 
     inputs = encode(table, encoding, str(path))

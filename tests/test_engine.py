@@ -1,0 +1,169 @@
+"""The compiled loop: what it computes, and that no figure depends on how it is cut up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlx import backend, engine, model
+from dlx import spec as specs
+from dlx.dataset import Facts
+from dlx.errors import TrainingError
+
+RICH = """\
+dataset: digits
+layers:
+  - conv2d: {filters: 4, kernel_size: 3, activation: relu}
+  - batch_normalization
+  - dropout: 0.3
+  - flatten
+  - output
+augment: [{shift: 0.1}, flip]
+regularization: {l2: 0.001}
+"""
+PLAIN = "dataset: digits\nlayers: [flatten, {dense: {units: 8, activation: tanh}}, output]\n"
+
+
+def rows(world: Path, text: str, chunk: int | None = None, **changes: Any) -> list[dict[str, float]]:
+    return run(world, text, chunk, **changes)[0]
+
+
+def run(world: Path, text: str, chunk: int | None = None, **changes: Any) -> tuple[list[dict[str, float]], Any, Any]:
+    (world / "e.yaml").write_text(text)
+    spec = specs.load(world / "e.yaml")
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, Facts((6, 6, 1), "classification", ("a", "b", "c")))
+    train, validation = examples(50), examples(20, seed=9)
+    plan = engine.Plan(**{
+        "seed": spec.seed, "lr": spec.lr, "batch_size": 16, "steps_per_epoch": 4, "steps": 14, "monitor": "val_loss", **changes
+    })  # fmt: skip
+    program = engine.compile(network, model.optimizer(spec), plan, train, validation)
+    found: list[dict[str, float]] = []
+    for progress in engine.fit(program, plan, chunk):
+        found += progress.rows
+    for row in found:
+        row.pop("seconds")
+    return found, network, program
+
+
+def examples(count: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    targets = generator.integers(0, 3, count).astype(np.int32)
+    return (generator.uniform(0, 1, (count, 6, 6, 1)) + targets[:, None, None, None]).astype(np.float32), targets
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 4, 5, 100])
+def test_any_chunk_length_gives_the_same_history(world: Path, chunk: int) -> None:
+    assert rows(world, RICH, chunk) == rows(world, RICH)
+
+
+def test_a_part_of_an_epoch_at_the_end_is_a_row(world: Path) -> None:
+    found = rows(world, PLAIN)
+    assert [(row["epoch"], row["step"]) for row in found] == [(1, 4), (2, 8), (3, 12), (4, 14)]
+
+
+def test_another_seed_gives_another_history(world: Path) -> None:
+    first = rows(world, RICH)
+    assert rows(world, RICH + "seed: 43\n") != first
+
+
+def test_the_numbers_are_those_of_keras_fit(world: Path) -> None:
+    """With one batch an epoch the order plays no part, so that fit must give the same losses and weights."""
+    text = PLAIN + "optimizer: {sgd: {momentum: 0.9}}\nlr: 0.1\nregularization: {l2: 0.01}\n"
+    found, network, _ = run(world, text, batch_size=50, steps_per_epoch=1, steps=12)
+    keras = backend.keras
+    (world / "e.yaml").write_text(text)
+    spec = specs.load(world / "e.yaml")
+    backend.prepare(spec.seed, spec.precision)
+    theirs = model.build(spec, Facts((6, 6, 1), "classification", ("a", "b", "c"))).model
+    theirs.compile(keras.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = theirs.fit(
+        *examples(50), batch_size=50, epochs=12, verbose=0, validation_data=examples(20, seed=9)
+    ).history
+    for name, key in (
+        ("loss", "train_loss"),
+        ("accuracy", "train_accuracy"),
+        ("val_loss", "val_loss"),
+        ("val_accuracy", "val_accuracy"),
+    ):
+        assert [row[key] for row in found] == pytest.approx(history[name], rel=2e-5), key
+    for mine, other in zip(network.model.get_weights(), theirs.get_weights(), strict=True):
+        assert np.allclose(mine, other, atol=1e-5)
+
+
+def test_every_row_is_seen_once_an_epoch(world: Path) -> None:
+    """With a zero rate, the mean loss over an epoch is the loss of the whole, in whatever order and batches."""
+    text = PLAIN + "lr: 1.0e-30\n"
+    found, network, _ = run(world, text, steps=12)
+    inputs, targets = examples(50)
+    logits = network.logits.predict(inputs, verbose=0)
+    whole = float(network.loss(backend.keras.ops.convert_to_tensor(targets), logits, network.activation))
+    assert [row["train_loss"] for row in found] == pytest.approx([whole] * 3, rel=1e-5)
+
+
+def test_the_order_changes_from_epoch_to_epoch_and_is_a_permutation() -> None:
+    import tensorflow as tf
+
+    seed = engine.seed_of(42, "order")
+    orders = [tf.random.experimental.stateless_shuffle(tf.range(50), [seed, epoch]).numpy() for epoch in range(5)]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 5
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(world: Path) -> None:
+    found, network, program = run(world, PLAIN + "lr: 0.3\noptimizer: sgd\n", steps=60)
+    values = [row["val_loss"] for row in found]
+    counters = program.counters(program.state)
+    assert counters["best_epoch"] == 1 + int(np.argmin(values))
+    program.restore_best(program.state)
+    inputs, targets = examples(20, seed=9)
+    logits = network.logits.predict(inputs, verbose=0)
+    loss = float(network.loss(backend.keras.ops.convert_to_tensor(targets), logits, network.activation))
+    assert loss == pytest.approx(min(values), rel=1e-5)
+
+
+def test_early_stop_counts_epochs_without_improvement(world: Path) -> None:
+    found = rows(world, PLAIN + "lr: 1.0e-30\n", steps=100, patience=3)
+    assert len(found) == 4  # the first improves on nothing, three do not improve on it
+    found = rows(world, PLAIN, steps=100, patience=2, min_delta=100.0)
+    assert len(found) == 3
+
+
+def test_a_figure_can_be_maximized(world: Path) -> None:
+    found, _, program = run(world, PLAIN + "lr: 0.05\n", steps=40, monitor="val_accuracy", maximize=True)
+    values = [row["val_accuracy"] for row in found]
+    assert program.counters(program.state)["best_epoch"] == 1 + int(np.argmax(values))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_at_its_step(world: Path) -> None:
+    with pytest.raises(TrainingError, match=r"not finite at step \d+ \(epoch \d+\)") as caught:
+        rows(world, PLAIN + "optimizer: sgd\nlr: 1.0e+30\nloss: mean_squared_error\nregularization: {l2: 1.0e+10}\n")
+    assert "lr=" in caught.value.hint
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 7])
+def test_divergence_is_found_at_the_same_step_whatever_the_chunk(world: Path, chunk: int | None) -> None:
+    text = PLAIN + "optimizer: sgd\nlr: 1.0e+15\nregularization: {l2: 1.0}\n"
+    with pytest.raises(TrainingError) as caught:
+        rows(world, text, chunk)
+    with pytest.raises(TrainingError) as other:
+        rows(world, text, 3)
+    assert caught.value.message == other.value.message
+
+
+def test_the_schedule_is_followed_step_by_step(world: Path) -> None:
+    found = rows(world, PLAIN + "lr: 0.1\n", schedule=lambda progress: 1.0 - progress, steps=12)
+    assert [row["learning_rate"] for row in found] == pytest.approx(
+        [0.1 * (1 - step / 12) for step in (3, 7, 11)], rel=1e-5
+    )
+
+
+def test_chunks_grow_towards_a_quarter_of_a_second() -> None:
+    assert engine.next_length(1, 1, 2.0) == 1
+    assert engine.next_length(1, 1, 0.001) == 8
+    assert engine.next_length(100, 100, 0.5) == 50
+    assert engine.next_length(100, 100, 0.25) == 100

@@ -1,0 +1,277 @@
+"""The contract of every registry: each part has help, fits Keras, and does what its signature says."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlx import backend, engine, model
+from dlx import spec as specs
+from dlx.dataset import Facts
+from dlx.parts import REGISTRIES
+from dlx.registry import Part
+from dlx.spec import describe
+
+# One line a layer: the shape of an input, and how a spec says the layer.
+EXAMPLES: dict[str, tuple[tuple[int, ...], Any]] = {
+    "activation": ((6,), {"activation": "tanh"}),
+    "average_pooling2d": ((8, 8, 2), {"average_pooling2d": 2}),
+    "batch_normalization": ((6,), "batch_normalization"),
+    "bidirectional": ((5, 3), {"bidirectional": {"lstm": 4}}),
+    "conv1d": ((9, 3), {"conv1d": {"filters": 4, "kernel_size": 3, "padding": "causal"}}),
+    "conv2d": ((8, 8, 2), {"conv2d": {"filters": 4, "kernel_size": [3, 2], "activation": "relu"}}),
+    "dense": ((6,), {"dense": {"units": 5, "activation": "gelu", "kernel_regularizer": {"l1": 0.01, "l2": 0.01}}}),
+    "dropout": ((6,), {"dropout": 0.5}),
+    "embedding": ((5,), {"embedding": {"input_dim": 10, "output_dim": 4}}),
+    "flatten": ((3, 4), "flatten"),
+    "global_average_pooling2d": ((8, 8, 2), "global_average_pooling2d"),
+    "gru": ((5, 3), {"gru": {"units": 4, "dropout": 0.2, "recurrent_dropout": 0.2}}),
+    "layer_normalization": ((6,), "layer_normalization"),
+    "leaky_relu": ((6,), {"leaky_relu": 0.1}),
+    "lstm": ((5, 3), {"lstm": {"units": 4, "return_sequences": True}}),
+    "max_pooling1d": ((8, 2), {"max_pooling1d": 2}),
+    "max_pooling2d": ((8, 8, 2), {"max_pooling2d": {"pool_size": 3, "strides": 2, "padding": "same"}}),
+    "output": ((6,), "output"),
+    "repeat": ((6,), {"repeat": {"times": 2, "layers": [{"dense": 6}, {"activation": "relu"}]}}),
+    "reshape": ((6,), {"reshape": [3, 2]}),
+    "residual": ((8, 8, 2), {"residual": {"layers": [{"conv2d": {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"}}], "activation": "relu"}}),
+    "simple_rnn": ((5, 3), {"simple_rnn": 4}),
+}  # fmt: skip
+
+KERAS = {
+    "dense": "Dense", "conv1d": "Conv1D", "conv2d": "Conv2D", "max_pooling1d": "MaxPooling1D", "max_pooling2d": "MaxPooling2D",
+    "average_pooling2d": "AveragePooling2D", "global_average_pooling2d": "GlobalAveragePooling2D", "flatten": "Flatten",
+    "reshape": "Reshape", "dropout": "Dropout", "batch_normalization": "BatchNormalization",
+    "layer_normalization": "LayerNormalization", "activation": "Activation", "leaky_relu": "LeakyReLU", "embedding": "Embedding",
+    "simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU", "bidirectional": "Bidirectional",
+}  # fmt: skip
+PARTS = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
+
+
+def make_spec(world: Path, layers: list[Any], **more: Any) -> specs.Spec:
+    lines = [
+        "dataset: digits",
+        f"layers: {specs.write_value(layers)}",
+        *(f"{k}: {specs.write_value(v)}" for k, v in more.items()),
+    ]
+    (world / "part.yaml").write_text("\n".join(lines) + "\n")
+    return specs.load(world / "part.yaml")
+
+
+def data(shape: tuple[int, ...], count: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(3)
+    return generator.integers(0, 10, (count, *shape)).astype(np.float32), generator.integers(0, 3, count).astype(
+        np.int32
+    )
+
+
+def facts(shape: tuple[int, ...]) -> Facts:
+    return Facts(shape, "classification", ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(("kind", "name"), PARTS)
+def test_every_part_has_help_and_typed_parameters(kind: str, name: str) -> None:
+    registry = REGISTRIES[kind]
+    text = registry.help(name)
+    assert text.split("\n")[0].strip().endswith((".", ":")) or ". " in text or text.split("\n")[0]
+    assert len(text.split("\n")[0]) > 15
+    for parameter in registry.parameters(name).values():
+        assert parameter.annotation is not Any, f"{name}.{parameter.name} has no type"
+        assert "typing" not in describe(parameter.annotation)
+
+
+def test_every_layer_has_an_example() -> None:
+    assert set(EXAMPLES) == set(REGISTRIES["layer"])
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_layer_builds_trains_saves_reloads_and_predicts_the_same(world: Path, name: str) -> None:
+    shape, example = EXAMPLES[name]
+    tail = [] if name == "output" else ["flatten", "output"]
+    spec = make_spec(world, [example, *tail])
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, facts(shape))
+    inputs, targets = data(shape)
+    before = [variable.numpy().copy() for variable in network.model.trainable_variables]
+    plan = engine.Plan(seed=1, lr=0.1, batch_size=10, steps_per_epoch=3, steps=3, monitor="train_loss")
+    program = engine.compile(network, model.optimizer(spec), plan, (inputs, targets), None)
+    rows = [row for progress in engine.fit(program, plan) for row in progress.rows]
+    assert np.isfinite(rows[0]["train_loss"])
+    after = [variable.numpy() for variable in network.model.trainable_variables]
+    assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+    network.model.save(world / "m.keras")
+    expected = network.model.predict(inputs, verbose=0)
+    again = model.build(spec, facts(shape))
+    again.model.load_weights(world / "m.keras")
+    assert np.array_equal(again.model.predict(inputs, verbose=0), expected)
+    plain = backend.keras.models.load_model(world / "m.keras")
+    assert np.array_equal(plain.predict(inputs, verbose=0), expected)
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_names_and_defaults_are_kerass(name: str) -> None:
+    theirs = inspect.signature(getattr(backend.keras.layers, KERAS[name]).__init__).parameters
+    for parameter in REGISTRIES["layer"].parameters(name).values():
+        if parameter.name == "name":
+            continue
+        assert parameter.name in theirs
+        default = theirs[parameter.name].default
+        if isinstance(default, tuple):
+            assert set(default) == {parameter.default}, parameter.name
+        elif default is inspect.Parameter.empty:
+            assert parameter.required, parameter.name
+        else:
+            assert parameter.default == default, parameter.name
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"), [("sgd", "SGD"), ("adam", "Adam"), ("adamw", "AdamW"), ("rmsprop", "RMSprop")]
+)
+def test_optimizers_are_kerass(name: str, theirs: str) -> None:
+    signature = inspect.signature(getattr(backend.keras.optimizers, theirs).__init__).parameters
+    for parameter in REGISTRIES["optimizer"].parameters(name).values():
+        assert signature[parameter.name].default == parameter.default, parameter.name
+    made = REGISTRIES["optimizer"].make(Part(name), _learning_rate=0.3)
+    assert float(made.learning_rate.numpy()) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("name", list(REGISTRIES["augment"]))
+def test_an_augmentation_keeps_shape_and_follows_its_seed(name: str) -> None:
+    keras = backend.keras
+    part = Part(name, {"degrees": 30.0} if name == "rotate" else {})
+    apply = REGISTRIES["augment"].make(part)
+    images = np.random.default_rng(0).uniform(0, 255, (16, 9, 7, 3)).astype(np.float32)
+    once = apply(images, keras.random.SeedGenerator(5)).numpy()
+    assert once.shape == images.shape
+    assert once.dtype == np.float32
+    assert np.array_equal(once, apply(images, keras.random.SeedGenerator(5)).numpy())
+    assert not np.array_equal(once, apply(images, keras.random.SeedGenerator(6)).numpy())
+    assert not np.array_equal(once, images)
+    assert once.min() >= -0.01
+    assert once.max() <= 255.01
+
+
+def test_crop_moves_by_whole_pixels_and_fills_with_zero() -> None:
+    images = np.arange(1, 1 + 8 * 6 * 6, dtype=np.float32).reshape(8, 6, 6, 1)
+    moved = (
+        REGISTRIES["augment"].make(Part("crop", {"padding": 2}))(images, backend.keras.random.SeedGenerator(1)).numpy()
+    )
+    for before, after in zip(images, moved, strict=True):
+        padded = np.pad(before[..., 0], 2)
+        crops = [padded[r : r + 6, c : c + 6] for r in range(5) for c in range(5)]
+        assert any(np.array_equal(crop, after[..., 0]) for crop in crops)
+    assert len({tuple(np.argwhere(image[..., 0] == 0).ravel()) for image in moved}) > 2
+
+
+def test_rotate_by_a_right_angle_is_a_right_angle() -> None:
+    from dlx.parts.augment import _affine
+
+    image = np.arange(25, dtype=np.float32).reshape(1, 5, 5, 1)
+    turned = np.asarray(_affine(image, (0.0, -1.0, 1.0, 0.0), (0.0, 0.0), "constant", "bilinear"))[0, ..., 0]
+    assert np.allclose(turned, np.rot90(image[0, ..., 0])) or np.allclose(turned, np.rot90(image[0, ..., 0], -1))
+
+
+def test_flip_mirrors_about_half() -> None:
+    images = np.random.default_rng(0).uniform(0, 255, (400, 2, 2, 1)).astype(np.float32)
+    flipped = REGISTRIES["augment"].make(Part("flip"))(images, backend.keras.random.SeedGenerator(1)).numpy()
+    mirrored = np.array([np.array_equal(f, i[:, ::-1]) for f, i in zip(flipped, images, strict=True)])
+    same = np.array([np.array_equal(f, i) for f, i in zip(flipped, images, strict=True)])
+    assert (mirrored | same).all()
+    assert 140 < mirrored.sum() < 260
+
+
+@pytest.mark.parametrize(
+    ("part", "points"),
+    [
+        (Part("cosine"), {0.0: 1.0, 0.5: 0.5, 1.0: 0.0}),
+        (Part("cosine", {"warmup": 0.2, "final": 0.1}), {0.0: 0.0, 0.1: 0.5, 0.2: 1.0, 0.6: 0.55, 1.0: 0.1}),
+        (Part("step", {"at": [0.5, 0.75], "factor": 0.1}), {0.0: 1.0, 0.49: 1.0, 0.5: 0.1, 0.75: 0.01, 1.0: 0.01}),
+    ],
+    ids=["cosine", "warmup", "step"],
+)
+def test_schedules(part: Part, points: dict[float, float]) -> None:
+    factor = REGISTRIES["schedule"].make(part)
+    for progress, expected in points.items():
+        assert float(factor(np.float32(progress))) == pytest.approx(expected, abs=1e-6)
+    assert REGISTRIES["schedule"].make(Part("constant")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "activation", "theirs"),
+    [
+        ("categorical_crossentropy", "softmax", "CategoricalCrossentropy"),
+        ("sparse_categorical_crossentropy", "softmax", "CategoricalCrossentropy"),
+        ("binary_crossentropy", "sigmoid", "BinaryCrossentropy"),
+        ("mean_squared_error", "softmax", "MeanSquaredError"),
+        ("mean_absolute_error", "softmax", "MeanAbsoluteError"),
+    ],
+)
+def test_losses_are_kerass(name: str, activation: str, theirs: str) -> None:
+    keras = backend.keras
+    logits = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
+    targets = np.array([0, 1, 2, 3, 0, 1, 2], np.int32)
+    function = keras.activations.get(activation)
+    ours = float(
+        REGISTRIES["loss"].make(Part(name))(
+            keras.ops.convert_to_tensor(targets), keras.ops.convert_to_tensor(logits), function
+        )
+    )
+    wanted = getattr(keras.losses, theirs)()(np.eye(4, dtype=np.float32)[targets], function(logits))
+    assert ours == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_preprocessing_is_fitted_on_what_comes_before_it(world: Path) -> None:
+    raw = np.random.default_rng(0).integers(0, 255, (5000, 4, 4, 3)).astype(np.uint8)
+    raw[..., 1] //= 2
+    for part, axes in (
+        ({"standardize": "dataset"}, (0, 1, 2, 3)),
+        ({"standardize": "channel"}, (0, 1, 2)),
+        ("normalize", (0, 1, 2)),
+    ):
+        spec = make_spec(world, ["flatten", "output"], preprocess=["rescale", part])
+        backend.prepare(1, "float32")
+        network = model.build(spec, facts((4, 4, 3)))
+        model.fit_preprocessing(network, raw)
+        inner = backend.keras.Model(network.model.inputs[0], network.model.layers[2].output)
+        out = np.asarray(inner(raw.astype(np.float32)), np.float64)
+        assert np.allclose(out.mean(axis=axes), 0, atol=1e-4)
+        assert np.allclose(out.std(axis=axes), 1, atol=1e-4)
+
+
+def test_regularization_goes_to_kernels_and_a_layers_own_wins(world: Path) -> None:
+    layers = [
+        {"dense": {"units": 4}},
+        {"dense": {"units": 4, "kernel_regularizer": {"l1": 0.5}, "name": "own"}},
+        "output",
+    ]
+    spec = make_spec(world, layers, regularization={"l2": 0.01, "except": "output"})
+    backend.prepare(1, "float32")
+    network = model.build(spec, facts((6,)))
+    first, own, head = (layer for layer in network.model.layers if type(layer).__name__ == "Dense")
+    assert float(first.kernel_regularizer.l2) == pytest.approx(0.01)
+    assert (float(own.kernel_regularizer.l1), float(own.kernel_regularizer.l2)) == (0.5, 0.0)
+    assert head.kernel_regularizer is None
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_with_a_float32_head(world: Path, precision: str) -> None:
+    spec = make_spec(
+        world, [{"dense": {"units": 8, "activation": "relu"}}, "output"], precision=precision, preprocess=["normalize"]
+    )
+    backend.prepare(1, precision)
+    network = model.build(spec, facts((6,)))
+    inputs, targets = data((6,))
+    model.fit_preprocessing(network, inputs)
+    plan = engine.Plan(seed=1, lr=0.01, batch_size=8, steps_per_epoch=3, steps=30, monitor="train_loss")
+    program = engine.compile(network, model.optimizer(spec), plan, (inputs, targets), None)
+    losses = [row["train_loss"] for progress in engine.fit(program, plan) for row in progress.rows]
+    assert losses[-1] < losses[0]
+    assert network.model.output.dtype == "float32"
+    assert network.model.layers[2].compute_dtype == precision.removeprefix("mixed_")
+    assert network.model.layers[1].compute_dtype == "float32"
+    backend.prepare(1, "float32")
