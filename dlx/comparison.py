@@ -77,6 +77,7 @@ def records(words: Iterable[str], folder: Path | None = None) -> list[dict[str, 
 
 
 def as_record(entry: Entry) -> dict[str, Any]:
+    """An entry as `--json` says it."""
     found = {"run": str(entry.path), "status": entry.status, "settings": entry.settings, "metrics": entry.metrics}
     return {**found, "reason": entry.reason} if entry.reason else found
 
@@ -152,6 +153,7 @@ def fold(entries: Sequence[Entry]) -> list[Row]:
 
 
 def maximized(metric: str) -> bool:
+    """Whether more of the metric is better."""
     return metric.endswith("accuracy")
 
 
@@ -213,6 +215,7 @@ def differences(rows: Sequence[Row]) -> list[Column]:
 
 
 def text(value: Any) -> str:
+    """A setting as a cell."""
     if value is None:
         return ABSENT
     if isinstance(value, bool):

@@ -21,6 +21,7 @@ def width() -> int:
 
 
 def console(error: bool = False) -> Console:
+    """rich's console on standard output, or standard error; it interprets nothing in what it is given."""
     from rich.console import Console
 
     return Console(stderr=error, width=width(), highlight=False, soft_wrap=True, emoji=False, markup=False)
@@ -127,6 +128,7 @@ def lines(pairs: Iterable[tuple[str, str]], error: bool = False) -> None:
 
 
 def as_json(value: Any) -> str:
+    """One line of JSON."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
 
 

@@ -96,6 +96,7 @@ def check_finite(splits: Splits) -> None:
         for what, array in (("inputs", split.inputs), ("targets", split.targets)):
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+                first = int(split.index[bad[0]])
                 raise DataError(
-                    f"{len(bad)} of the {name} {what} hold NaN or infinite values, the first in row {int(split.index[bad[0]])}"
+                    f"{len(bad)} of the {name} {what} hold NaN or infinite values, the first in row {first}"
                 )

@@ -161,8 +161,11 @@ class _Builder:
             )
         classes = self.facts.task == "classification"
         units, activation = part.args["units"], part.args["activation"]
-        if units == "auto":
-            units = 1 if activation == "sigmoid" and len(self.facts.classes) == 2 else len(self.facts.classes) if classes else self.facts.targets  # fmt: skip
+        if units == "auto" and not classes:
+            units = self.facts.targets
+        elif units == "auto":
+            count = len(self.facts.classes)
+            units = 1 if activation == "sigmoid" and count == 2 else count
         if activation == "auto":
             activation = "linear" if not classes else "sigmoid" if units == 1 else "softmax"
         return Part(part.name, {**part.args, "units": units, "activation": activation}, part.where)

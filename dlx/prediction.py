@@ -121,7 +121,7 @@ class Predictor:
                         found.append(path)
         if found and len(self.shape) != 3:
             raise DataError(
-                f"is no input for this run: it was trained on {self.info['input']['kind']} data of the shape {self.shape}",
+                f"is no input for this run, which was trained on {self.info['input']['kind']}s of shape {self.shape}",
                 where=str(found[0]),
                 hint="expected a .csv, .npy or .npz file",
             )

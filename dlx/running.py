@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def load_all(paths: Sequence[str], settings: Sequence[str]) -> list[specs.Spec]:
     """Every spec, or a SpecError with the problems of all of them."""
-    found, problems = [], []
+    found: list[specs.Spec] = []
+    problems: list[DlxError] = []
     for path in paths:
         try:
             found.append(specs.load(path, settings))
@@ -121,15 +122,11 @@ def show(experiment: Experiment, error: bool = False, number: int = 1, of: int =
         f"{spec.name}{count}" + (f"  {display.clean(spec.description)}" if spec.description else ""), style="bold cyan"
     )
     sizes = ", ".join(f"{size:,} {name}" for name, size in splits.sizes().items())
-    if splits.test_is_validation:
-        sizes = f"{len(splits.train):,} train, {len(splits.train and splits.test or ()):,} test, which is also the validation"
+    if splits.test_is_validation and splits.test is not None:
+        sizes = f"{len(splits.train):,} train, {len(splits.test):,} test, which is also the validation"
     shape = " × ".join(map(str, dataset.shape))
-    pairs = [
-        (
-            "data",
-            f"{display.say(spec.dataset, REGISTRIES['dataset'].parameters(spec.dataset.name))} from {dataset.source}: {sizes}",
-        )
-    ]
+    name = display.say(spec.dataset, REGISTRIES["dataset"].parameters(spec.dataset.name))
+    pairs = [("data", f"{name} from {dataset.source}: {sizes}")]
     if dataset.classes:
         share = feed.commonest(splits.train, len(dataset.classes))
         pairs.append(
@@ -180,6 +177,8 @@ def _observer(json: bool, device: backends.Device) -> Any:
     class Screen(training.Observer):
         def __init__(self) -> None:
             self.bar: display.Bar | None = None
+            self.last: dict[str, float] = {}
+            self.began = 0.0
 
         def started(self, run: Any, experiment: Experiment, device_name: str, parameters: int) -> None:
             display.lines([("device", f"{device_name}; {parameters:,} parameters"), ("run", str(run.path))], error=json)

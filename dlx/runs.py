@@ -255,6 +255,7 @@ def root(folder: str | os.PathLike[str] | None = None) -> Path:
 
 
 def is_run(path: Path) -> bool:
+    """Whether a directory claims to be a run."""
     return (path / "run.json").is_file()
 
 

@@ -50,6 +50,16 @@ _IDX = (
     "t10k-images-idx3-ubyte.gz",
 )
 
+_CIFAR100 = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
+castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
+elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster
+man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck
+pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk
+skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger
+tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
+
 KNOWN = {
     "mnist": Known(
         (28, 28, 1),
@@ -70,15 +80,7 @@ KNOWN = {
     ),
     "cifar100": Known(
         (32, 32, 3),
-        tuple(
-            "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "
-            "castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin "
-            "elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard "
-            "lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear "
-            "pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal "
-            "shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank "
-            "telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm".split()
-        ),
+        tuple(_CIFAR100.split()),
         (_TORONTO + "cifar-100-python.tar.gz",),
         "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
         "fine_labels",
@@ -412,7 +414,7 @@ def _parse_batch(path: Path, label_key: str) -> tuple[np.ndarray, np.ndarray]:
             elif argument in (label_key, label_key.encode()):
                 collecting = True
             elif collecting and opcode.name in ("BININT1", "BININT", "BININT2", "INT", "LONG1"):
-                labels.append(int(argument))
+                labels.append(int(str(argument)))
             elif collecting and labels and isinstance(argument, (bytes, str)):
                 collecting = False  # the next key of the dictionary
     except Exception as error:  # genops raises ValueError and, on cut files, several others

@@ -258,9 +258,9 @@ def _politely() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for wanted in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(ValueError):  # not the main thread: whoever is in charge decides
-            before[number] = signal.signal(number, handle)
+            before[wanted] = signal.signal(wanted, handle)
     try:
         yield received
     finally:

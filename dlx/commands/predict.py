@@ -28,7 +28,7 @@ def command(
     device: str,
     runs_dir: str | None,
 ) -> int:
-    """Predict each INPUT: an image, a folder of images, a quoted pattern, a .csv, .npy or .npz, or - for standard input.
+    """Predict each INPUT: an image, a folder of images, a quoted pattern, a .csv, .npy or .npz, or - (standard input).
 
     Images of any size and mode are brought to the shape that the run was trained on.
 

@@ -31,4 +31,4 @@ def dump(spec: Spec, base: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-__all__ = ["EarlyStop", "Regularization", "Spec", "describe", "dump", "flat", "load", "resolved"]
+__all__ = ["EarlyStop", "Regularization", "Spec", "describe", "dump", "flat", "load", "resolved", "write_value"]

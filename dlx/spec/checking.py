@@ -97,6 +97,7 @@ def annotation_kind(annotation: Any) -> Any:
 
 
 def kind_of(section: str) -> Any:
+    """The same of a section of a spec, by its name."""
     return annotation_kind(SECTIONS[section].annotation) if section in SECTIONS else None
 
 
@@ -107,6 +108,7 @@ def _options(annotation: Any) -> tuple[Any, ...]:
 
 
 def unknown_key(key: str, where: str) -> DlxError:
+    """The problem of a key that no spec has, with the one that was probably meant."""
     hint = did_you_mean(key, [*SECTIONS, "extends", "set"], KEY_ALIASES)
     return DlxError(
         f"unknown key {key!r}{hint}", where=where, hint="" if hint else f"the keys are {', '.join(SECTIONS)}"
@@ -303,9 +305,10 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 
 def _deepest(node: Node, detail: ErrorDetails) -> str:
     for step in detail["loc"]:
-        if node.is_mapping and step in node.value:
-            node = node.value[step]
-        elif node.is_list and isinstance(step, int) and step < len(node.value):
+        inside = (
+            isinstance(step, int) and step < len(node.value) if node.is_list else node.is_mapping and step in node.value
+        )
+        if inside:
             node = node.value[step]
     return node.where
 
@@ -422,8 +425,9 @@ def _monitor(spec: Spec) -> typing.Iterator[DlxError]:
     if spec.monitor not in known:
         why = " (there is no validation)" if spec.validation == "none" and spec.monitor.startswith("val_") else ""
         yield DlxError(
-            f"{spec.monitor!r} is no figure of this run{why}; expected one of {', '.join(known)}{did_you_mean(spec.monitor, known)}",
+            f"{spec.monitor!r} is no figure of this run{why}{did_you_mean(spec.monitor, known)}",
             where=spec.locate("monitor"),
+            hint=f"expected one of {', '.join(known)}",
         )
 
 

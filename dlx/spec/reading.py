@@ -65,12 +65,13 @@ class Resolver(BaseResolver):
     """YAML 1.2's core schema: `1e-3` is a number, `no` and `on` are words, a date is a word."""
 
 
+_FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 _SCALARS = (
     ("null", r"~|null|Null|NULL|", list("~nN") + [""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.0123456789")),
-)  # fmt: skip
+    ("float", _FLOAT, list("-+.0123456789")),
+)
 for _name, _pattern, _first in _SCALARS:
     Resolver.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), _first)
 
@@ -85,7 +86,7 @@ class _Loader(Reader, Scanner, Parser, Composer, Resolver):
         self.depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _refused(event, "anchors and aliases (& and *) are not read", "write the value out, or use extends")
         if getattr(event, "tag", None):
@@ -95,7 +96,7 @@ class _Loader(Reader, Scanner, Parser, Composer, Resolver):
         if self.depth >= MAX_DEPTH:
             raise _refused(event, f"nested deeper than {MAX_DEPTH} levels", "")
         self.depth += 1
-        node = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
         self.depth -= 1
         return node
 
@@ -147,7 +148,7 @@ def _no_file(path: Path) -> DlxError:
 def read_text(text: str, where: str, base: Path, marks: bool = True) -> Node | None:
     """The nodes of a YAML text; None when it holds nothing. Without `marks` every node is at `where`."""
     try:
-        root = _Loader(text).get_single_node()  # type: ignore[no-untyped-call]
+        root = _Loader(text).get_single_node()
     except _Refused as error:
         raise SpecError([DlxError(error.message, where=_at(where, error.mark, marks), hint=error.hint)]) from error
     except yaml.MarkedYAMLError as error:

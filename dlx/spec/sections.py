@@ -38,10 +38,6 @@ class Regularization:
         return (self.except_,) if isinstance(self.except_, str) else tuple(self.except_)
 
 
-def _part(name: str) -> Any:
-    return field(default_factory=lambda: Part(name))
-
-
 @dataclass(frozen=True)
 class Spec:
     """One validated experiment, every default filled in. `marks` says where each address was said."""
@@ -55,9 +51,9 @@ class Spec:
     validation: Literal["test", "none"] | Share = 0.1
     preprocess: Annotated[list[Part], Parts("preprocess")] = field(default_factory=list)
     augment: Annotated[list[Part], Parts("augment")] = field(default_factory=list)
-    optimizer: Annotated[Part, Parts("optimizer")] = _part("adam")
+    optimizer: Annotated[Part, Parts("optimizer")] = field(default_factory=lambda: Part("adam"))
     lr: PositiveFloat = 0.0
-    schedule: Annotated[Part, Parts("schedule")] = _part("constant")
+    schedule: Annotated[Part, Parts("schedule")] = field(default_factory=lambda: Part("constant"))
     loss: Annotated[Part, Parts("loss")] | Literal["auto"] = "auto"
     metrics: Annotated[list[Part], Parts("metric")] | Literal["auto"] = "auto"
     regularization: Regularization | None = None
@@ -131,4 +127,4 @@ def flat(value: Any, address: str = "") -> dict[str, Any]:
     return found
 
 
-__all__ = ["EarlyStop", "FilePath", "ORDER", "Regularization", "Spec", "completed", "flat", "resolved"]
+__all__ = ["ORDER", "EarlyStop", "FilePath", "Regularization", "Spec", "completed", "flat", "resolved"]

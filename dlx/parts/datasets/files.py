@@ -66,7 +66,7 @@ def _folder_split(folder: Path, classes: Sequence[str], size: Any, channels: int
             for file in images.files(folder / name)]  # fmt: skip
     counts = np.bincount([number for _, number in rows], minlength=len(classes))
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
-    if empty and folder.name != "test" or not rows:
+    if (empty and folder.name != "test") or not rows:
         raise DataError(
             f"no images for {', '.join(empty[:5])}", where=str(folder), hint=f"looked for {', '.join(images.SUFFIXES)}"
         )
@@ -83,8 +83,8 @@ def _folder_split(folder: Path, classes: Sequence[str], size: Any, channels: int
     if others:
         shape, example = next(iter(others.items()))
         raise DataError(
-            f"the images have {len(others) + 1} different sizes: {rows[0][0].name} is {first.shape[0]} × {first.shape[1]}, "
-            f"{example.name} is {shape[0]} × {shape[1]} (height × width)",
+            f"the images have {len(others) + 1} different sizes (height × width): "
+            f"{rows[0][0].name} is {first.shape[0]} × {first.shape[1]}, {example.name} is {shape[0]} × {shape[1]}",
             where=str(folder),
             hint="image_size: 64 resizes them all",
         )
@@ -162,7 +162,7 @@ def _guess_task(values: Any, wanted: str, where: str, label: str) -> Any:
         return wanted
     if values.dtype.kind not in "biuf":
         return "classification"
-    if values.ndim > 1 and values.shape[-1] > 1 or (values.dtype.kind == "f" and (values % 1 != 0).any()):
+    if (values.ndim > 1 and values.shape[-1] > 1) or (values.dtype.kind == "f" and (values % 1 != 0).any()):
         return "regression"
     distinct = len(np.unique(values))
     if distinct <= FEW and values.min() in (0, 1):

@@ -39,7 +39,8 @@ def moons(samples: Points = 200, noise: NonNegative = 0.2, seed: Whole = 0) -> D
     """Two interleaved half circles in the plane, as scikit-learn makes them; `noise` is a standard deviation."""
     from sklearn.datasets import make_moons
 
-    return arrays(*make_moons(samples, noise=noise, random_state=seed), "01", "scikit-learn")
+    x, y = make_moons(samples, noise=noise, random_state=seed)
+    return arrays(x, y, "01", "scikit-learn")
 
 
 @registry.register
@@ -52,7 +53,8 @@ def circles(
     """A small circle within a large one; `factor` is the ratio of their radii."""
     from sklearn.datasets import make_circles
 
-    return arrays(*make_circles(samples, noise=noise, factor=factor, random_state=seed), "01", "scikit-learn")
+    x, y = make_circles(samples, noise=noise, factor=factor, random_state=seed)
+    return arrays(x, y, "01", "scikit-learn")
 
 
 @registry.register
