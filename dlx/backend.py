@@ -101,6 +101,7 @@ def _tensorflow(wanted: str) -> Device:
     # The loop is one chain of small operations: a second scheduler thread only costs hand-overs.
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
+    tf.get_logger().setLevel("ERROR")
     gpus = tf.config.list_physical_devices("GPU")
     if wanted.startswith("gpu"):
         number = int(wanted.partition(":")[2] or 0)

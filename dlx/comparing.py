@@ -93,7 +93,7 @@ def _plain(rows: Sequence[Row], settings: Sequence[Column], figures: Sequence[st
         body.append(cells)
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerows([head, *body])
+        writer.writerows([display.clean(cell) for cell in line] for line in (head, *body))
         return
     for line in (head, ["---"] * len(head), *body):
         print("| " + " | ".join(display.clean(cell).replace("|", "\\|") for cell in line) + " |")

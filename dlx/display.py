@@ -44,7 +44,10 @@ Cells = Sequence[str]
 
 
 def table(
-    columns: Sequence[tuple[str, Cells]], numeric: Sequence[bool], marked: Iterable[tuple[int, int]] = ()
+    columns: Sequence[tuple[str, Cells]],
+    numeric: Sequence[bool],
+    marked: Iterable[tuple[int, int]] = (),
+    error: bool = False,
 ) -> None:
     """Print columns under their headings; the first one names the rows.
 
@@ -75,7 +78,7 @@ def table(
             used = widths[0]
         blocks[-1].append(c)
         used += 2 + widths[c]
-    out = console()
+    out = console(error)
     for number, block in enumerate(blocks):
         grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
         for c in (0, *block):

@@ -235,7 +235,7 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
         f"done in {metrics['total_seconds']:.1f} s (training {metrics['train_seconds']:.1f} s, {rate})",
         style="bold green",
     )
-    _figures(metrics, experiment)
+    _figures(metrics, experiment, error)
     where = "" if str(run.path.parent) == "runs" else f" --runs-dir {run.path.parent}"
     example = {"image": "IMAGE.png", "table": "TABLE.csv"}.get(experiment.dataset.kind, "ARRAY.npy")
     display.lines(
@@ -248,7 +248,7 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
     )
 
 
-def _figures(metrics: dict[str, Any], experiment: Experiment) -> None:
+def _figures(metrics: dict[str, Any], experiment: Experiment, error: bool) -> None:
     figures = [key for key in metrics if comparison.is_figure(key)]
     names = list(dict.fromkeys(key.partition("_")[2] for key in figures))
     best = f"best weights, epoch {metrics['best_epoch']}"
@@ -261,7 +261,7 @@ def _figures(metrics: dict[str, Any], experiment: Experiment) -> None:
     for name in names:
         columns.append((name, [_decimal(metrics.get(f"{split}_{name}")) for split, _, _ in shown]))
     columns.append(("", [remark for _, _, remark in shown]))
-    display.table(columns, [False, *(True for _ in names), False])
+    display.table(columns, [False, *(True for _ in names), False], error=error)
 
 
 def _decimal(value: Any) -> str:

@@ -47,6 +47,9 @@ class Run:
         version = found.get("format")
         if not isinstance(version, int) or version > FORMAT or not isinstance(found.get("settings"), dict):
             raise RunError(f"run.json has format {version!r}; this dlx reads up to {FORMAT}", where=str(self.path))
+        for key in ("dataset", "input"):
+            if not isinstance(found.get(key, {}), dict):
+                raise RunError(f"run.json has no mapping under {key!r}", where=str(self.path))
         return found
 
     def metrics(self) -> dict[str, Any] | None:
@@ -65,7 +68,8 @@ class Run:
             raise RunError(f"{name} cannot be read ({error})", where=str(self.path)) from error
         if not isinstance(found, dict):
             raise RunError(f"{name} holds no mapping", where=str(self.path))
-        return found
+        clean: dict[str, Any] = _finite(found)
+        return clean
 
     def history(self) -> list[Row]:
         """A row an epoch; a torn last line is left out."""

@@ -316,11 +316,12 @@ def _read_npz(path: Path) -> Arrays:
 
 
 def _read_folder(entry: Known, folder: Path, progress: Progress | None, shown: str = "") -> tuple[Arrays, bool]:
-    """A folder in any of the forms that the sets are handed around in; one wrapping folder is looked through."""
+    """A folder in any of the forms that the sets are handed around in; up to two wrapping folders are looked through."""
     import numpy as np
 
     where = shown or str(folder)
-    for base in (folder, *sorted(path for path in folder.iterdir() if path.is_dir())):
+    below = [path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern)) if path.is_dir()]
+    for base in (folder, *below):
         batches = sorted(base.glob("data_batch_[0-9]*")) or sorted(base.glob("train.bin"))
         if (base / "train").is_file() and (base / "test").is_file():
             return _from_batches(entry, [base / "train"], base / "test"), False

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from dlx.parts import REGISTRIES
 from dlx.parts.optimizers import default_learning_rate
 from dlx.parts.types import Layers, NonNegative, Positive, PositiveFloat, Whole
 from dlx.registry import FilePath, Part, Parts, plain
@@ -88,9 +89,11 @@ DEFAULT_EPOCHS = 10
 
 def completed(values: dict[str, Any], stem: str) -> Spec:
     """The Spec of checked values, with the defaults that depend on others filled in."""
-    optimizer = values.get("optimizer", Part("adam"))
+    for section, kind in (("optimizer", "adam"), ("schedule", "constant")):
+        parameters = REGISTRIES[section].parameters(kind).values()
+        values.setdefault(section, Part(kind, {p.name: p.default for p in parameters}, f"{section}.{kind}"))
     values.setdefault("name", stem)
-    values.setdefault("lr", default_learning_rate(optimizer.name))
+    values.setdefault("lr", default_learning_rate(values["optimizer"].name))
     if values.get("steps") is None:
         values.setdefault("epochs", DEFAULT_EPOCHS)
     return Spec(**values)

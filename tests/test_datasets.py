@@ -1,0 +1,555 @@
+"""Datasets keep their shapes; the store takes every form a set is handed around in, and nothing harmful."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import pickle
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Dlx
+from PIL import Image
+
+from dlx import feed, images, store
+from dlx.dataset import Dataset, Facts
+from dlx.errors import DataError
+from dlx.parts import REGISTRIES, datasets
+from dlx.registry import Part
+
+MADE = {
+    **{name: (4, (2,), 2) for name in ("or", "and", "nand", "nor", "xor")},
+    "not": (2, (1,), 2),
+    "moons": (200, (2,), 2),
+    "circles": (200, (2,), 2),
+    "blobs": (300, (2,), 3),
+    "spirals": (300, (2,), 3),
+    "digits": (1797, (8, 8, 1), 10),
+    "iris": (150, (4,), 3),
+}
+STORED = ("mnist", "fashion_mnist", "cifar10", "cifar100")
+OWN = ("csv", "npz", "image_folder")
+
+
+def load(name: str, task: str = "auto", **args: Any) -> Dataset:
+    parameters = REGISTRIES["dataset"].parameters(name)
+    filled = {p.name: args.get(p.name, p.default) for p in parameters.values()}
+    return datasets.load(Part(name, filled), task)
+
+
+def made_up(name: str, count: int = 20) -> dict[str, np.ndarray]:
+    """A small set in the shape of a named one."""
+    entry = store.KNOWN[name]
+    generator = np.random.default_rng(0)
+    arrays = {}
+    for split in ("train", "test"):
+        arrays[f"x_{split}"] = generator.integers(0, 256, (count, *entry.shape)).astype(np.uint8)
+        arrays[f"y_{split}"] = (np.arange(count) % len(entry.classes)).astype(np.int32)
+    return arrays
+
+
+def test_every_dataset_is_in_the_contract() -> None:
+    assert {*MADE, *STORED, *OWN} == set(REGISTRIES["dataset"])
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_made_dataset_keeps_its_shapes_and_facts(name: str) -> None:
+    count, shape, classes = MADE[name]
+    data = load(name)
+    assert data.train.inputs.shape == (count, *shape)
+    assert data.train.inputs.dtype in (np.float32, np.uint8)
+    assert data.train.targets.dtype == np.int32
+    assert sorted(set(data.train.targets.tolist())) == list(range(classes))
+    assert len(data.classes) == classes
+    assert data.train.index.tolist() == list(range(count))
+    assert data.fingerprint == load(name).fingerprint
+    if name in datasets.facts:
+        assert datasets.facts[name] == Facts.of(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("or", "0111"), ("and", "0001"), ("nand", "1110"), ("nor", "1000"), ("xor", "0110"), ("not", "10")],
+)
+def test_truth_tables(name: str, table: str) -> None:
+    assert "".join(map(str, load(name).train.targets)) == table
+
+
+def test_made_points_follow_their_seed() -> None:
+    assert load("moons", seed=1).fingerprint != load("moons", seed=2).fingerprint
+    assert load("spirals", classes=5).train.targets.max() == 4
+
+
+# Splits
+
+
+def test_splits_are_disjoint_whole_and_stratified() -> None:
+    splits = feed.cut(load("digits"), 0.2, 0.25)
+    parts = [splits.train, splits.validation, splits.test]
+    rows = np.concatenate([part.index for part in parts if part is not None])
+    assert sorted(rows.tolist()) == list(range(1797))
+    assert splits.sizes() == {"train": 1078, "validation": 360, "test": 359}
+    for part in parts:
+        assert part is not None
+        shares = np.bincount(part.targets, minlength=10) / len(part)
+        assert np.abs(shares - 0.1).max() < 0.02
+    again = feed.cut(load("digits"), 0.2, 0.25)
+    assert np.array_equal(again.train.index, splits.train.index)
+
+
+def test_validation_on_the_test_split_is_said() -> None:
+    splits = feed.cut(load("digits"), 0.2, "test")
+    assert splits.test_is_validation
+    assert splits.validation is splits.test
+    with pytest.raises(DataError, match="there is no test split"):
+        feed.cut(load("digits"), "auto", "test")
+
+
+def test_a_share_that_leaves_nothing_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"validation: 0.1 of 4 examples leaves none"):
+        feed.cut(load("or"), "auto", 0.1)
+
+
+def test_inputs_that_are_not_finite_are_found() -> None:
+    data = load("iris")
+    data.train.inputs[7, 2] = np.nan
+    with pytest.raises(DataError, match=r"1 of the train inputs .* row 7"):
+        feed.check_finite(feed.cut(data, "none", "none"))
+
+
+# The store
+
+
+def npz(world: Path, name: str) -> Path:
+    path = world / "set.npz"
+    arrays = made_up(name)
+    if store.KNOWN[name].shape[2] == 1:  # the official files have no channel axis
+        arrays = {key: value[..., 0] if key[0] == "x" else value for key, value in arrays.items()}
+    np.savez(path, **arrays)
+    return path
+
+
+def batch(images_: np.ndarray, labels: np.ndarray, key: str = "labels") -> bytes:
+    rows = images_.transpose(0, 3, 1, 2).reshape(len(images_), -1)
+    content = {b"batch_label": b"batch", key.encode(): labels.tolist(), b"data": rows, b"filenames": [b"a.png"] * 3}
+    return pickle.dumps(content, protocol=2)
+
+
+def pickled(world: Path, name: str) -> Path:
+    arrays = made_up(name)
+    folder = world / "cifar-batches-py"
+    folder.mkdir()
+    if name == "cifar10":
+        for number, half in enumerate(np.split(np.arange(20), 2), 1):
+            (folder / f"data_batch_{number}").write_bytes(batch(arrays["x_train"][half], arrays["y_train"][half]))
+        (folder / "test_batch").write_bytes(batch(arrays["x_test"], arrays["y_test"]))
+    else:
+        for split in ("train", "test"):
+            (folder / split).write_bytes(batch(arrays[f"x_{split}"], arrays[f"y_{split}"], "fine_labels"))
+    return folder
+
+
+def binary(world: Path, name: str) -> Path:
+    arrays = made_up(name)
+    folder = world / "bin"
+    folder.mkdir()
+    names = (
+        {"train": "data_batch_1.bin", "test": "test_batch.bin"}
+        if name == "cifar10"
+        else {"train": "train.bin", "test": "test.bin"}
+    )
+    for split, file in names.items():
+        labels = arrays[f"y_{split}"][:, None].astype(np.uint8)
+        head = labels if name == "cifar10" else np.concatenate([labels // 5, labels], axis=1)
+        rows = arrays[f"x_{split}"].transpose(0, 3, 1, 2).reshape(20, -1)
+        (folder / file).write_bytes(np.concatenate([head, rows], axis=1).tobytes())
+    return folder
+
+
+def idx(world: Path, name: str) -> Path:
+    arrays = made_up(name)
+    folder = world / "idx"
+    folder.mkdir()
+    for split, stem in (("train", "train"), ("test", "t10k")):
+        for part, kind in (("x", "images-idx3"), ("y", "labels-idx1")):
+            array = arrays[f"{part}_{split}"]
+            array = array[..., 0] if part == "x" else array.astype(np.uint8)
+            head = bytes([0, 0, 8, array.ndim]) + b"".join(extent.to_bytes(4, "big") for extent in array.shape)
+            (folder / f"{stem}-{kind}-ubyte.gz").write_bytes(gzip.compress(head + array.tobytes()))
+    return folder
+
+
+def image_tree(world: Path, name: str) -> Path:
+    arrays, entry = made_up(name), store.KNOWN[name]
+    for split in ("train", "test"):
+        for number, (pixels, label) in enumerate(zip(arrays[f"x_{split}"], arrays[f"y_{split}"], strict=True)):
+            folder = world / "tree" / "wrapped" / split / entry.classes[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.squeeze()).save(folder / f"{number:03d}.png")
+    return world / "tree"
+
+
+def packed(folder: Path, suffix: str) -> Path:
+    path = folder.with_name(folder.name + suffix)
+    if suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as zipped:
+            for file in folder.rglob("*"):
+                zipped.write(file, file.relative_to(folder))
+    else:
+        with tarfile.open(path, f"w:{suffix.rpartition('.')[2]}") as tar:
+            tar.add(folder, folder.name)
+    return path
+
+
+FORMS = [
+    *((name, npz, "") for name in STORED),
+    *(
+        (name, form, suffix)
+        for name in ("cifar10", "cifar100")
+        for form in (pickled, binary)
+        for suffix in ("", ".tar.gz")
+    ),
+    *((name, idx, suffix) for name in ("mnist", "fashion_mnist") for suffix in ("", ".tar.gz")),
+    *((name, image_tree, suffix) for name in ("cifar10", "mnist") for suffix in ("", ".tar.xz", ".zip")),
+]
+
+
+@pytest.mark.parametrize(("name", "form", "suffix"), FORMS, ids=lambda value: getattr(value, "__name__", value))
+def test_the_store_takes_every_form(dlx: Dlx, world: Path, name: str, form: Any, suffix: str) -> None:
+    source = form(world, name)
+    added = dlx("data", "add", name, packed(source, suffix) if suffix else source)
+    assert added.code == 0, added.err
+    data, expected = load(name), made_up(name)
+    assert data.test is not None
+    for split, found in (("train", data.train), ("test", data.test)):
+        order = np.argsort(expected[f"y_{split}"], kind="stable") if form is image_tree else slice(None)
+        assert np.array_equal(found.inputs, expected[f"x_{split}"][order])
+        assert np.array_equal(found.targets, expected[f"y_{split}"][order])
+    assert isinstance(data.train.inputs, np.memmap)
+    assert data.classes == store.KNOWN[name].classes
+    assert "20" in dlx("data", "list").out
+    assert data.fingerprint in dlx("data", "show", name).out
+
+
+def test_a_path_in_the_spec_goes_before_the_store(world: Path) -> None:
+    store.add("mnist", npz(world, "mnist"))
+    other = made_up("mnist", 30)
+    np.savez(world / "other.npz", **other)
+    assert len(load("mnist").train) == 20
+    assert len(load("mnist", path=str(world / "other.npz")).train) == 30
+
+
+def test_kerass_cache_is_used_without_a_network(world: Path) -> None:
+    folder = idx(world, "fashion_mnist")
+    cache = world / "keras" / "datasets" / "fashion-mnist"
+    cache.parent.mkdir(parents=True)
+    folder.rename(cache)
+    assert len(load("fashion_mnist").train) == 20
+
+
+def test_limit_draws_evenly_over_the_classes(world: Path) -> None:
+    np.savez(world / "s.npz", **made_up("cifar10", 200))
+    store.add("cifar10", world / "s.npz")
+    data = load("cifar10", limit=50)
+    assert np.bincount(data.train.targets).tolist() == [5] * 10
+    assert len(data.train) == 50
+    assert np.array_equal(data.train.inputs, made_up("cifar10", 200)["x_train"][data.train.index])
+
+
+def test_without_a_copy_and_without_a_network(dlx: Dlx, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("socket.socket.connect", unreachable)
+    monkeypatch.setattr("socket.getaddrinfo", unreachable)
+    (world / "c.yaml").write_text("dataset: cifar10\nlayers: [flatten, output]\n")
+    result = dlx("run", "c.yaml")
+    assert result.code == 3
+    assert "cifar10 is not on this machine and could not be downloaded" in result.err
+    assert "dlx data add cifar10 PATH" in result.err
+    assert not (world / "runs").exists()
+    assert dlx("check", "c.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda a: {k: v for k, v in a.items() if k != "y_test"}, "has no y_test"),
+        (lambda a: a | {"x_train": a["x_train"][:, :20]}, "expected uint8 (n, 32, 32, 3)"),
+        (lambda a: a | {"x_train": a["x_train"].astype(float)}, "expected uint8"),
+        (lambda a: a | {"y_train": a["y_train"] + 5}, "expected whole numbers from 0 to 9"),
+        (lambda a: a | {"y_train": a["y_train"][:5]}, "20 images and 5 labels"),
+    ],
+    ids=["missing", "shape", "dtype", "labels", "lengths"],
+)
+def test_a_wrong_copy_is_refused_and_leaves_nothing(dlx: Dlx, world: Path, change: Any, expected: str) -> None:
+    np.savez(world / "bad.npz", **change(made_up("cifar10")))
+    result = dlx("data", "add", "cifar10", "bad.npz")
+    assert result.code == 3
+    assert expected in result.err
+    assert not list((world / "store").glob("*")) if (world / "store").exists() else True
+    assert store.info("cifar10") is None
+
+
+def test_a_pickle_is_never_executed(dlx: Dlx, world: Path) -> None:
+    class Harm:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (world / "harmed",))
+
+    folder = pickled(world, "cifar10")
+    (folder / "test_batch").write_bytes(pickle.dumps({b"data": Harm(), b"labels": [1]}))
+    result = dlx("data", "add", "cifar10", folder)
+    assert result.code == 3
+    assert "is no whole CIFAR batch" in result.err
+    assert not (world / "harmed").exists()
+    np.savez(world / "objects.npz", **{part: np.array([Harm()], dtype=object) for part in store.PARTS})
+    assert dlx("data", "add", "mnist", "objects.npz").code == 3
+    assert not (world / "harmed").exists()
+
+
+def evil_tar(world: Path, change: Any) -> Path:
+    path = world / "evil.tar"
+    with tarfile.open(path, "w") as tar:
+        entry = tarfile.TarInfo("train/x")
+        entry.size = 3
+        change(entry)
+        tar.addfile(entry, io.BytesIO(b"abc"))
+    return path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e: setattr(e, "name", "../../outside"),
+        lambda e: setattr(e, "name", "/tmp/dlx-outside"),
+        lambda e: (setattr(e, "type", tarfile.SYMTYPE), setattr(e, "linkname", "/etc/passwd")),
+        lambda e: (setattr(e, "type", tarfile.LNKTYPE), setattr(e, "linkname", "../../x")),
+        lambda e: setattr(e, "type", tarfile.FIFOTYPE),
+    ],
+    ids=["parent", "absolute", "symlink", "hardlink", "fifo"],
+)
+def test_archives_are_unpacked_without_links_and_within_their_folder(world: Path, change: Any) -> None:
+    target = world / "deep" / "target"
+    target.mkdir(parents=True)
+    with pytest.raises(DataError, match="leaves the folder|a link or a device"):
+        store.unpack(evil_tar(world, change), target)
+    assert not (world / "outside").exists()
+    assert not Path("/tmp/dlx-outside").exists()
+    assert not list(target.rglob("*"))
+
+
+def test_a_zip_with_a_link_or_a_parent_is_refused(world: Path) -> None:
+    for number, (name, mode) in enumerate((("../up", 0), ("link", stat.S_IFLNK | 0o777))):
+        path = world / f"{number}.zip"
+        with zipfile.ZipFile(path, "w") as zipped:
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = mode << 16
+            zipped.writestr(entry, "/etc/passwd")
+        with pytest.raises(DataError):
+            store.unpack(path, world / "out")
+    assert not (world / "up").exists()
+
+
+def test_an_archive_larger_than_the_bound_is_refused(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MAX_UNPACKED", 1000)
+    with tarfile.open(world / "big.tar.gz", "w:gz") as tar:
+        entry = tarfile.TarInfo("zeros")
+        entry.size = 5000
+        tar.addfile(entry, io.BytesIO(bytes(5000)))
+    with pytest.raises(DataError, match="unpacks to more than"):
+        store.unpack(world / "big.tar.gz", world / "out")
+
+
+def test_a_damaged_archive_and_a_damaged_store_are_errors(dlx: Dlx, world: Path) -> None:
+    whole = packed(pickled(world, "cifar10"), ".tar.gz")
+    whole.write_bytes(whole.read_bytes()[:-2000])
+    assert dlx("data", "add", "cifar10", whole).code == 3
+    store.add("mnist", npz(world, "mnist"))
+    (world / "store" / "mnist" / "x_train.npy").write_bytes(b"x")
+    with pytest.raises(DataError, match="the store's copy is damaged"):
+        load("mnist")
+
+
+@pytest.mark.parametrize("words", [("show", "cifar"), ("add", "cifar", "x"), ("fetch", "cifar")])
+def test_an_unknown_set_gets_the_nearest(dlx: Dlx, words: tuple[str, ...]) -> None:
+    result = dlx("data", *words)
+    assert result.code == 3
+    assert "did you mean 'cifar10" in result.err
+
+
+# Images
+
+
+def folder_of(world: Path, sizes: dict[str, tuple[int, int]], mode: str = "RGB", suffix: str = "png") -> Path:
+    for name, size in sizes.items():
+        path = world / "photos" / f"{name}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new(mode, size, 100).save(path)
+    return world / "photos"
+
+
+def test_image_folder_with_its_own_test_split(world: Path) -> None:
+    sizes = {f"{split}/{kind}/{n}": (8, 6) for split in ("train", "test") for kind in ("cat", "dog") for n in range(3)}
+    (world / "photos" / "train" / "cat").mkdir(parents=True)
+    (world / "photos" / "train" / "cat" / ".hidden.png").write_bytes(b"x")
+    (world / "photos" / "train" / "cat" / "notes.txt").write_text("x")
+    data = load("image_folder", path=str(folder_of(world, sizes)))
+    assert data.classes == ("cat", "dog")
+    assert data.train.inputs.shape == (6, 6, 8, 3)
+    assert data.test is not None
+    assert len(data.test) == 6
+    grey = load("image_folder", path=str(world / "photos"), image_size=[4, 5], grayscale=True)
+    assert grey.train.inputs.shape == (6, 4, 5, 1)
+
+
+def test_images_of_different_sizes_need_image_size(world: Path) -> None:
+    folder = folder_of(world, {"a/1": (8, 8), "a/2": (9, 8), "b/1": (8, 9)})
+    with pytest.raises(DataError, match="3 different sizes") as caught:
+        load("image_folder", path=str(folder))
+    assert "image_size" in caught.value.hint
+    assert load("image_folder", path=str(folder), image_size=4).train.inputs.shape == (3, 4, 4, 3)
+
+
+def test_a_bad_image_is_named_with_its_path(world: Path) -> None:
+    folder = folder_of(world, {"a/1": (8, 8), "b/1": (8, 8)})
+    (folder / "b" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a jpeg")
+    with pytest.raises(DataError) as caught:
+        load("image_folder", path=str(folder))
+    assert caught.value.where.endswith("photos/b/broken.jpg")
+
+
+def test_an_image_folder_that_is_none(world: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        load("image_folder", path=str(world / "nowhere"))
+    (world / "empty" / "cat").mkdir(parents=True)
+    with pytest.raises(DataError, match="no images for cat"):
+        load("image_folder", path=str(world / "empty"))
+    with pytest.raises(DataError, match="no folders of images"):
+        load("image_folder", path=str(world / "empty" / "cat"))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"])
+def test_every_mode_becomes_grey_or_colour(world: Path, mode: str) -> None:
+    image = Image.new(mode, (5, 4))
+    path = world / ("x.tif" if mode in ("CMYK", "F", "I") else "x.png")
+    image.save(path)
+    assert images.read(path, channels=3).shape == (4, 5, 3)
+    assert images.read(path, channels=1).shape == (4, 5, 1)
+    assert images.read(path.read_bytes(), channels=1, size=(2, 3)).shape == (2, 3, 1)
+
+
+def test_exif_rotation_is_applied_and_transparency_is_white(world: Path) -> None:
+    image = Image.new("RGB", (6, 3), "red")
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(world / "r.jpg", exif=exif)
+    assert images.read(world / "r.jpg").shape == (6, 3, 3)
+    Image.new("RGBA", (2, 2), (0, 0, 0, 0)).save(world / "t.png")
+    assert images.read(world / "t.png").min() == 255
+    deep = Image.fromarray(np.full((2, 2), 65535, np.uint16))
+    deep.save(world / "d.png")
+    assert images.read(world / "d.png").max() == 255
+
+
+def test_pixels_are_bounded(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (100, 100)).save(world / "x.png")
+    monkeypatch.setattr(images, "MAX_PIXELS", 9_999)
+    with pytest.raises(DataError, match="100 × 100 pixels"):
+        images.read(world / "x.png")
+
+
+# Tables and arrays
+
+
+def table(world: Path, text: str) -> str:
+    (world / "t.csv").write_text(text)
+    return str(world / "t.csv")
+
+
+def test_csv_numbers_categories_and_classes(world: Path) -> None:
+    path = table(world, "size,colour,kind\n1.5,red,b\n2,blue,a\n3,red,a\n")
+    data = load("csv", path=path, label="kind")
+    assert data.classes == ("a", "b")
+    assert data.train.targets.tolist() == [1, 0, 0]
+    assert data.train.inputs.tolist() == [[1.5, 0, 1], [2, 1, 0], [3, 0, 1]]
+    assert data.encoding["categories"] == {"colour": ["blue", "red"]}
+    only = load("csv", path=path, label="kind", features=["size"])
+    assert only.shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "expected"),
+    [
+        ("0 1 1", "auto", "classification"),
+        ("yes no no", "auto", "classification"),
+        ("0.5 1.5 2", "auto", "regression"),
+        ("0 1 1", "regression", "regression"),
+        ("7 9 8", "classification", "classification"),
+    ],
+)
+def test_csv_tasks(world: Path, labels: str, task: str, expected: str) -> None:
+    text = "x,y\n" + "".join(f"{n},{label}\n" for n, label in enumerate(labels.split()))
+    assert load("csv", task, path=table(world, text), label="y").task == expected
+
+
+def test_a_label_that_could_be_either_is_asked_about(world: Path) -> None:
+    text = "x,y\n" + "".join(f"{n},{n + 1900}\n" for n in range(50))
+    with pytest.raises(DataError, match="50 different values") as caught:
+        load("csv", path=table(world, text), label="y")
+    assert "task: classification" in caught.value.hint
+    assert "task: regression" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "expected"),
+    [
+        ("a,b\n1,2\n", "c", "has no column 'c'; it has a, b"),
+        ("size,b\n1,2\n", "sze", "did you mean 'size'"),
+        ("a,b\n1\n", "b", "1 fields, expected 2"),
+        ("a,b\n1,\n", "b", "no value for 'b'"),
+        ("a,a\n1,2\n", "a", "names a twice"),
+        ("a,b\n", "b", "expected a header and at least one row"),
+        ("", "b", "expected a header"),
+    ],
+)
+def test_a_broken_table_is_located(world: Path, text: str, label: str, expected: str) -> None:
+    with pytest.raises(DataError, match=expected) as caught:
+        load("csv", path=table(world, text), label=label)
+    assert "t.csv" in caught.value.where
+
+
+def test_npz(world: Path) -> None:
+    np.savez(world / "a.npz", x=np.arange(12.0).reshape(6, 2), y=np.array([0, 1, 2, 0, 1, 2]))
+    data = load("npz", path=str(world / "a.npz"))
+    assert (data.task, data.classes, data.shape) == ("classification", ("0", "1", "2"), (2,))
+    np.savez(world / "b.npz", x_train=np.zeros((4, 3), np.int64), y_train=np.array([0.5, 1, 2, 3]))
+    data = load("npz", path=str(world / "b.npz"))
+    assert (data.task, data.train.targets.shape, data.train.inputs.dtype) == ("regression", (4, 1), np.int32)
+    np.savez(world / "c.npz", a=np.zeros(3))
+    with pytest.raises(DataError, match="it holds a"):
+        load("npz", path=str(world / "c.npz"))
+    np.savez(world / "d.npz", x=np.array([[np.nan], [1.0]]), y=np.array([0, 1]))
+    with pytest.raises(DataError, match="NaN or infinite"):
+        load("npz", path=str(world / "d.npz"))
+    np.savez(world / "e.npz", x=np.array([{}], dtype=object), y=np.array([0]))
+    with pytest.raises(DataError, match="cannot be read"):
+        load("npz", path=str(world / "e.npz"))
+
+
+def test_the_store_says_that_images_went_through_jpeg(dlx: Dlx, world: Path) -> None:
+    entry = store.KNOWN["cifar10"]
+    for split in ("train", "test"):
+        for kind in entry.classes:
+            folder = world / "tree" / split / kind
+            folder.mkdir(parents=True)
+            Image.new("RGB", (32, 32)).save(folder / "0.jpg")
+    store.add("cifar10", world / "tree")
+    assert json.loads((world / "store" / "cifar10" / "info.json").read_text())["lossy"] is True
+    assert "JPEG" in load("cifar10").source
+    assert "through JPEG" in dlx("data", "list").out
