@@ -142,7 +142,7 @@ class Bar:
         self._total, self._unit, self._plain = max(total, 1), unit, plain
         self._bar: Any = None
         self._task: Any = None
-        self._said = -1
+        self._said = 0
         self._started = time.monotonic()
 
     def __enter__(self) -> Bar:
@@ -170,6 +170,6 @@ class Bar:
             self._bar.update(self._task, completed=done, description=short or f"{done:,} {self._unit}")
             return
         share = done * PLAIN_LINES // self._total
-        if self._plain and share > self._said and (share or line):
+        if self._plain and share > self._said:
             self._said = share
             print(line or f"{done:,} of {self._total:,} {self._unit}", file=sys.stderr, flush=True)

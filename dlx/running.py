@@ -187,16 +187,18 @@ def _observer(json: bool, device: backends.Device) -> Any:
             self.began, self.last = time.monotonic(), {}
 
         def progressed(self, experiment: Experiment, progress: Any) -> None:
-            if progress.rows:
-                self.last = progress.rows[-1]
-            share = len(experiment.splits.train) / experiment.steps_per_epoch
-            rate = progress.step * share / max(time.monotonic() - self.began, 1e-9)
-            epoch = min(progress.step // experiment.steps_per_epoch + 1, experiment.epochs)
-            figure = _figure(self.last, experiment.monitor)
-            short = f"epoch {epoch}/{experiment.epochs}  {figure}  {rate:,.0f}/s".replace("    ", "  ")
-            line = _line(self.last, experiment.epochs) if progress.rows else ""
-            if self.bar is not None and (line or sys.stderr.isatty()):
-                self.bar.update(progress.step, short, line)
+            if self.bar is None:
+                return
+            each, epochs = experiment.steps_per_epoch, experiment.epochs
+            rate = progress.step * len(experiment.splits.train) / each / max(time.monotonic() - self.began, 1e-9)
+            for row in progress.rows:
+                self.last = row
+                if not sys.stderr.isatty():
+                    self.bar.update(int(row["step"]), line=_line(row, epochs))
+            head = f"epoch {min(progress.step // each + 1, epochs)}/{epochs}"
+            words = [head, _figure(self.last, experiment.monitor), f"{rate:,.0f} examples/s"]
+            short = "  ".join(word for word in words if word)
+            self.bar.update(progress.step, short, f"{short}  {progress.step / experiment.steps:.0%}")
 
         def ended(self, experiment: Experiment, outcome: Outcome) -> None:
             if self.bar is not None:
@@ -211,10 +213,14 @@ def _figure(row: dict[str, float], name: str) -> str:
 
 
 def _line(row: dict[str, float], epochs: int) -> str:
-    """An epoch as a plain line."""
-    words = [f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"]
-    words += [f"{name} {value:.4f}" for name, value in row.items() if name.startswith(("train_", "val_"))]
-    return "  ".join(words)
+    """An epoch as a plain line, in Keras's words: loss is the training's, val_loss the validation's."""
+    head = f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"
+    figures = {k.removeprefix("train_"): v for k, v in row.items() if k.startswith(("train_", "val_"))}
+    for digits in (4, 3, 2):
+        line = "  ".join([head, *(f"{name} {value:.{digits}f}" for name, value in figures.items())])
+        if len(line) <= display.width():
+            break
+    return line
 
 
 def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> None:

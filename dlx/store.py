@@ -316,7 +316,7 @@ def _read_npz(path: Path) -> Arrays:
 
 
 def _read_folder(entry: Known, folder: Path, progress: Progress | None, shown: str = "") -> tuple[Arrays, bool]:
-    """A folder in any of the forms that the sets are handed around in; up to two wrapping folders are looked through."""
+    """A folder in any of the forms that the sets come in, up to two wrapping folders deep."""
     import numpy as np
 
     where = shown or str(folder)

@@ -24,7 +24,7 @@ from dlx.parts import REGISTRIES, datasets
 from dlx.registry import Part
 
 MADE = {
-    **{name: (4, (2,), 2) for name in ("or", "and", "nand", "nor", "xor")},
+    **dict.fromkeys(("or", "and", "nand", "nor", "xor"), (4, (2,), 2)),
     "not": (2, (1,), 2),
     "moons": (200, (2,), 2),
     "circles": (200, (2,), 2),
@@ -337,7 +337,7 @@ def evil_tar(world: Path, change: Any) -> Path:
 def test_archives_are_unpacked_without_links_and_within_their_folder(world: Path, change: Any) -> None:
     target = world / "deep" / "target"
     target.mkdir(parents=True)
-    with pytest.raises(DataError, match="leaves the folder|a link or a device"):
+    with pytest.raises(DataError, match=r"leaves the folder|a link or a device"):
         store.unpack(evil_tar(world, change), target)
     assert not (world / "outside").exists()
     assert not Path("/tmp/dlx-outside").exists()

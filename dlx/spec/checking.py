@@ -367,18 +367,19 @@ def _plural(text: str) -> str:
 
 
 def _limits(extra: list[Any]) -> str:
-    said = []
-    for info in extra:
-        for item in getattr(info, "metadata", [info]):
-            for name, words in (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most")):
-                bound = getattr(item, name, None)
-                if bound is not None:
-                    said.append(f"{words} {bound}")
-            low, high = getattr(item, "min_length", None), getattr(item, "max_length", None)
-            if low is not None:
-                said.append(f"{low} of them" if low == high else f"at least {low} of them")
-            if getattr(item, "pattern", None):
-                said.append("letters, digits and _ . - alone")
+    """The bounds of an annotation, in brackets: (above 0, at most 1)."""
+    bounds = [item for info in extra for item in getattr(info, "metadata", [info])]
+
+    def found(name: str) -> Any:
+        return next((value for item in bounds if (value := getattr(item, name, None)) is not None), None)
+
+    words = (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most"))
+    said = [f"{word} {found(name)}" for name, word in words if found(name) is not None]
+    low, high = found("min_length"), found("max_length")
+    if low is not None:
+        said.append(f"{low} of them" if low == high else f"at least {low} of them")
+    if found("pattern"):
+        said.append("letters, digits and _ . - alone")
     return f" ({', '.join(said)})" if said else ""
 
 

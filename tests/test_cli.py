@@ -1,0 +1,161 @@
+"""The command line: help for everything, errors of usage, and every command in the README."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Dlx
+
+from dlx.commands import COMMANDS
+from dlx.parts import REGISTRIES
+
+README = (ROOT / "README.md").read_text()
+DATA = ("list", "show", "add", "fetch")
+ALL = [[name] for name in COMMANDS] + [["data", name] for name in DATA]
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_command_has_help_and_a_place_in_the_readme(dlx: Dlx, words: list[str]) -> None:
+    result = dlx(*words, "--help")
+    assert result.code == 0
+    assert f"Usage: dlx {' '.join(words)}" in result.out
+    body = result.out.split("\n\n", 1)[1]
+    assert len(body.strip().splitlines()[0].strip()) > 15
+    for line in result.out.splitlines():
+        option = re.match(r"  (-\S+(?:, --\S+)?(?: \S+)?)(  +(.*))?$", line)
+        assert option is None or option.group(1), line
+    assert f"dlx {' '.join(words)}" in README
+
+
+def test_every_option_has_help() -> None:
+    import importlib
+
+    import click
+
+    for name in COMMANDS:
+        command = importlib.import_module(f"dlx.commands.{name}").command
+        for inner in getattr(command, "commands", {"": command}).values():
+            for parameter in inner.params:
+                if isinstance(parameter, click.Option):
+                    assert parameter.help, f"{name} {parameter.name}"
+
+
+def test_version_and_no_words(dlx: Dlx) -> None:
+    assert re.fullmatch(r"dlx, version \d+\.\d+\.\d+\n", dlx("--version").out)
+    assert dlx().code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["rum"], "did you mean 'run'?"),
+        (["configs/digits.yaml"], "did you mean `dlx run configs/digits.yaml`?"),
+        (["run"], "Missing argument 'SPEC...'"),
+        (["run", "x.yaml", "--repeat", "0"], "--repeat"),
+        (["run", "x.yaml", "--device", "tpu"], "expected auto, cpu, gpu or gpu:N"),
+        (["compare", "nowhere"], "unknown run 'nowhere'"),
+        (["show", "latest"], "there are no runs in runs yet: dlx run SPEC"),
+        (["parts", "conv3"], "did you mean 'conv2d'?"),
+        (["parts", "Linear"], "did you mean 'dense'?"),
+        (["predict", "x"], "Missing argument"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_errors_of_usage(dlx: Dlx, words: list[str], expected: str) -> None:
+    result = dlx(*words)
+    assert result.code == 2
+    assert expected in result.err
+    assert "Traceback" not in result.err
+
+
+def test_parts_lists_and_explains_every_part(dlx: Dlx) -> None:
+    listed = dlx("parts").out
+    assert max(map(len, listed.splitlines())) <= 80
+    for registry in REGISTRIES.values():
+        for name in registry:
+            assert re.search(rf"^  {name}\b", listed, re.MULTILINE), name
+            explained = dlx("parts", name)
+            assert explained.code == 0
+            for parameter in registry.parameters(name):
+                assert f"  {parameter} " in explained.out
+    conv = dlx("parts", "conv2d").out
+    assert "kernel_size" in conv
+    assert "a whole number (above 0) or a list of whole numbers" in conv
+    assert "default valid" in conv
+
+
+def test_check_prints_the_model_and_the_resolved_spec(dlx: Dlx, small: Path) -> None:
+    table = dlx("check", small)
+    assert table.code == 0
+    assert re.search(r"dense +Dense +16 +1,040", table.out)
+    assert re.search(r"total +1,210", table.out)
+    resolved = dlx("check", small, "-s", "lr=0.5", "--print").out
+    assert "lr: 0.5" in resolved
+    assert "monitor: auto" in resolved
+
+
+def test_debug_shows_the_traceback(shell: Dlx) -> None:
+    assert "Traceback" not in shell("run", "nowhere.yaml").err
+    assert "Traceback" in shell("run", "nowhere.yaml", "--debug").err
+
+
+def test_a_reader_that_goes_away_is_no_error(world: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m dlx parts | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "datasets"
+    assert "Traceback" not in done.stderr
+
+
+# Documentation is tested
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every dlx command in the README's shell blocks, but those of the set-up and those that need a network."""
+    found = []
+    for block in blocks("sh"):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("dlx ") and "# needs" not in line:
+                found.append(line.split("  #")[0].strip())
+    return found
+
+
+def test_every_command_in_the_readme_runs(world: Path) -> None:
+    """In order, in one folder that looks as the README says; everything it shows must work."""
+    shutil.copytree(ROOT / "configs", world / "configs")
+    shutil.copytree(ROOT / "tests" / "data", world / "tests" / "data")
+    for name, text in re.findall(r"```(?:yaml|csv) title=(\S+)\n(.*?)```", README, re.DOTALL):
+        (world / name).write_text(text)
+    script = ["set -e", f'dlx() {{ {shlex.quote(sys.executable)} -m dlx "$@"; }}', *commands()]
+    assert len(script) > 12
+    done = subprocess.run(["bash", "-c", "\n".join(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    python = "\n".join(blocks("python"))
+    done = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_every_spec_in_the_readme_checks(dlx: Dlx, world: Path) -> None:
+    shutil.copytree(ROOT / "configs", world / "configs")
+    found = re.findall(r"```yaml(?: title=(\S+))?\n(.*?)```", README, re.DOTALL)
+    assert len(found) > 3
+    for number, (title, text) in enumerate(found):
+        name = title or f"s{number}.yaml"
+        (world / name).write_text(text)
+        result = dlx("check", name, "--print")
+        assert result.code == 0, result.err
+
+
+def test_links_in_the_documentation_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", ROOT / "dlx" / "README.md", ROOT / "CHANGELOG.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
