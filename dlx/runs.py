@@ -290,7 +290,7 @@ def find(word: str, folder: Path) -> list[Path]:
     Raises RunError with what is there when nothing fits.
     """
     path = Path(word)
-    if path.is_dir():
+    if is_run(path) or (path.is_dir() and os.sep in word):
         return [path]
     if (folder / word).is_dir():
         return [folder / word]
@@ -308,6 +308,8 @@ def find(word: str, folder: Path) -> list[Path]:
     named = [run for run in known if re.fullmatch(re.escape(word) + r"-\d+", run.name)]
     if named:
         return [max(named, key=natural)]
+    if path.is_dir():  # last: a folder of data may well have the name of its spec
+        return [path]
     names = [run.name for run in known] + [run.name.rpartition("-")[0] for run in known]
     seen = f"`dlx list` shows the runs in {folder}" if known else f"there are no runs in {folder} yet: dlx run SPEC"
     raise RunError(f"unknown run {word!r}{did_you_mean(word, names)}", hint=seen)

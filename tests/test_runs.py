@@ -214,3 +214,12 @@ def test_a_run_of_every_format_opens(dlx: Dlx, path: Path) -> None:
     result = dlx("predict", path, ROOT / "tests" / "data" / "gate.csv", "--json")
     assert result.code == 0, result.err
     assert [line["label"] for line in result.lines] == ["0", "1", "1", "1"]
+
+
+def test_a_folder_of_data_does_not_hide_the_run_of_its_name(world: Path) -> None:
+    make(world / "runs", "photos")
+    (world / "photos").mkdir()
+    assert runs.find("photos", world / "runs") == [world / "runs" / "photos-1"]
+    assert runs.find("photos/", world / "runs") == [Path("photos")]
+    (world / "other").mkdir()
+    assert runs.find("other", world / "runs") == [Path("other")]
