@@ -69,7 +69,8 @@ class TensorBoard:
         self._folder = folder
         self._splits: dict[str, Events] = {}
         self._session = Events(folder)
-        known = {key: value for key, value in settings.items() if isinstance(value, (bool, int, float, str))}
+        labels = ("name", "description")  # the trial's name is that of the run
+        known = {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k not in labels}
         self._session.hparams(known, name)
         self._session.flush()
 

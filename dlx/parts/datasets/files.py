@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlx import images
+from dlx import display, images
 from dlx.backend import cores
 from dlx.dataset import Dataset, Split
 from dlx.errors import DataError, did_you_mean
@@ -75,11 +75,14 @@ def _folder_split(folder: Path, classes: Sequence[str], size: Any, channels: int
     pixels = np.empty((len(rows), *first.shape), np.uint8)
     pixels[0] = first
     others: dict[tuple[int, ...], Path] = {}
-    for row, image in enumerate(read, 1):
-        if image.shape == first.shape:
-            pixels[row] = image
-        else:
-            others.setdefault(image.shape, rows[row][0])
+    with display.Bar(len(rows), "images", plain=len(rows) > 5000) as bar:
+        for row, image in enumerate(read, 1):
+            if image.shape == first.shape:
+                pixels[row] = image
+            else:
+                others.setdefault(image.shape, rows[row][0])
+            if row % 100 == 0:
+                bar.update(row)
     if others:
         shape, example = next(iter(others.items()))
         raise DataError(
