@@ -17,6 +17,9 @@ from dlx.parts import REGISTRIES
 if TYPE_CHECKING:
     from dlx.training import Experiment, Outcome
 
+# In a pipe, an epoch speaks for itself; only a long one is reported on its way.
+QUIET_SECONDS = 5.0
+
 
 def load_all(paths: Sequence[str], settings: Sequence[str]) -> list[specs.Spec]:
     """Every spec, or a SpecError with the problems of all of them."""
@@ -182,25 +185,30 @@ def _observer(json: bool, device: backends.Device) -> Any:
         def __init__(self) -> None:
             self.bar: display.Bar | None = None
             self.last: dict[str, float] = {}
-            self.began = 0.0
+            self.began, self.told, self.skipped = 0.0, time.monotonic(), 0
 
         def started(self, run: Any, experiment: Experiment, device_name: str, parameters: int) -> None:
             display.lines([("device", f"{device_name}; {parameters:,} parameters"), ("run", str(run.path))], error=json)
             self.bar = display.Bar(experiment.steps, "steps")
             self.bar.__enter__()
-            self.began, self.last = time.monotonic(), {}
+            self.skipped, self.last = 0, {}
 
         def progressed(self, experiment: Experiment, progress: Any) -> None:
             if self.bar is None:
                 return
             each, epochs = experiment.steps_per_epoch, experiment.epochs
-            rate = progress.step * len(experiment.splits.train) / each / max(time.monotonic() - self.began, 1e-9)
+            if not self.skipped:  # the first chunk compiles: it says nothing about the rate
+                self.began, self.skipped = time.monotonic(), progress.step
+            examples = (progress.step - self.skipped) * len(experiment.splits.train) / each
+            rate = f"{examples / (time.monotonic() - self.began):,.0f} examples/s" if examples else ""
             for row in progress.rows:
-                self.last = row
+                self.last, self.told = row, time.monotonic()
                 if not sys.stderr.isatty():
                     self.bar.update(int(row["step"]), line=_line(row, epochs))
+            if not sys.stderr.isatty() and time.monotonic() - self.told < QUIET_SECONDS:
+                return
             head = f"epoch {min(progress.step // each + 1, epochs)}/{epochs}"
-            words = [head, _figure(self.last, experiment.monitor), f"{rate:,.0f} examples/s"]
+            words = [head, _figure(self.last, experiment.monitor), rate]
             short = "  ".join(word for word in words if word)
             self.bar.update(progress.step, short, f"{short}  {progress.step / experiment.steps:.0%}")
 
