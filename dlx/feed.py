@@ -33,7 +33,7 @@ def cut(dataset: Dataset, test: Any, validation: Any) -> Splits:
     """Cut the splits as the spec's `test` and `validation` say; each example lands in one of them.
 
     test: "auto" (the dataset's own), "none" or a share; validation: "test", "none" or a share of train.
-    Raises DataError when a share leaves a split empty.
+    Raises DataError, with the address in `where`, when a share leaves a split empty.
     """
     train, held_out = dataset.train, dataset.test if test == "auto" else None
     stratify = dataset.task == "classification"
@@ -41,7 +41,7 @@ def cut(dataset: Dataset, test: Any, validation: Any) -> Splits:
         train, held_out = _cut(train, test, stratify, "test")
     if validation == "test":
         if held_out is None:
-            raise DataError("validation: test, but there is no test split", hint="test: 0.2 cuts one off")
+            raise DataError("there is no test split to validate on", where="validation", hint="test: 0.2 cuts one off")
         return Splits(train, held_out, held_out, test_is_validation=True)
     checked = None
     if isinstance(validation, float):
@@ -56,7 +56,8 @@ def _cut(whole: Split, share: float, stratify: bool, name: str) -> tuple[Split, 
     count = round(len(whole) * share)
     if not 0 < count < len(whole):
         raise DataError(
-            f"{name}: {share} of {len(whole)} examples leaves {'none' if count == 0 else 'no others'}",
+            f"{share} of {len(whole)} examples leaves {'none' if count == 0 else 'no others'}",
+            where=name,
             hint=f"{name}: none, or a larger share",
         )
     generator = np.random.default_rng([SPLIT_SEED, 1 if name == "test" else 2])

@@ -58,9 +58,15 @@ def build(spec: Spec, facts: Facts) -> Network:
     predictions = keras.layers.Activation(activation, dtype="float32", name="predictions")(logits)
     loss = builder.loss(activation)
     units = int(logits.shape[-1])
+    try:
+        whole = keras.Model(inputs, predictions, name=_identifier(spec.name))
+        body = keras.Model(inputs, logits, name="logits")
+    except ValueError as error:  # a name given twice: inside repeat, or one that a layer without a name has got
+        hint = "give each layer another name; one inside repeat needs none, and input and predictions are taken"
+        raise builder.problem("layers", _sentence(error), hint) from error
     return Network(
-        keras.Model(inputs, predictions, name=_identifier(spec.name)),
-        keras.Model(inputs, logits, name="logits"),
+        whole,
+        body,
         keras.activations.get(activation),
         loss,
         lambda: [REGISTRIES["metric"].make(part, _units=units) for part in builder.metric_parts()],

@@ -98,19 +98,37 @@ def prepare(spec: Spec) -> Experiment:
         if spec.task == "regression" and dataset.task == "classification":
             message = f"task: regression, but {spec.dataset.name} holds classes"
             raise SpecError([DlxError(message, where=spec.locate("task"), hint="leave task out, or task: auto")])
+        _check_data(spec, dataset)
         splits = feed.cut(dataset, spec.test, spec.validation)
+        feed.check_finite(splits)
     except DataError as error:
-        if not error.where:
-            error.where = spec.locate(
-                "validation" if "validation" in error.message else "test" if "test" in error.message else "dataset"
-            )
+        # A place in a file stands; an address in the spec, or none, becomes a place in the spec.
+        if error.where in ("", "validation", "test", "dataset"):
+            error.where = spec.locate(error.where or "dataset")
         raise
-    feed.check_finite(splits)
-    _check_fit(spec, Facts.of(dataset), has_validation=splits.validation is not None)
+    _check_fit(spec, Facts.of(dataset))
     return Experiment(spec, dataset, splits, started)
 
 
-def _check_fit(spec: Spec, facts: Facts, has_validation: bool) -> None:
+def _check_data(spec: Spec, dataset: Dataset) -> None:
+    """Raise DataError for data from which nothing can be learned, or that the first layer cannot take."""
+    if 0 in dataset.shape:
+        raise DataError(f"an input has the shape {dataset.shape}: it holds no number")
+    if dataset.task == "classification" and len(dataset.classes) < 2:
+        raise DataError(f"every example is of the class {dataset.classes[0]!r}; expected two classes or more")
+    first = spec.layers[0]
+    if first.name == "embedding":
+        low, high = dataset.train.inputs.min(), dataset.train.inputs.max()
+        if low < 0 or high >= first.args["input_dim"]:
+            raise DataError(
+                f"the inputs go from {low:g} to {high:g}, but {first.name} takes whole numbers from 0 to "
+                f"{first.args['input_dim'] - 1}",
+                where=spec.locate(first.where),
+                hint=f"input_dim: {int(high) + 1}" if low >= 0 else "number the tokens from 0",
+            )
+
+
+def _check_fit(spec: Spec, facts: Facts) -> None:
     """What a spec can say that does not fit the data, found before Keras is loaded."""
     problems = []
     if spec.augment and (len(facts.shape) != 3):
@@ -135,7 +153,7 @@ def facts_of(spec: Spec) -> Facts:
     known = datasets.facts.get(spec.dataset.name)
     if known is None:
         return prepare(spec).facts
-    _check_fit(spec, known, has_validation=spec.validation != "none")
+    _check_fit(spec, known)
     return known
 
 
@@ -179,13 +197,24 @@ def train(
     except KeyboardInterrupt:
         outcome = Outcome(run, "interrupted", signal=signal.SIGINT)
     except Exception as error:
-        if "OOM" not in str(error) and type(error).__name__ != "ResourceExhaustedError":
+        failure = _backend_failure(error, experiment)
+        if failure is None:
             run.fail("failed", f"{type(error).__name__}: {str(error)[:500]}")
             raise
-        outcome = Outcome(run, "failed", error=_out_of_memory(experiment))
+        outcome = Outcome(run, "failed", error=failure)
     _close(run, outcome)
     watcher.ended(experiment, outcome)
     return outcome
+
+
+def _backend_failure(error: Exception, experiment: Experiment) -> TrainingError | None:
+    """What the backend says went wrong while computing; None for an error of dlx's own."""
+    if type(error).__name__ == "ResourceExhaustedError" or "OOM" in str(error):
+        return _out_of_memory(experiment)
+    if not type(error).__module__.startswith(("tensorflow", "jaxlib")):
+        return None
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return TrainingError(f"the backend stopped: {said[:200]}", hint="--debug and log.txt say more")
 
 
 def _out_of_memory(experiment: Experiment) -> TrainingError:

@@ -208,3 +208,60 @@ def test_the_reader_loads_no_keras(world: Path) -> None:
     loaded = modules_after(code)
     assert not loaded & {"keras", "tensorflow"}
     assert not (world / "runs").exists()
+
+
+DATA: dict[str, tuple[str, str, str]] = {
+    "no_columns": ("y\na\nb\n", "{csv: {path: t.csv, label: y}}", "has no column to predict 'y' from"),
+    "one_class": ("x,y\n1,a\n2,a\n", "{csv: {path: t.csv, label: y}}", "every example is of the class 'a'"),
+    "infinite": ("x,y\n1,a\ninf,b\n", "{csv: {path: t.csv, label: y}}", "1 of the values of 'x' is NaN, infinite"),
+    "beyond_float32": ("x,y\n1,a\n1e300,b\n", "{csv: {path: t.csv, label: y}}", "is NaN, infinite or beyond 3.4e38"),
+    "infinite_target": ("x,y\n1,0.5\n2,1e999\n", "{csv: {path: t.csv, label: y}}", "1 of the values of 'y' is NaN"),
+    "semicolons": ("x;y\n1;a\n2;b\n", "{csv: {path: t.csv, label: y}}", "has no column 'y'; it has x;y"),
+    "no_share": ("x,y\n1,a\n2,b\n", "{csv: {path: t.csv, label: y}}\nvalidation: 0.1", "0.1 of 2 examples leaves none"),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.filterwarnings("error")
+def test_data_from_which_nothing_can_be_learned(dlx: Dlx, world: Path, name: str) -> None:
+    table, dataset, expected = DATA[name]
+    (world / "t.csv").write_text(table)
+    (world / "x.yaml").write_text(f"dataset: {dataset}\nlayers: [output]\n")
+    result = dlx("run", "x.yaml")
+    assert result.code == 3
+    assert expected in result.err
+    assert "internal" not in result.err
+    assert not (world / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "arrays", [{"x": 0.0, "y": 0}, {"x": [], "y": []}, {"x": [[], []], "y": [0, 1]}], ids=["scalar", "empty", "wide"]
+)
+def test_arrays_that_hold_nothing(dlx: Dlx, world: Path, arrays: dict[str, object]) -> None:
+    import numpy as np
+
+    np.savez(world / "a.npz", **{key: np.array(value) for key, value in arrays.items()})
+    (world / "x.yaml").write_text("dataset: {npz: a.npz}\nlayers: [flatten, output]\nvalidation: none\n")
+    result = dlx("run", "x.yaml")
+    assert (result.code, "internal" in result.err) == (3, False), result.err
+
+
+def test_tokens_beyond_the_embedding_and_names_given_twice(dlx: Dlx, world: Path) -> None:
+    import numpy as np
+
+    np.savez(world / "a.npz", x=np.arange(40).reshape(10, 4), y=np.arange(10) % 2)
+    head = "dataset: {npz: a.npz}\nvalidation: none\nlayers:\n"
+    (world / "x.yaml").write_text(head + "  - embedding: {input_dim: 9, output_dim: 2}\n  - flatten\n  - output\n")
+    result = dlx("run", "x.yaml")
+    assert result.code == 3
+    assert "x.yaml:4:5: layers.0.embedding: the inputs go from 0 to 39" in result.err
+    assert "input_dim: 40" in result.err
+    for layers in (
+        "  - repeat: {times: 2, layers: [{dense: {units: 2, name: a}}]}\n",
+        "  - dense: {units: 2, name: input}\n",
+    ):
+        (world / "x.yaml").write_text(head + layers + "  - output\n")
+        result = dlx("run", "x.yaml")
+        assert result.code == 2
+        assert "x.yaml:3:1: layers: " in result.err
+        assert "give each layer another name" in result.err

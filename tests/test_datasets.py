@@ -107,12 +107,12 @@ def test_validation_on_the_test_split_is_said() -> None:
     splits = feed.cut(load("digits"), 0.2, "test")
     assert splits.test_is_validation
     assert splits.validation is splits.test
-    with pytest.raises(DataError, match="there is no test split"):
+    with pytest.raises(DataError, match="there is no test split to validate on"):
         feed.cut(load("digits"), "auto", "test")
 
 
 def test_a_share_that_leaves_nothing_is_an_error() -> None:
-    with pytest.raises(DataError, match=r"validation: 0.1 of 4 examples leaves none"):
+    with pytest.raises(DataError, match=r"0.1 of 4 examples leaves none"):
         feed.cut(load("or"), "auto", 0.1)
 
 
@@ -535,7 +535,7 @@ def test_npz(world: Path) -> None:
     with pytest.raises(DataError, match="it holds a"):
         load("npz", path=str(world / "c.npz"))
     np.savez(world / "d.npz", x=np.array([[np.nan], [1.0]]), y=np.array([0, 1]))
-    with pytest.raises(DataError, match="NaN or infinite"):
+    with pytest.raises(DataError, match="NaN, infinite"):
         load("npz", path=str(world / "d.npz"))
     np.savez(world / "e.npz", x=np.array([{}], dtype=object), y=np.array([0]))
     with pytest.raises(DataError, match="cannot be read"):

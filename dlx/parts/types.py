@@ -15,6 +15,8 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 Size = Positive | Pair
+Pixels = Annotated[int, Field(gt=0, le=4096)]
+ImageSize = Pixels | Annotated[list[Pixels], Field(min_length=2, max_length=2)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")] | None
 
 Layer = Annotated[Part, Parts("layer")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv as csvlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from dlx.backend import cores
 from dlx.dataset import Dataset, Split
 from dlx.errors import DataError, did_you_mean
 from dlx.parts.datasets.registry import fingerprint, registry, split
-from dlx.parts.types import Size
+from dlx.parts.types import ImageSize
 from dlx.registry import FilePath
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ FEW = 20  # whole numbers with more distinct values than this are not guessed to
 
 
 @registry.register
-def image_folder(path: FilePath, image_size: Size | None = None, grayscale: bool = False) -> Dataset:
+def image_folder(path: FilePath, image_size: ImageSize | None = None, grayscale: bool = False) -> Dataset:
     """A folder a class: photos/cat/1.jpg, photos/dog/2.jpg; with train/ and test/ above them where there are.
 
     `image_size` is a number or [height, width] to which every image is resized; without it all images
@@ -72,6 +73,7 @@ def _folder_split(folder: Path, classes: Sequence[str], size: Any, channels: int
         )
     read = images.in_parallel(lambda file: images.read(file, channels, size), [file for file, _ in rows], cores())
     first = next(read)
+    _check_room(len(rows) * first.nbytes, f"{len(rows):,} images of {first.shape[0]} × {first.shape[1]}", str(folder))
     pixels = np.empty((len(rows), *first.shape), np.uint8)
     pixels[0] = first
     others: dict[tuple[int, ...], Path] = {}
@@ -94,6 +96,17 @@ def _folder_split(folder: Path, classes: Sequence[str], size: Any, channels: int
     return split(pixels, np.array([number for _, number in rows], np.int32))
 
 
+def _check_room(wanted: int, what: str, where: str) -> None:
+    """Raise DataError when an array would not fit the memory twice: once here, once on the device."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2 * wanted
+    if 2 * wanted > there:
+        raise DataError(
+            f"{what} take {wanted / 2**30:.1f} GiB, too much for a memory of {there / 2**30:.1f} GiB",
+            where=where,
+            hint="a smaller image_size, or fewer images",
+        )
+
+
 @registry.register
 def npz(path: FilePath, _task: str = "auto") -> Dataset:
     """Arrays saved by numpy.savez: x and y, or x_train, y_train and, if there is one, x_test, y_test.
@@ -114,6 +127,8 @@ def npz(path: FilePath, _task: str = "auto") -> Dataset:
         raise DataError(
             f"expected arrays x and y, or x_train and y_train; it holds {', '.join(held) or 'nothing'}", where=str(path)
         )
+    if held[y].ndim == 0 or not held[y].size:
+        raise DataError(f"{y} has the shape {held[y].shape}, expected (n,) or (n, k)", where=str(path))
     task = _guess_task(held[y], _task, str(path), "y")
     test = None
     if "x_test" in held and "y_test" in held:
@@ -134,27 +149,38 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:
     import numpy as np
 
     x, y = np.asarray(inputs), np.asarray(targets)
-    if len(x) != len(y) or not len(x):
-        raise DataError(f"{len(x)} inputs and {len(y)} targets", where=where)
+    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or not len(x):
+        raise DataError(
+            f"inputs of shape {x.shape} and targets of shape {y.shape}; expected as many of both", where=where
+        )
     if x.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
         raise DataError(f"expected numbers, got {x.dtype} and {y.dtype}", where=where)
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise DataError(f"{int((~np.isfinite(x)).sum())} of the inputs are NaN or infinite", where=where)
     if x.ndim == 1:
         x = x[:, None]
     if x.dtype.kind == "i" and x.ndim == 2:
         x = x.astype(np.int32)  # tokens stay whole numbers
     elif x.dtype != np.uint8:
-        x = x.astype(np.float32)
+        x = _float32(x, "inputs", where)
     if task == "classification":
         y = y.reshape(len(y))
         if y.min() < 0 or (y.dtype.kind == "f" and (y % 1).any()):
             raise DataError("class numbers are whole and start at 0", where=where, hint="or say task: regression")
         return split(x, y.astype(np.int32))
-    y = y.astype(np.float32).reshape(len(y), -1)
-    if not np.isfinite(y).all():
-        raise DataError("some of the targets are NaN or infinite", where=where)
-    return split(x, y)
+    return split(x, _float32(y, "targets", where).reshape(len(y), -1))
+
+
+def _float32(values: Any, what: str, where: str) -> Any:
+    """`values` as float32; raises DataError where one is not finite, or too large for it."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        found = np.asarray(values).astype(np.float32)
+    bad = int((~np.isfinite(found)).sum())
+    if bad:
+        raise DataError(
+            f"{bad} of the {what} {'is' if bad == 1 else 'are'} NaN, infinite or beyond 3.4e38", where=where
+        )
+    return found
 
 
 def _guess_task(values: Any, wanted: str, where: str, label: str) -> Any:
@@ -165,7 +191,7 @@ def _guess_task(values: Any, wanted: str, where: str, label: str) -> Any:
         return wanted
     if values.dtype.kind not in "biuf":
         return "classification"
-    if (values.ndim > 1 and values.shape[-1] > 1) or (values.dtype.kind == "f" and (values % 1 != 0).any()):
+    if (values.ndim > 1 and values.shape[-1] > 1) or (values.dtype.kind == "f" and (np.floor(values) != values).any()):
         return "regression"
     distinct = len(np.unique(values))
     if distinct <= FEW and values.min() in (0, 1):
@@ -191,7 +217,9 @@ def csv(
         raise DataError(
             f"has no column {label!r}{did_you_mean(label, header)}; it has {', '.join(header)}", where=str(path)
         )
-    columns = features or [name for name in header if name != label]
+    columns = features if features is not None else [name for name in header if name != label]
+    if not columns:
+        raise DataError(f"has no column to predict {label!r} from", where=str(path))
     for name in columns:
         if name not in header or name == label:
             raise DataError(f"{name!r} is no column to predict from{did_you_mean(name, header)}", where=str(path))
@@ -288,9 +316,9 @@ def _table_split(
             raise DataError(f"classes that train has not: {', '.join(strange[:5])}", where=str(path))
         return split(inputs, np.array([number[value] for value in values], np.int32))
     numbers = _numbers(values)
-    if numbers is None or not np.isfinite(numbers).all():
-        raise DataError(f"{encoding['label']!r} must hold finite numbers for a regression", where=str(path))
-    return split(inputs, numbers.astype(np.float32)[:, None])
+    if numbers is None:
+        raise DataError(f"column {encoding['label']!r} must hold numbers for a regression", where=str(path))
+    return split(inputs, _float32(numbers, f"values of {encoding['label']!r}", str(path))[:, None])
 
 
 def encode(table: dict[str, Any], encoding: Any, where: str) -> np.ndarray:
@@ -308,9 +336,9 @@ def encode(table: dict[str, Any], encoding: Any, where: str) -> np.ndarray:
         known = encoding["categories"].get(name)
         if known is None:
             numbers = _numbers(values)
-            if numbers is None or not np.isfinite(numbers).all():
-                raise DataError(f"column {name!r} must hold finite numbers, as in training", where=where)
-            blocks.append(numbers[:, None])
+            if numbers is None:
+                raise DataError(f"column {name!r} must hold numbers, as in training", where=where)
+            blocks.append(_float32(numbers, f"values of {name!r}", where)[:, None])
             continue
         strange = sorted({value for value in values if value not in known})
         if strange:
