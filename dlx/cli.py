@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -82,7 +83,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if debug:
             raise
         _say(f"{error.filename or 'a file'}: {error.strerror or error}")
-        _exit(5)
+        _exit(2 if error.errno == errno.ENAMETOOLONG else 5)
     except Exception as error:
         if debug:
             raise

@@ -271,7 +271,7 @@ def _listed(section: str, settings: Mapping[str, Any]) -> list[Layer]:
         if head != section or not rest:
             continue
         place, _, below = rest.partition(".")
-        if not place.isdigit():
+        if not (place.isascii() and place.isdigit()):
             continue
         if not below:
             found[int(place)] = (text(value), {})

@@ -132,7 +132,9 @@ def lines(pairs: Iterable[tuple[str, str]], error: bool = False) -> None:
 
 def as_json(value: Any) -> str:
     """One line of JSON."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
+    # A lone surrogate, from a name that is no UTF-8, is written as JSON's own escape for it.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Bar:

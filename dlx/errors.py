@@ -78,4 +78,4 @@ def suggest(name: str, known: Iterable[str], aliases: Mapping[str, str] | None =
 def did_you_mean(name: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
     """The bracketed suggestion that an error message ends with; empty when nothing is near."""
     found = suggest(name, known, aliases)
-    return f" (did you mean {found!r}?)" if found else ""
+    return f" (did you mean {found!r}?)" if found and found != name else ""

@@ -58,7 +58,7 @@ def _cut(whole: Split, share: float, stratify: bool, name: str) -> tuple[Split, 
         raise DataError(
             f"{share} of {len(whole)} examples leaves {'none' if count == 0 else 'no others'}",
             where=name,
-            hint=f"{name}: none, or a larger share",
+            hint=f"{name}: none, or a {'larger' if count == 0 else 'smaller'} share",
         )
     generator = np.random.default_rng([SPLIT_SEED, 1 if name == "test" else 2])
     order = generator.permutation(len(whole))

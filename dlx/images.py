@@ -54,7 +54,8 @@ def read(source: Path | bytes, channels: int | None = None, size: tuple[int, int
     except FileNotFoundError as error:
         raise DataError("no such file", where=name) from error
     except Exception as error:  # Pillow raises what its decoders raise, SyntaxError and struct.error among them
-        reason = "no image in a known format" if type(error).__name__ == "UnidentifiedImageError" else str(error)
+        known = {"UnidentifiedImageError": "no image in a known format", "DecompressionBombError": "too many pixels"}
+        reason = known.get(type(error).__name__, str(error) or type(error).__name__)
         raise DataError(
             f"cannot be read as an image ({reason})", where=name, hint=f"expected one of {', '.join(FORMATS)}"
         ) from error

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlx.backend import keras
 from dlx.dataset import Facts
-from dlx.errors import DlxError, SpecError
+from dlx.errors import DlxError, SpecError, TrainingError
 from dlx.parts import REGISTRIES
 from dlx.registry import Part
 from dlx.spec import Spec
@@ -61,7 +63,10 @@ def build(spec: Spec, facts: Facts) -> Network:
     try:
         whole = keras.Model(inputs, predictions, name=_identifier(spec.name))
         body = keras.Model(inputs, logits, name="logits")
-    except ValueError as error:  # a name given twice: inside repeat, or one that a layer without a name has got
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a name given twice: inside repeat, or one that a layer without a name has got
         hint = "give each layer another name; one inside repeat needs none, and input and predictions are taken"
         raise builder.problem("layers", _sentence(error), hint) from error
     return Network(
@@ -120,13 +125,20 @@ class _Builder:
     def apply(self, part: Part, layer: Any, x: Any) -> Any:
         before = tuple(x.shape[1:])
         try:
-            y = layer(x)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # Keras remarks on masks that end at a layer
+                return layer(x)
         except DlxError:
             raise
         except Exception as error:  # Keras raises ValueError, the backend what it likes
+            if "OOM" in str(error) or isinstance(error, MemoryError):
+                raise TrainingError(
+                    "the weights of this layer do not fit into memory",
+                    where=self.spec.locate(part.where),
+                    hint="a smaller layer, or a smaller input to it",
+                ) from error
             message = f"cannot follow: its input has the shape {before} ({_sentence(error)})"
-            raise self.problem(part.where, message, _shape_hint(part.name, before)) from error
-        return y
+            raise self.problem(part.where, message, _shape_hint(part.name, before, str(error))) from error
 
     def regularized(self, part: Part) -> Part:
         rule = self.spec.regularization
@@ -228,18 +240,19 @@ class _Builder:
 
 def _sentence(error: BaseException) -> str:
     """The first sentences of a Keras error, on one line."""
-    text = " ".join(str(error).split())
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
     text = text.removeprefix("Exception encountered when calling ")
     text = text.split("Arguments received by")[0].strip()
     return text[:300] or type(error).__name__
 
 
-def _shape_hint(name: str, shape: tuple[int | None, ...]) -> str:
+def _shape_hint(name: str, shape: tuple[int | None, ...], said: str) -> str:
     if name.startswith(("conv2d", "max_pooling2d", "average_pooling2d", "global_average")) and len(shape) != 3:
         return "it expects images: (height, width, channels); reshape brings a row back to one"
     if name in ("conv1d", "max_pooling1d", "simple_rnn", "lstm", "gru", "bidirectional") and len(shape) != 2:
         return "it expects a sequence: (steps, features); an RNN before it needs return_sequences: true"
-    return "a smaller window, or padding: same, keeps more of the image" if len(shape) == 3 else ""
+    shrunk = "negative" in said or "smaller than or equal to 0" in said or "output size" in said
+    return "a smaller window, or padding: same, keeps more of the image" if shrunk else ""
 
 
 def fit_preprocessing(network: Network, inputs: np.ndarray) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -40,7 +40,7 @@ def predict(
     predictor = prediction.load(run)
     batches, count = predictor.read(inputs)
     with ExitStack() as stack:
-        stream = stack.enter_context(_replacing(Path(output))) if output else sys.stdout
+        stream = stack.enter_context(_writing(Path(output))) if output else sys.stdout
         write = _writer(form, stream, predictor.classes, top)
         rows = predictor.stream(batches)
         bar = stack.enter_context(display.Bar(count or 1, "inputs", plain=bool(output) and (count or 0) > 10_000))
@@ -58,26 +58,23 @@ def predict(
     return 3 if predictor.skipped else 0
 
 
-class _replacing:
-    """A text file that takes its name only when it is whole."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> TextIO:
-        try:
-            self._stream = self._temporary.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise DiskError(f"cannot write ({error.strerror})", where=str(self._path)) from error
-        return self._stream
-
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        self._stream.close()
-        if kind is None:
-            os.replace(self._temporary, self._path)
-        else:
-            self._temporary.unlink(missing_ok=True)
+@contextmanager
+def _writing(path: Path) -> Iterator[TextIO]:
+    """A text stream into `path`: a file takes its name only when it is whole, a device or a pipe is written to."""
+    target = Path(os.path.realpath(path))
+    special = target.exists() and not target.is_file()
+    place = target if special else target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with place.open("w", encoding="utf-8", newline="") as stream:
+            yield stream
+        if not special:
+            os.replace(place, target)
+    except OSError as error:
+        raise DiskError(f"cannot write ({error.strerror})", where=str(path)) from error
+    finally:
+        if not special:
+            with suppress(OSError):
+                place.unlink(missing_ok=True)
 
 
 Write = Callable[[dict[str, Any], Any], None]

@@ -163,7 +163,7 @@ class Predictor:
             try:
                 with path.open(newline="", encoding="utf-8-sig") as stream:
                     yield from self._table(stream, str(path))
-            except (OSError, UnicodeDecodeError) as error:
+            except (OSError, UnicodeDecodeError, csv.Error) as error:
                 raise DataError(f"cannot be read ({error})", where=str(path)) from error
             return
         yield from self._array(path, str(path))
@@ -172,17 +172,30 @@ class Predictor:
         import numpy as np
 
         try:
-            loaded = np.load(source, mmap_mode="r" if isinstance(source, Path) else None, allow_pickle=False)
-            if not isinstance(loaded, np.ndarray):
-                keys = [key for key in ("x", "x_test") if key in loaded.files] or loaded.files[:1]
-                if not keys:
-                    raise DataError("holds no array", where=where)
-                loaded = loaded[keys[0]]
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"cannot be read as an array ({str(error).splitlines()[0]})", where=where) from error
+            if isinstance(source, Path) and source.suffix.lower() == ".npy":
+                loaded = np.load(source, mmap_mode="r", allow_pickle=False)
+            else:
+                with source.open("rb") if isinstance(source, Path) else source as stream:
+                    loaded = np.load(stream, allow_pickle=False)
+                    if not isinstance(loaded, np.ndarray):
+                        keys = [key for key in ("x", "x_test") if key in loaded.files] or loaded.files[:1]
+                        if not keys:
+                            raise DataError("holds no array", where=where)
+                        loaded = np.asarray(loaded[keys[0]])
+        except DataError:
+            raise
+        except Exception as error:  # numpy raises what zipfile, tokenize and its own reader raise
+            message = "cannot be read as an array, made by numpy.save or numpy.savez without Python objects"
+            raise DataError(message, where=where) from error
         array = self._shaped(loaded, where)
         for start in range(0, len(array), BATCH):
             piece = np.asarray(array[start : start + BATCH])
+            if piece.dtype.kind == "f":
+                with np.errstate(over="ignore"):
+                    piece = piece.astype(np.float32)
+                if not np.isfinite(piece).all():
+                    row = start + int(np.flatnonzero(~np.isfinite(piece.reshape(len(piece), -1)).all(axis=1))[0])
+                    raise DataError(f"row {row} holds NaN or infinite values", where=where)
             yield [f"{where}:{start + row}" for row in range(len(piece))], piece
 
     def _table(self, stream: Any, where: str) -> Iterator[Batch]:
@@ -262,6 +275,8 @@ def load(run: Run) -> Predictor:
     try:
         spec = specs.load(run.spec_file)
         shape, task = tuple(int(extent) for extent in info["input"]["shape"]), info["task"]
+        if min(shape, default=0) < 1 or task not in ("classification", "regression"):
+            raise ValueError(f"shape {shape}, task {task!r}")
         classes, targets = tuple(str(name) for name in info["classes"]), int(info.get("targets", 1))
         tokens = str(info["input"].get("dtype", "")) in ("int32", "int64")
         facts = Facts(shape, task, classes, targets, tokens)

@@ -48,7 +48,7 @@ def run_all(
     folder: str | None,
 ) -> int:
     """Run every spec; returns the exit code: of the first run that did not end well, else 0."""
-    labels = [f"name={name}"] if name else []
+    labels = [] if name is None else [f"name={specs.write_value(name)}"]
     planned = load_all(paths, [*settings, *labels])
     planned = [
         dataclasses.replace(spec, seed=(spec.seed + number) % 2**32, tags=[*spec.tags, *tags])

@@ -47,9 +47,11 @@ class Run:
         version = found.get("format")
         if not isinstance(version, int) or version > FORMAT or not isinstance(found.get("settings"), dict):
             raise RunError(f"run.json has format {version!r}; this dlx reads up to {FORMAT}", where=str(self.path))
-        for key in ("dataset", "input"):
-            if not isinstance(found.get(key, {}), dict):
+        for key in ("dataset", "input", "git", "versions"):
+            if not isinstance(found.get(key) or {}, dict):
                 raise RunError(f"run.json has no mapping under {key!r}", where=str(self.path))
+        if not isinstance(found.get("monitor", ""), str):
+            raise RunError("run.json names no figure under 'monitor'", where=str(self.path))
         return found
 
     def metrics(self) -> dict[str, Any] | None:
@@ -184,7 +186,10 @@ class Run:
 
     def write(self, name: str, text: str) -> None:
         """Write a small file whole or not at all."""
-        with self.replacing(name) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        with (
+            self.replacing(name) as temporary,
+            temporary.open("w", encoding="utf-8", errors="backslashreplace") as stream,
+        ):
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
@@ -245,7 +250,7 @@ def _owner() -> dict[str, Any]:
 
 
 def _next_number(root: Path, name: str) -> int:
-    pattern = re.compile(re.escape(name) + r"-(\d+)")
+    pattern = re.compile(re.escape(name) + r"-([0-9]+)")
     matches = (pattern.fullmatch(entry.name) for entry in root.iterdir())
     return max((int(match[1]) for match in matches if match), default=0) + 1
 
@@ -265,7 +270,10 @@ def is_run(path: Path) -> bool:
 
 def natural(path: Path) -> list[Any]:
     """A sort key in which x-2 comes before x-10."""
-    return [(int(word), "") if word.isdigit() else (-1, word) for word in re.split(r"(\d+)", path.name)]
+    return [
+        (int(word), "") if word.isascii() and word.isdigit() else (-1, word)
+        for word in re.split(r"([0-9]+)", path.name)
+    ]
 
 
 def below(folder: Path) -> list[Path]:
@@ -280,7 +288,7 @@ def started(path: Path) -> float:
     """When the run began, by its run.json's place in time; 0 when that cannot be told."""
     try:
         return float(json.loads((path / "run.json").read_text(encoding="utf-8")).get("started", 0.0))
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return 0.0
 
 

@@ -118,7 +118,16 @@ def _check_data(spec: Spec, dataset: Dataset) -> None:
         raise DataError(f"every example is of the class {dataset.classes[0]!r}; expected two classes or more")
     first = spec.layers[0]
     if first.name == "embedding":
-        low, high = dataset.train.inputs.min(), dataset.train.inputs.max()
+        splits = [split.inputs for split in (dataset.train, dataset.test) if split is not None]
+        low, high = min(array.min() for array in splits), max(array.max() for array in splits)
+        if any((array % 1 != 0).any() for array in splits) or spec.preprocess:
+            raise DataError(
+                "embedding takes whole numbers, as they are in the data",
+                where=spec.locate(first.where),
+                hint="remove preprocess, or begin with another layer"
+                if spec.preprocess
+                else "begin with another layer",
+            )
         if low < 0 or high >= first.args["input_dim"]:
             raise DataError(
                 f"the inputs go from {low:g} to {high:g}, but {first.name} takes whole numbers from 0 to "

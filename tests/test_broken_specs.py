@@ -265,3 +265,38 @@ def test_tokens_beyond_the_embedding_and_names_given_twice(dlx: Dlx, world: Path
         assert result.code == 2
         assert "x.yaml:3:1: layers: " in result.err
         assert "give each layer another name" in result.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD + 'description: "\\ud800"\n',
+        GOOD + 'description: "\\U00110000"\n',
+        GOOD + "seed: 0x" + "f" * 5000 + "\n",
+        GOOD.replace("epochs: 1", "epochs: 99999999999999999999"),
+        GOOD + "early_stop: 99999999999999999999\n",
+        "dataset: digits\nlayers: [{repeat: {times: 100000, layers: [flatten]}}, output]\n",
+        "dataset: digits\nlayers: [" + "flatten, " * 600 + "output]\n",
+        "dataset: {moons: {seed: 4294967296}}\nlayers: [output]\n",
+        "dataset: {npz: ~nobody-of-that-name/x.npz}\nlayers: [output]\n",
+        GOOD + "set: {layers.²: 1}\n",
+        GOOD + "optimizer: {adam: {clipnorm: 1e300}}\n",
+        "extends: x.yaml\n",
+    ],
+    ids=lambda text: text[-40:-1].encode("ascii", "backslashreplace").decode(),
+)
+def test_extremes_are_refused_too(dlx: Dlx, world: Path, text: str) -> None:
+    refused(dlx, world, text, "x.yaml:")
+
+
+def test_a_name_is_a_name_whatever_yaml_would_make_of_it(dlx: Dlx, gate: Path, world: Path) -> None:
+    assert dlx("run", gate, "--name", "12").code == 0
+    assert (world / "runs" / "12-1").is_dir()
+    for name in ("", "a/b", "[x", "#x"):
+        assert dlx("run", gate, "--name", name).code == 2, name
+
+
+def test_an_override_may_lead_into_a_parameter(dlx: Dlx, world: Path) -> None:
+    (world / "x.yaml").write_text("dataset: digits\nlayers: [flatten, {dense: 3}, output]\n")
+    result = dlx("check", "x.yaml", "--print", "-s", "layers.dense.kernel_regularizer.l2=0.1")
+    assert "kernel_regularizer: {l2: 0.1}" in result.out

@@ -143,7 +143,7 @@ def test_output_by_suffix_and_top(dlx: Dlx, runs: Path, world: Path) -> None:
         (["digits", "nowhere.png"], "nowhere.png: no such file"),
         (["digits", "empty"], "empty: holds no images"),
         (["digits", "wide.npy"], "has the shape (4, 9), but the run was trained on (n, 8, 8, 1)"),
-        (["digits", "objects.npy"], "cannot be read as an array"),
+        (["digits", "objects.npy"], "cannot be read as an array, made by numpy.save"),
         (["iris", "p.png"], "is no input for this run"),
         (["iris", "other.csv"], "other.csv: expected the columns sepal_length"),
         (["iris", "words.csv"], "column 'sepal_width' must hold numbers"),
@@ -230,3 +230,26 @@ def test_the_python_api_takes_what_fits(runs: Path) -> None:
     assert digits.predict(one[None, ..., None]).shape == (1, 10)
     assert digits.predict(np.zeros((0, 8, 8, 1))).shape == (0, 10)
     assert digits.run.status == "done"
+
+
+def test_output_into_a_device_or_through_a_link_keeps_them(dlx: Dlx, runs: Path, world: Path) -> None:
+    np.save(world / "x.npy", np.zeros((2, 8, 8, 1), np.uint8))
+    (world / "real.csv").write_text("old")
+    (world / "link.csv").symlink_to("real.csv")
+    assert dlx("predict", "digits", "x.npy", "-o", "link.csv").code == 0
+    assert (world / "link.csv").is_symlink()
+    assert (world / "real.csv").read_text().startswith("input,label")
+    assert dlx("predict", "digits", "x.npy", "--csv", "-o", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+    assert dlx("predict", "digits", "x.npy", "-o", "nowhere/x.csv").code == 5
+
+
+def test_arrays_that_no_one_can_read_or_that_hold_no_numbers(dlx: Dlx, runs: Path, world: Path) -> None:
+    (world / "torn.npz").write_bytes(b"PK\x03\x04junk")
+    (world / "text.npy").write_text("no array")
+    np.save(world / "nan.npy", np.full((3, 8, 8, 1), np.nan))
+    (world / "long.csv").write_text("1," + "2" * 200_000 + ",3,4\n")
+    for run, name in (("digits", "torn.npz"), ("digits", "text.npy"), ("digits", "nan.npy"), ("iris", "long.csv")):
+        result = dlx("predict", run, name, "--json")
+        assert (result.code, "internal" in result.err) == (3, False), result.err
+        assert name in result.err

@@ -1,15 +1,17 @@
 """Composites: layers made of layers. They share the registry of the layers."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from dlx.backend import keras
 from dlx.parts.layers import registry
-from dlx.parts.types import Activation, Layers, Name, Positive
+from dlx.parts.types import Activation, Layers, Name
 
 
 @registry.register
-def repeat(times: Positive, layers: Layers, _build: Any = None) -> Callable[[Any], Any]:
+def repeat(times: Annotated[int, Field(gt=0, le=100)], layers: Layers, _build: Any = None) -> Callable[[Any], Any]:
     """The same stack of layers several times over, each time with weights of its own."""
     stacks = [_build(layers) for _ in range(times)]
 

@@ -6,11 +6,11 @@ from pydantic import Field
 
 from dlx.registry import Part, Parts
 
-Positive = Annotated[int, Field(gt=0)]
-Whole = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[int, Field(gt=0, le=10**9)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e38, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, le=1e38, allow_inf_nan=False)]
+Number = Annotated[float, Field(ge=-1e38, le=1e38, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]

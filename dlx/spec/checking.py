@@ -137,6 +137,7 @@ def part_of(node: Node, kind: str) -> tuple[str, Node] | None:
 def check(root: Node, stem: str) -> Spec:
     """The Spec of a tree; raises SpecError with every problem in it."""
     checker = _Checker()
+    checker.marks[""] = root.where
     values = checker.fields(root, SECTIONS, "", noun="key")
     if checker.problems:
         raise SpecError(checker.problems)
@@ -230,7 +231,11 @@ class _Checker:
         if not isinstance(node.value, str) or not node.value or "\0" in node.value:
             self.problem(node.where, address, f"expected a path, got {_shown(node)}")
             return _BAD
-        return FilePath((node.base / Path(node.value).expanduser()).resolve())
+        try:
+            return FilePath((node.base / Path(node.value).expanduser()).resolve())
+        except (OSError, RuntimeError, UnicodeError) as error:  # a home that is not known, links in a circle
+            self.problem(node.where, address, f"expected a path, got {_shown(node)} ({error})")
+            return _BAD
 
     def parts(self, node: Node, kind: str, address: str, words: list[Any]) -> Any:
         if not node.is_list:
@@ -296,6 +301,7 @@ class _Checker:
 
 
 _BAD: Any = object()
+FAR = 1e9
 
 
 @functools.cache
@@ -327,7 +333,8 @@ def _value_hint(node: Node, annotation: Any) -> str:
     words = [word for o in _options(annotation) if typing.get_origin(o) is Literal for word in typing.get_args(o)]
     if isinstance(node.value, str) and words:
         return did_you_mean(node.value, words).strip(" ()")
-    return ""
+    far = isinstance(node.value, (int, float)) and abs(node.value) >= FAR
+    return "that is too large" if far and node.value not in (float("inf"), -float("inf")) else ""
 
 
 def describe(annotation: Any) -> str:
@@ -374,7 +381,8 @@ def _limits(extra: list[Any]) -> str:
         return next((value for item in bounds if (value := getattr(item, name, None)) is not None), None)
 
     words = (("gt", "above"), ("ge", "at least"), ("lt", "below"), ("le", "at most"))
-    said = [f"{word} {found(name)}" for name, word in words if found(name) is not None]
+    # Bounds far beyond any use keep arithmetic sound; to name them would only distract.
+    said = [f"{word} {found(name)}" for name, word in words if found(name) is not None and abs(found(name)) < FAR]
     low, high = found("min_length"), found("max_length")
     if low is not None:
         said.append(f"{low} of them" if low == high else f"at least {low} of them")
@@ -392,6 +400,10 @@ def _crosswise(spec: Spec, said: dict[str, Any]) -> typing.Iterator[DlxError]:
     if spec.optimizer.args.get("nesterov") and not spec.optimizer.args.get("momentum"):
         hint = f"add momentum: 0.9 to {spec.optimizer.name}"
         yield DlxError("nesterov does nothing without momentum", where=spec.locate(spec.optimizer.where), hint=hint)
+    if len(spec.layers) > 500:
+        yield DlxError(
+            f"{len(spec.layers)} layers; expected at most 500", where=spec.locate("layers"), hint="see repeat"
+        )
     for number, part in enumerate(spec.layers):
         if part.name == "output" and number != len(spec.layers) - 1:
             yield DlxError("output must be the last layer", where=spec.locate(part.where))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,16 @@ def gather(path: Path, overrides: Sequence[str] = ()) -> Node:
     return root
 
 
-def _file(path: Path, chain: tuple[Path, ...]) -> Node:
-    real = path.resolve()
+def _file(path: Path, chain: tuple[Path, ...], said: str = "") -> Node:
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise SpecError([DlxError(f"cannot be read ({error})", where=str(path))]) from error
     if real in chain:
         names = " → ".join(p.name for p in (*chain[chain.index(real) :], real))
-        raise SpecError([DlxError(f"extends in a circle: {names}", where=str(path), hint="remove one of the extends")])
+        raise SpecError(
+            [DlxError(f"extends in a circle: {names}", where=said or str(path), hint="remove one of the extends")]
+        )
     own = read_file(path)
     entries = dict(own.value)
     extends, settings = entries.pop("extends", None), entries.pop("set", None)
@@ -45,7 +51,7 @@ def _file(path: Path, chain: tuple[Path, ...]) -> Node:
                 f"extends: no file {base.value!r} beside this one{did_you_mean(beside.name, near)}", where=base.where
             )
             raise SpecError([problem])
-        inherited = _file(beside, (*chain, real)).value
+        inherited = _file(beside, (*chain, real), base.where).value
         # What a base is called and says of itself is its own affair.
         root = merge(root, root.with_value({k: v for k, v in inherited.items() if k not in ("name", "description")}))
     root = merge(root, own.with_value(entries))
@@ -168,9 +174,13 @@ def _put_part(node: Node, rest: list[str], value: Node, address: str, kind: Part
     elif rest[0] in registry and rest[0] not in parameters:
         raise DlxError(f"{address} is {name}, not {rest[0]}", hint=f"-s {address}={rest[0]} would make it {rest[0]}")
     key = rest[0]
-    inner = args.value.get(key) or Node([], value.where, value.base)
     parameter = parameters.get(key)
-    placed = _put(inner, rest[1:], value, f"{address}.{name}.{key}", _parameter_kind(parameter))
+    kind_inside = _parameter_kind(parameter)
+    default = [] if isinstance(kind_inside, list) else getattr(parameter, "default", None)
+    inner = args.value.get(key) or Node(
+        {} if default in (None, inspect.Parameter.empty) else default, value.where, value.base
+    )
+    placed = _put(inner, rest[1:], value, f"{address}.{name}.{key}", kind_inside)
     entries = dict(args.value) | {key: placed}
     return node.with_value({name: args.with_value({k: n for k, n in entries.items() if n.value is not None})})
 
@@ -191,7 +201,7 @@ def _put_list(node: Node, rest: list[str], value: Node, address: str, kind: Part
 
 def _find(items: list[Node], word: str, address: str, kind: Parts) -> int:
     """The item that `word` means: a number from 0, or a name that one item alone has."""
-    if word.lstrip("-").isdigit():
+    if word.isascii() and word.lstrip("-").isdigit():
         if not 0 <= int(word) < len(items):
             raise DlxError(f"{address} has {len(items)} entries, numbered from 0: there is no {word}")
         return int(word)

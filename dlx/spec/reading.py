@@ -157,7 +157,12 @@ def read_text(text: str, where: str, base: Path, marks: bool = True) -> Node | N
         hint = "YAML indents with spaces, not tabs" if "\\t" in message or _tab_at(text, mark) else ""
         raise SpecError([DlxError(message, where=_at(where, mark, marks), hint=hint)]) from error
     except yaml.reader.ReaderError as error:
-        raise SpecError([DlxError(f"no valid YAML: {error.reason}", where=where)]) from error
+        line = text.count("\n", 0, error.position) + 1
+        raise SpecError(
+            [DlxError(f"no valid YAML: {error.reason}", where=f"{where}:{line}" if marks else where)]
+        ) from error
+    except (ValueError, OverflowError) as error:  # an escape such as \U00110000, which names no character
+        raise SpecError([DlxError(f"no valid YAML: {error}", where=where)]) from error
     if root is None:
         return None
     problems: list[DlxError] = []
@@ -209,12 +214,17 @@ def _scalar(node: Any, at: str, problems: list[DlxError]) -> Any:
             return None
         if kind == "bool":
             return text.lower() == "true"
+        if kind == "int" and len(text) > 400:
+            raise ValueError
         if kind == "int":
             return int(text, 8 if "0o" in text else 16 if "0x" in text else 10)
         if kind == "float":
             return float(re.sub(r"\.(inf|nan)$", r"\1", text.lower()))
     except ValueError:
         problems.append(DlxError(f"{text[:20]}… is no number that can be read", where=at))
+        return None
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        problems.append(DlxError("holds half of a surrogate pair, which is no character", where=at))
         return None
     return text
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from dlx.parts import REGISTRIES
 from dlx.parts.optimizers import default_learning_rate
-from dlx.parts.types import Layers, NonNegative, Positive, PositiveFloat, Whole
+from dlx.parts.types import Layers, NonNegative, Positive, PositiveFloat, Seed
 from dlx.registry import FilePath, Part, Parts, plain
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -64,7 +64,7 @@ class Spec:
     monitor: str = "auto"
     early_stop: EarlyStop | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    seed: Annotated[Whole, Field(lt=2**32)] = 42
+    seed: Seed = 42
     tags: list[str] = field(default_factory=list)
     marks: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -75,7 +75,7 @@ class Spec:
             at = self.marks.get(".".join(parts[:end]))
             if at:
                 return f"{at}: {address}"
-        return address
+        return f"{self.marks['']}: {address}" if self.marks.get("") else address
 
 
 # The order in which a resolved spec is written.

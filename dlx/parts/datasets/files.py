@@ -19,6 +19,7 @@ from dlx.registry import FilePath
 if TYPE_CHECKING:
     import numpy as np
 
+MOST_CLASSES = 100_000
 FEW = 20  # whole numbers with more distinct values than this are not guessed to be classes
 
 
@@ -117,11 +118,13 @@ def npz(path: FilePath, _task: str = "auto") -> Dataset:
 
     try:
         with np.load(path, allow_pickle=False) as archive:
-            held = {name: archive[name] for name in archive.files}
+            held = {name: np.asarray(archive[name]) for name in archive.files}
     except FileNotFoundError as error:
         raise DataError("no such file", where=str(path)) from error
-    except Exception as error:  # numpy raises what zipfile and its own reader raise
-        raise DataError(f"cannot be read as .npz ({str(error).splitlines()[0]})", where=str(path)) from error
+    except Exception as error:  # numpy raises what zipfile, tokenize and its own reader raise
+        raise DataError(
+            "cannot be read as .npz, made by numpy.savez without Python objects", where=str(path)
+        ) from error
     x, y = ("x_train", "y_train") if "x_train" in held else ("x", "y")
     if x not in held or y not in held:
         raise DataError(
@@ -162,9 +165,14 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:
     elif x.dtype != np.uint8:
         x = _float32(x, "inputs", where)
     if task == "classification":
-        y = y.reshape(len(y))
-        if y.min() < 0 or (y.dtype.kind == "f" and (y % 1).any()):
-            raise DataError("class numbers are whole and start at 0", where=where, hint="or say task: regression")
+        y = y.reshape(len(y)) if y.size == len(y) else y
+        whole = np.isfinite(y).all() and (np.floor(y) == y).all()
+        if y.ndim != 1 or not whole or y.min() < 0 or y.max() >= MOST_CLASSES:
+            raise DataError(
+                f"expected one class number an example, whole, from 0 to {MOST_CLASSES - 1:,} at most",
+                where=where,
+                hint="or say task: regression",
+            )
         return split(x, y.astype(np.int32))
     return split(x, _float32(y, "targets", where).reshape(len(y), -1))
 
@@ -253,18 +261,20 @@ def csv(
 def _read_table(path: str) -> tuple[list[str], list[list[str]]]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
-            rows = [row for row in csvlib.reader(stream) if row]
+            reader = csvlib.reader(stream)
+            numbered = [(reader.line_num, row) for row in reader if row]
     except FileNotFoundError as error:
         raise DataError("no such file", where=str(path)) from error
     except (OSError, UnicodeDecodeError, csvlib.Error) as error:
         raise DataError(f"cannot be read as CSV in UTF-8 ({error})", where=str(path)) from error
+    rows = [row for _, row in numbered]
     if len(rows) < 2:
         raise DataError("expected a header and at least one row", where=str(path))
     header = [name.strip() for name in rows[0]]
     twice = {name for name in header if header.count(name) > 1}
     if twice:
         raise DataError(f"the header names {', '.join(sorted(twice))} twice", where=f"{path}:1")
-    for number, row in enumerate(rows[1:], 2):
+    for number, row in numbered[1:]:
         if len(row) != len(header):
             raise DataError(f"{len(row)} fields, expected {len(header)} as in the header", where=f"{path}:{number}")
         if any(not field.strip() for field in row):

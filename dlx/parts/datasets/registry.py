@@ -63,7 +63,8 @@ def arrays(inputs: Any, targets: Any, classes: Sequence[str], source: str, **res
     import numpy as np
 
     x = np.asarray(inputs)
-    x = x if x.dtype == np.uint8 else x.astype(np.float32)
+    with np.errstate(over="ignore"):
+        x = x if x.dtype == np.uint8 else x.astype(np.float32)
     y = np.asarray(targets, np.int32)
     return Dataset(split(x, y), "classification", fingerprint(x, y), classes=tuple(classes), source=source, **rest)
 

@@ -7,8 +7,9 @@ from pydantic import Field
 
 from dlx.dataset import Dataset, Facts
 from dlx.parts.datasets.registry import arrays, facts, registry
-from dlx.parts.types import NonNegative, Positive, Whole
+from dlx.parts.types import Seed
 
+Spread = Annotated[float, Field(ge=0, le=1e6)]
 Points = Annotated[int, Field(ge=4, le=10_000_000)]
 _ROWS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
@@ -35,7 +36,7 @@ _gate("not", lambda a: not a)
 
 
 @registry.register
-def moons(samples: Points = 200, noise: NonNegative = 0.2, seed: Whole = 0) -> Dataset:
+def moons(samples: Points = 200, noise: Spread = 0.2, seed: Seed = 0) -> Dataset:
     """Two interleaved half circles in the plane, as scikit-learn makes them; `noise` is a standard deviation."""
     from sklearn.datasets import make_moons
 
@@ -46,9 +47,9 @@ def moons(samples: Points = 200, noise: NonNegative = 0.2, seed: Whole = 0) -> D
 @registry.register
 def circles(
     samples: Points = 200,
-    noise: NonNegative = 0.1,
+    noise: Spread = 0.1,
     factor: Annotated[float, Field(ge=0, lt=1)] = 0.5,
-    seed: Whole = 0,
+    seed: Seed = 0,
 ) -> Dataset:
     """A small circle within a large one; `factor` is the ratio of their radii."""
     from sklearn.datasets import make_circles
@@ -61,9 +62,9 @@ def circles(
 def blobs(
     samples: Points = 300,
     classes: Annotated[int, Field(ge=2, le=100)] = 3,
-    features: Positive = 2,
-    spread: NonNegative = 1.0,
-    seed: Whole = 0,
+    features: Annotated[int, Field(ge=1, le=10_000)] = 2,
+    spread: Spread = 1.0,
+    seed: Seed = 0,
 ) -> Dataset:
     """Round clouds of points, one a class; `spread` is their standard deviation."""
     from sklearn.datasets import make_blobs
@@ -76,8 +77,8 @@ def blobs(
 def spirals(
     samples: Points = 300,
     classes: Annotated[int, Field(ge=2, le=20)] = 3,
-    noise: NonNegative = 0.2,
-    seed: Whole = 0,
+    noise: Spread = 0.2,
+    seed: Seed = 0,
 ) -> Dataset:
     """Arms that wind around the origin, one a class; `noise` is a standard deviation of the angle in radians."""
     import numpy as np
