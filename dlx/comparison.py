@@ -139,7 +139,7 @@ def fold(entries: Sequence[Entry]) -> list[Row]:
     for entry in entries:
         key: Any = id(entry)
         if entry.status == "done" and entry.settings:
-            same = {k: v for k, v in entry.settings.items() if k.split(".")[0] not in LABELS or k == "name"}
+            same = {k: v for k, v in entry.settings.items() if k.split(".")[0] not in LABELS}
             key = (repr(sorted(same.items())), str(entry.info.get("dataset", {}).get("fingerprint")))
             alike = rows.get(key)
             seeds = [e.settings.get("seed") for e in alike.entries] if alike else []
@@ -221,7 +221,7 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return repr(value).removesuffix(".0")
     if isinstance(value, list):
         return "[" + ", ".join(map(text, value)) + "]"
     return str(value)

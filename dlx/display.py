@@ -32,6 +32,11 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
+def clean_lines(text: str) -> str:
+    """The same of a text of several lines."""
+    return "\n".join(clean(line) for line in text.split("\n"))
+
+
 def middle(text: str, most: int) -> str:
     """`text` in at most `most` columns, shortened in the middle."""
     if len(text) <= most:

@@ -67,7 +67,7 @@ def _eight_bit(image: Any, channels: int | None) -> Any:
     from PIL import Image
 
     if image.mode.startswith("I") or image.mode == "F":
-        top = 65535 if image.getextrema()[1] > 255 else 255
+        top = 65535 if image.mode.startswith("I;16") or image.getextrema()[1] > 255 else 255
         image = image.convert("F").point(lambda value: value * (255.0 / top)).convert("L")
     grey = image.mode in ("1", "L", "LA", "La")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

@@ -35,16 +35,33 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
     """
     import numpy as np
 
-    logits = np.concatenate(list(forward(network.logits, batches(split.inputs, size))))
+    penalty = 0.0
+    if _penalizes_activity(network.logits):  # depends on the batch, and is not kept by a compiled prediction
+        pieces = []
+        for batch in batches(split.inputs, size):
+            pieces.append(keras.ops.convert_to_numpy(network.logits(batch, training=False)))
+            penalty += float(sum(network.logits.losses)) * len(batch) / len(split.targets)
+        logits = np.concatenate(pieces)
+    else:
+        logits = np.concatenate(list(forward(network.logits, batches(split.inputs, size))))
+        penalty = float(sum(network.logits.losses))
     predictions = network.activation(keras.ops.convert_to_tensor(logits))
     targets = keras.ops.convert_to_tensor(split.targets)
     loss = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
-    figures = {"loss": float(loss) + float(sum(network.logits.losses))}
+    figures = {"loss": float(loss) + penalty}
     column = targets[:, None] if len(targets.shape) == 1 and predictions.shape[-1] == 1 else targets
     for metric in network.metrics():
         metric.update_state(column, predictions)
         figures[metric.name] = float(metric.result())
     return figures, keras.ops.convert_to_numpy(predictions)
+
+
+def _penalizes_activity(model: Any) -> bool:
+    """Whether a layer, or one inside a wrapper, has an activity regularizer."""
+    inner = [
+        (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None)) for layer in model.layers
+    ]
+    return any(getattr(layer, "activity_regularizer", None) is not None for group in inner for layer in group)
 
 
 def classes_of(predictions: np.ndarray) -> np.ndarray:

@@ -77,7 +77,7 @@ def show_run(word: str, folder: str | None, as_json: bool) -> None:
     out = display.console()
     out.print("\nsettings", style="bold")
     try:
-        out.print(run.spec_file.read_text(encoding="utf-8").rstrip())
+        out.print(display.clean_lines(run.spec_file.read_text(encoding="utf-8", errors="replace").rstrip()))
     except OSError as error:
         raise DlxError(f"spec.yaml cannot be read ({error.strerror})", where=str(run.path)) from error
     if metrics:

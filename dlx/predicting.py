@@ -83,7 +83,7 @@ Write = Callable[[dict[str, Any], Any], None]
 def _writer(form: str | None, stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
     """A function that writes one prediction in the form asked for."""
     if form == "json":
-        return lambda record, values: print(display.as_json(record), file=stream)
+        return lambda record, values: print(display.as_json(runs.finite(record)), file=stream)
     if form == "csv":
         return _csv(stream, classes, top)
     return _table(stream, classes, top)

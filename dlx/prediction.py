@@ -125,6 +125,13 @@ class Predictor:
                 where=str(found[0]),
                 hint="expected a .csv, .npy or .npz file",
             )
+        if found and (self.shape[2] not in (1, 3) or self.info["input"].get("dtype") != "uint8"):
+            raise DataError(
+                f"is an image, but the run was trained on {self.info['input'].get('dtype')} arrays of the shape "
+                f"{self.shape}, whose range of values is not known",
+                where=str(found[0]),
+                hint="expected a .npy or .npz file with values as in training",
+            )
         count = len(found) if not others else None
         return self._chain([self._images(found)] if found else [], others), count
 
@@ -206,6 +213,8 @@ class Predictor:
         reader = csv.reader(stream)
         first = [field.strip() for field in next(reader, [])]
         columns = list(encoding.get("columns") or [])
+        if set(columns) & {name for name in first if first.count(name) > 1}:
+            raise DataError("the header names a column twice", where=where)
         if len(self.shape) != 1:
             raise DataError(f"is a table, but the run was trained on inputs of the shape {self.shape}", where=where)
         pending: list[list[str]] = []
@@ -273,7 +282,7 @@ def load(run: Run) -> Predictor:
     if not run.model_file.is_file():
         raise RunError(f"has no trained model: it is {run.status}", where=str(run.path))
     try:
-        spec = specs.load(run.spec_file)
+        spec = specs.load(run.spec_file, alone=True)
         shape, task = tuple(int(extent) for extent in info["input"]["shape"]), info["task"]
         if min(shape, default=0) < 1 or task not in ("classification", "regression"):
             raise ValueError(f"shape {shape}, task {task!r}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlx import backend as backends
 from dlx import comparison, display, runs
 from dlx import spec as specs
-from dlx.errors import DlxError, SpecError
+from dlx.errors import DataError, DlxError, SpecError
 from dlx.parts import REGISTRIES
 
 if TYPE_CHECKING:
@@ -68,13 +68,16 @@ def run_all(
             show(experiment, error=json, number=number + 1, of=len(planned))
             if not checked:
                 device_found = backends.load()
-                _check_rest(planned)
+                if len(planned) > 1:
+                    _check_all(planned)
                 checked = True
             outcome = training.train(experiment, root, ["dlx", *sys.argv[1:]], _observer(json, device_found))
         except DlxError as error:
-            if not checked or len(planned) == 1:
+            if json and not isinstance(error, SpecError):
+                print(display.as_json({"run": None, "status": "failed", "metrics": {}}), flush=True)
+            if len(planned) == 1 or isinstance(error, SpecError):
                 raise
-            display.console(error=True).print(str(error))
+            display.console(error=True).print(display.clean_lines(str(error)))
             code = code or error.exit_code
             continue
         if json:
@@ -94,19 +97,21 @@ def run_all(
     return code
 
 
-def _check_rest(planned: Sequence[specs.Spec]) -> None:
-    """Raise what only Keras can find wrong with the specs after the first, which is built next anyway."""
+def _check_all(planned: Sequence[specs.Spec]) -> None:
+    """Raise what only Keras can find wrong with any of several specs; a single one is built next anyway."""
     from dlx import training
 
     problems: list[DlxError] = []
-    seen = {specs.dump(dataclasses.replace(planned[0], seed=0))}
-    for spec in planned[1:]:
+    seen: set[str] = set()
+    for spec in planned:
         text = specs.dump(dataclasses.replace(spec, seed=0))
         if text in seen:
             continue
         seen.add(text)
         try:
             training.check(spec)
+        except DataError:
+            continue  # told when its turn comes
         except SpecError as error:
             problems += [problem for problem in error.problems if str(problem) not in map(str, problems)]
     if problems:

@@ -70,7 +70,7 @@ class Run:
             raise RunError(f"{name} cannot be read ({error})", where=str(self.path)) from error
         if not isinstance(found, dict):
             raise RunError(f"{name} holds no mapping", where=str(self.path))
-        clean: dict[str, Any] = _finite(found)
+        clean: dict[str, Any] = finite(found)
         return clean
 
     def history(self) -> list[Row]:
@@ -167,7 +167,7 @@ class Run:
         if not rows:
             return
         with _disk(self.path), (self.path / "history.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write("".join(json.dumps(_finite(row)) + "\n" for row in rows))
+            stream.write("".join(json.dumps(finite(row)) + "\n" for row in rows))
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Write metrics.json, last and whole: its presence means done."""
@@ -226,17 +226,17 @@ def _disk(path: Path) -> Iterator[None]:
 
 
 def _dumps(value: Mapping[str, Any]) -> str:
-    return json.dumps(_finite(value), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(finite(value), indent=1, ensure_ascii=False) + "\n"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """`value` with every figure that is not finite as null: JSON has no NaN."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value
 
 

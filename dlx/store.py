@@ -206,7 +206,15 @@ def _stamp(path: Path) -> str:
         status = path.stat()
     except OSError as error:
         raise DataError("no such file or folder", where=str(path)) from error
-    return f"{status.st_mtime_ns}:{status.st_size}"
+    if not path.is_dir():
+        return f"{status.st_mtime_ns}:{status.st_size}"
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        inside = file.lstat()
+        digest.update(
+            f"{file.relative_to(path)}:{inside.st_mtime_ns}:{inside.st_size}".encode("utf-8", "backslashreplace")
+        )
+    return digest.hexdigest()
 
 
 def _mapped(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -317,7 +325,6 @@ def _read_npz(path: Path) -> Arrays:
 
 def _read_folder(entry: Known, folder: Path, progress: Progress | None, shown: str = "") -> tuple[Arrays, bool]:
     """A folder in any of the forms that the sets come in, up to two wrapping folders deep."""
-    import numpy as np
 
     where = shown or str(folder)
     below = [path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern)) if path.is_dir()]
@@ -333,12 +340,21 @@ def _read_folder(entry: Known, folder: Path, progress: Progress | None, shown: s
         if idx := _idx_files(base):
             return {part: _from_idx(path) for part, path in idx.items()}, False
         if all((base / f"{part}.npy").is_file() for part in PARTS):
-            return {part: np.load(base / f"{part}.npy", allow_pickle=False) for part in PARTS}, False
+            return _read_npy(base), False
         if (base / "train").is_dir() and (base / "test").is_dir():
             return _from_images(entry, base, where, progress)
     raise DataError(
         "holds neither the official files of the set nor train/CLASS/ and test/CLASS/ folders of images", where=where
     )
+
+
+def _read_npy(folder: Path) -> Arrays:
+    import numpy as np
+
+    try:
+        return {part: np.load(folder / f"{part}.npy", allow_pickle=False) for part in PARTS}
+    except Exception as error:  # numpy raises what tokenize and its own reader raise
+        raise DataError("cannot be read as .npy arrays without Python objects", where=str(folder)) from error
 
 
 def _idx_files(folder: Path) -> dict[str, Path]:

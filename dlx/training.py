@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import re
 import signal
 import subprocess
 import sys
@@ -198,7 +198,8 @@ def train(
         run.begin(specs.dump(spec, base), _record(experiment, network, device, command, started, base))
         run.log(f"dlx {__version__}, {device.description}")
         watcher.started(run, experiment, device.description, model.parameters(network))
-        outcome = _train(experiment, network, optimizer, run, watcher, started, chunk_steps)
+        with _politely() as stop:
+            outcome = _train(experiment, network, optimizer, run, watcher, started, chunk_steps, stop)
     except DlxError as error:
         outcome = Outcome(run, "failed", error=error)
     except MemoryError:
@@ -249,6 +250,7 @@ def _train(
     watcher: Observer,
     started: float,
     chunk_steps: int | None,
+    stop: list[int],
 ) -> Outcome:
     splits = experiment.splits
     model.fit_preprocessing(network, splits.train.inputs)
@@ -259,35 +261,36 @@ def _train(
     tracker = _Tracker(experiment)
     outcome = Outcome(run, "done")
     try:
-        with _politely() as stop:
-            try:
-                for progress in engine.fit(program, plan, chunk_steps):
-                    tracker.add(progress)
-                    run.append(progress.rows)
-                    for row in progress.rows:
-                        board.epoch(row)
-                    board.flush()
-                    watcher.progressed(experiment, progress)
-                    if stop:
-                        outcome = Outcome(run, "interrupted", signal=stop[0])
-                        break
-            except TrainingError as error:
-                outcome = Outcome(run, "failed", error=error)
-            if tracker.best_epoch or outcome.status == "done":
-                program.restore_best(program.state)
-                with run.replacing("model.keras") as path:
-                    network.model.save(path)
+        for progress in engine.fit(program, plan, chunk_steps):
+            tracker.add(progress)
+            run.append(progress.rows)
+            for row in progress.rows:
+                board.epoch(row)
+            board.flush()
+            watcher.progressed(experiment, progress)
+            if stop and progress.step < experiment.steps and not progress.stopped:
+                outcome = Outcome(run, "interrupted", signal=stop[0])
+                break
+    except TrainingError as error:
+        outcome = Outcome(run, "failed", error=error)
+    try:
+        if tracker.best_epoch or outcome.status == "done":
+            program.restore_best(program.state)
+            with run.replacing("model.keras") as path:
+                network.model.save(path)
         if outcome.status == "done":
             outcome.metrics = _final(experiment, network, run, tracker, started)
             run.finish(outcome.metrics)
     finally:
-        board.close(outcome.status == "done")
+        board.close(run.status == "done")
+    if stop:  # a finished run stays finished, but no other one starts
+        outcome.signal = stop[0]
     return outcome
 
 
 @contextlib.contextmanager
 def _politely() -> Iterator[list[int]]:
-    """A list that a first SIGINT or SIGTERM puts its number in; a second one stops at once."""
+    """A list that a first SIGINT, SIGTERM or SIGHUP puts its number in; a second one stops at once."""
     received: list[int] = []
     before: dict[int, Any] = {}
 
@@ -296,7 +299,8 @@ def _politely() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    for wanted in (signal.SIGINT, signal.SIGTERM):
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    for wanted in [getattr(signal, name) for name in names if hasattr(signal, name)]:
         with contextlib.suppress(ValueError):  # not the main thread: whoever is in charge decides
             before[wanted] = signal.signal(wanted, handle)
     try:
@@ -425,11 +429,8 @@ def _record(
 
 
 def _relative(word: str) -> str:
-    """A word of the command with absolute paths cut to their last part: a run tells nobody's folders."""
-    key, equals, value = word.partition("=")
-    if equals and os.path.isabs(value):
-        return f"{key}=…/{os.path.basename(value)}"
-    return f"…/{os.path.basename(word)}" if os.path.isabs(word) else word
+    """A word of the command with the folders of absolute paths cut off: a run tells nobody's folders."""
+    return re.sub(r"(?<![\w.…])[~/](?:[^\s,{}\[\]\"'=]*/)([^\s,{}\[\]\"'=/]*)", r"…/\1", word)
 
 
 def _git() -> dict[str, Any] | None:

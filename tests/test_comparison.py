@@ -245,3 +245,15 @@ def test_numbers_as_people_read_them() -> None:
 def test_the_sparkline_shows_the_monitored_figure(world: Path) -> None:
     path = made(world, "x", {}, {"val_loss": 0.3})
     assert comparison.sparkline(read(path)) == "█▃▁"
+
+
+def test_settings_that_differ_in_the_seventh_digit_differ(world: Path) -> None:
+    assert columns(world, {"lr": 0.12345671}, {"lr": 0.12345674}) == {"lr": ["0.12345671", "0.12345674"]}
+
+
+def test_a_spec_with_terminal_escapes_is_shown_without_them(dlx: Dlx, world: Path) -> None:
+    path = made(world, "x", {}, {"val_loss": 0.5})
+    (path / "spec.yaml").write_bytes(b"# \x1b]0;title\x07\xff\ndataset: or\n")
+    result = dlx("show", path)
+    assert result.code == 0
+    assert "\x1b" not in result.out

@@ -204,3 +204,18 @@ def test_flat_settings_name_every_part(world: Path) -> None:
     assert flat["dataset.cifar10.limit"] == 500
     assert flat["tags"] == ["a", "b"]
     assert flat["augment"] == []
+
+
+def test_a_bare_value_merges_like_the_section_it_stands_for(world: Path) -> None:
+    (world / "_b.yaml").write_text("early_stop: 5\nepochs: 9\n")
+    spec = load(world, "extends: [_base.yaml, _b.yaml]\nearly_stop: {min_delta: 0.1}\nsteps: 7\n")
+    assert spec.early_stop == specs.EarlyStop(5, 0.1)
+    assert (spec.steps, spec.epochs) == (7, None)
+    assert load(world, "extends: [_base.yaml, _b.yaml]\n", "steps=7").epochs is None
+
+
+def test_a_run_reads_no_other_file(world: Path) -> None:
+    (world / "_base.yaml").write_text(BASE)
+    (world / "x.yaml").write_text("extends: _base.yaml\n")
+    with pytest.raises(SpecError, match="unknown key 'extends'"):
+        specs.load(world / "x.yaml", alone=True)

@@ -241,3 +241,48 @@ def test_real_data(dlx: Dlx, name: str, file: str, spec: str) -> None:
         "metrics"
     ]
     assert metrics["val_accuracy"] > (0.8 if name == "mnist" else 0.3)
+
+
+def test_a_step_that_ruins_the_weights_is_a_failure(dlx: Dlx, world: Path) -> None:
+    """The loss of an epoch is known before its last update: the weights must be looked at too."""
+    (world / "x.yaml").write_text(
+        "dataset: moons\nvalidation: none\nlayers: [{dense: {units: 4, activation: relu}}, output]\n"
+        "optimizer: sgd\nlr: 1.0e+38\nregularization: {l2: 1000}\nbatch_size: full\nepochs: 1\n"
+    )
+    result = dlx("run", "x.yaml", "--json")
+    assert result.code == 4, result.err
+    assert result.lines[0]["status"] == "failed"
+    assert not (world / "runs/x-1/model.keras").exists()
+
+
+def test_missing_data_stops_only_its_own_run(dlx: Dlx, gate: Path, world: Path) -> None:
+    (world / "miss.yaml").write_text("dataset: {npz: nowhere.npz}\nlayers: [output]\n")
+    for order in (("miss.yaml", gate), (gate, "miss.yaml")):
+        result = dlx("run", *order, "--json")
+        assert result.code == 3
+        assert sorted(line["status"] for line in result.lines) == ["done", "failed"]
+
+
+def test_the_command_in_a_run_names_no_folder(world: Path) -> None:
+    from dlx.training import _relative
+
+    words = [
+        "dataset={csv: {path: /home/someone/t.csv, label: y}}",
+        "/home/someone/x.yaml",
+        "path=~/secret/x.npz",
+        "configs/a.yaml",
+        "lr=0.1",
+    ]
+    assert [_relative(word) for word in words] == [
+        "dataset={csv: {path: …/t.csv, label: y}}", "…/x.yaml", "path=…/x.npz", "configs/a.yaml", "lr=0.1"
+    ]  # fmt: skip
+
+
+def test_activity_regularizers_are_in_the_final_figures(dlx: Dlx, world: Path) -> None:
+    (world / "a.yaml").write_text(
+        "dataset: iris\nlayers: [{dense: {units: 4, activity_regularizer: {l2: 0.01}}}, output]\nepochs: 2\nmonitor: val_loss\n"
+    )
+    result = dlx("run", "a.yaml", "--json")
+    assert result.code == 0, result.err
+    best = min(row["val_loss"] for row in Run(world / "runs/a-1").history())
+    assert result.lines[0]["metrics"]["val_loss"] == pytest.approx(best, rel=1e-4)

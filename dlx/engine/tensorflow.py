@@ -207,12 +207,13 @@ class _Loop:
         tf.while_loop(lambda start: start < size, step, [tf.constant(0, tf.int64)])
 
     def _keep_best(self, figure: Any) -> None:
-        """A NaN compares as false, so it is never best."""
+        """A NaN compares as false, so it is never best; nor are weights that the last step left not finite."""
         loop, plan = self.loop, self.plan
+        sound = tf.reduce_all([tf.reduce_all(tf.math.is_finite(tf.cast(v.value, tf.float32))) for v in self.trainable])
+        loop["bad_step"].assign(tf.where(sound, loop["bad_step"].value(), loop["step"].value()))
 
         def better(than: Any, by: float) -> Any:
-            finite = tf.math.is_finite(figure)
-            return finite & ((figure > than + by) if plan.maximize else (figure < than - by))
+            return sound & tf.math.is_finite(figure) & ((figure > than + by) if plan.maximize else (figure < than - by))
 
         def keep() -> Any:
             loop["best"].assign(figure)

@@ -11,13 +11,14 @@ from dlx.spec.reading import write_value
 from dlx.spec.sections import EarlyStop, Regularization, Spec, flat, resolved
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Spec:
+def load(path: str | Path, overrides: Sequence[str] = (), alone: bool = False) -> Spec:
     """The Spec that a file says, with its bases and the overrides (`address=value`) laid in.
 
+    With `alone` no other file is read: what a run says is whole.
     Raises SpecError with every problem, each at its file, line and column. Loads no Keras.
     """
     file = Path(path)
-    return check(gather(file, overrides), file.stem)
+    return check(gather(file, overrides, alone), file.stem)
 
 
 def dump(spec: Spec, base: str | None = None) -> str:

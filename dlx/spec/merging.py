@@ -15,9 +15,9 @@ from dlx.spec.checking import SECTIONS, kind_of, part_of, unknown_key
 from dlx.spec.reading import Node, read_file, read_text
 
 
-def gather(path: Path, overrides: Sequence[str] = ()) -> Node:
+def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False) -> Node:
     """The whole tree of a spec: its bases, itself, its `set`, and the overrides, in this order."""
-    root = _file(path, ())
+    root = read_file(path) if alone else _file(path, ())
     problems: list[DlxError] = []
     for text in overrides:
         try:
@@ -92,9 +92,12 @@ def merge(below: Node, above: Node, address: str = "") -> Node:
             args = merge(old[1], new[1], f"{address}.{new[0]}")
             return above.with_value({new[0]: args})
         return above
+    if dataclasses.is_dataclass(kind):  # a bare value is the section's first field
+        first = dataclasses.fields(kind)[0].name
+        below, above = (n if n.is_mapping else n.with_value({first: n}) for n in (below, above))
     if not (below.is_mapping and above.is_mapping):
         return above
-    merged = dict(below.value)
+    merged = dict(below.value) if address else _without_rival(below.value, above.value)
     for key, node in above.value.items():
         inner = f"{address}.{key}" if address else key
         laid = merge(merged[key], node, inner) if key in merged else node
@@ -102,6 +105,13 @@ def merge(below: Node, above: Node, address: str = "") -> Node:
         if laid.value is not None or key not in SECTIONS:
             merged[key] = laid
     return above.with_value(merged)
+
+
+def _without_rival(below: dict[str, Node], above: dict[str, Node]) -> dict[str, Node]:
+    """`below` without the epochs or steps that `above` replaces by the other."""
+    rivals = {"steps": "epochs", "epochs": "steps"}
+    gone = {rivals[key] for key in rivals if key in above and above[key].value is not None}
+    return {key: node for key, node in below.items() if key not in gone - set(above)}
 
 
 def _override(root: Node, text: str) -> Node:
@@ -126,7 +136,7 @@ def put(root: Node, address: str, value: Node, where: str) -> Node:
         placed = _put(current, rest, value, section, kind_of(section))
     except DlxError as error:
         raise SpecError([DlxError(error.message, where=where, hint=error.hint)]) from error
-    entries = {key: node for key, node in root.value.items() if key != section}
+    entries = {key: node for key, node in _without_rival(root.value, {section: value}).items() if key != section}
     if placed.value is not None:
         entries[section] = placed
     return root.with_value(entries)

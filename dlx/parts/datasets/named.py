@@ -1,5 +1,7 @@
 """The named image sets. They come from `path`, from dlx's own store, or from Keras's cache or download."""
 
+import hashlib
+
 from dlx import store
 from dlx.dataset import Dataset, Facts, Split
 from dlx.parts.datasets.registry import facts, registry, split
@@ -44,7 +46,9 @@ def _named(name: str, path: str | None, limit: int | None) -> Dataset:
     return Dataset(
         _limited(train, limit),
         "classification",
-        record["fingerprint"],
+        record["fingerprint"]
+        if limit is None
+        else hashlib.sha256(f"{record['fingerprint']}:{limit}".encode()).hexdigest(),
         test=_limited(test, limit),
         classes=store.KNOWN[name].classes,
         kind="image",
