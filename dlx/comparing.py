@@ -80,7 +80,8 @@ def _number(cell: str) -> bool:
 
 def _plain(rows: Sequence[Row], settings: Sequence[Column], figures: Sequence[str], form: str) -> None:
     """The whole table, by full addresses; figures as they are in the JSON, folded ones with a column of deviations."""
-    head = ["run", "status", "n", *(setting.address for setting in settings), *figures]
+    head = ["run", "status", "n", *(setting.address for setting in settings)]
+    head += [f"metrics.{figure}" if figure in head else figure for figure in figures]
     body = []
     for number, row in enumerate(rows):
         cells = [row.name, row.first.status, str(len(row.entries)), *(setting.cells[number] for setting in settings)]

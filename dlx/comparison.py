@@ -330,21 +330,37 @@ def _aligned(section: str, settings: Sequence[Mapping[str, Any]]) -> list[Column
     for slot in slots:
         place, (name, _) = next(iter(slot.values()))
         title, address = f"{name}[{place}]", f"{section}.{place}.{name}"
+        keys = list(dict.fromkeys(key for _, (_, args) in slot.values() for key in args))
         if len(slot) < sum(bool(s) for s in settings):
             cells = [_summary(slot[run][1]) if run in slot else ABSENT for run in range(len(settings))]
             columns.append(Column(address, title, cells))
-            continue
-        keys = dict.fromkeys(key for _, (_, args) in slot.values() for key in args)
+            # What differs among the runs that have the part is a column too; its first argument is told already.
+            keys = [key for key in keys if _told(slot.values()) != key and _differ(slot.values(), key)]
         for key in keys:
             cells = [text(slot[run][1][1].get(key)) if run in slot else ABSENT for run in range(len(settings))]
             columns.append(Column(f"{address}.{key}", f"{title}.{key}", cells))
     return columns
 
 
+def _differ(places: Iterable[tuple[int, Layer]], key: str) -> bool:
+    return len({text(args.get(key)) for _, (_, args) in places}) > 1
+
+
+def _told(places: Iterable[tuple[int, Layer]]) -> str | None:
+    """The argument that `_summary` shows of every one of these, if it is the same one."""
+    firsts = {_first(layer) for _, layer in places}
+    return firsts.pop() if len(firsts) == 1 else None
+
+
+def _first(layer: Layer) -> str | None:
+    first = next(iter(layer[1]), "")
+    return first if first and "." not in first and first not in ("axis", "keepdims") else None
+
+
 def _summary(layer: Layer) -> str:
     """A part that others lack, in a word: its first argument, as a spec would say it."""
-    first = next(iter(layer[1]), "")
-    return text(layer[1][first]) if first and "." not in first and first != "axis" else "yes"
+    first = _first(layer)
+    return text(layer[1][first]) if first else "yes"
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

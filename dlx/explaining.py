@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from dlx import display
 from dlx.errors import DlxError, suggest
 from dlx.parts import REGISTRIES
@@ -16,7 +18,7 @@ def list_parts() -> None:
     for number, registry in enumerate(REGISTRIES.values()):
         if number:
             out.print()
-        out.print(f"{registry.kind}s", style="bold")
+        out.print(f"{registry.kind}{'es' if registry.kind.endswith('s') else 's'}", style="bold")
         display.lines([(f"  {name}", registry.help(name).split("\n")[0]) for name in registry])
     out.print("\ndlx parts NAME explains one.")
 
@@ -36,7 +38,8 @@ def explain(name: str) -> None:
 def _one(registry: Registry, name: str) -> None:
     out = display.console()
     out.print(f"{name}  ({registry.kind})", style="bold")
-    out.print(registry.help(name))
+    paragraphs = registry.help(name).split("\n\n")
+    out.print("\n\n".join(textwrap.fill(" ".join(text.split()), display.width()) for text in paragraphs))
     parameters = registry.parameters(name).values()
     if not parameters:
         out.print("\nIt has no parameters.")

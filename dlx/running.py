@@ -253,7 +253,7 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
         saved = "the best weights so far and the history are" if run.model_file.is_file() else "the history is"
         out.print(f"interrupted; {saved} in {run.path}")
         return
-    rate = f"{metrics['examples_per_second']:,.0f} examples/s"
+    rate = f"{metrics['examples_per_second']:,.0f} examples/s once compiled"
     out.print(
         f"done in {metrics['total_seconds']:.1f} s (training {metrics['train_seconds']:.1f} s, {rate})",
         style="bold green",

@@ -257,3 +257,18 @@ def test_a_spec_with_terminal_escapes_is_shown_without_them(dlx: Dlx, world: Pat
     result = dlx("show", path)
     assert result.code == 0
     assert "\x1b" not in result.out
+
+
+def test_what_differs_among_those_that_have_a_layer_is_shown_beside_its_absence(world: Path) -> None:
+    relu, tanh = ({"dense": {"units": 8, "activation": name}} for name in ("relu", "tanh"))
+    found = columns(world, layers("flatten", relu), layers("flatten", tanh), layers("flatten"))
+    assert found == {"layers.1.dense": ["8", "8", "–"], "layers.1.dense.activation": ["relu", "tanh", "–"]}
+
+
+def test_a_setting_and_a_figure_of_one_name_are_two_columns(dlx: Dlx, world: Path) -> None:
+    made(world / "runs", "x", {"epochs": 5}, {"val_loss": 0.1, "epochs": 3})
+    made(world / "runs", "y", {"epochs": 9}, {"val_loss": 0.5, "epochs": 9})
+    head = dlx("compare", "runs/x-1", "runs/y-1", "--csv").out.splitlines()[0].split(",")
+    assert "epochs" in head
+    assert "metrics.epochs" in head
+    assert len(set(head)) == len(head)
