@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CONFIGS, ROOT, SMALL, Dlx
+from conftest import CONFIGS, SMALL, Dlx
 
 import dlx as api
 from dlx.runs import Run
@@ -224,8 +224,9 @@ def test_every_config_has_a_description() -> None:
         assert "description: " in path.read_text(), path
 
 
-def _shared() -> Path:
-    return ROOT.parent / "shared" / "data"
+def _real_data() -> Path:
+    """The folder with real data sets that DLX_TEST_DATA names."""
+    return Path(os.environ.get("DLX_TEST_DATA", "nowhere"))
 
 
 @pytest.mark.slow
@@ -234,9 +235,9 @@ def _shared() -> Path:
     [("mnist", "mnist.npz", "mnist_softmax"), ("cifar10", "cifar10-jpeg.tar.xz", "cifar_medium_lr")],
 )
 def test_real_data(dlx: Dlx, name: str, file: str, spec: str) -> None:
-    if not (_shared() / file).is_file():
-        pytest.skip(f"no copy of {file} beside the project")
-    assert dlx("data", "add", name, _shared() / file).code == 0
+    if not (_real_data() / file).is_file():
+        pytest.skip(f"DLX_TEST_DATA names no folder with {file}")
+    assert dlx("data", "add", name, _real_data() / file).code == 0
     metrics = dlx("run", CONFIGS / f"{spec}.yaml", "-s", "epochs=1", "-s", "dataset.limit=10000", "--json").lines[0][
         "metrics"
     ]
