@@ -38,7 +38,7 @@ class Events:
     def hparams(self, settings: Mapping[str, Any], name: str) -> None:
         """What the HParams tab shows of a run: its settings."""
         summary = summary_v2.hparams_pb(settings, trial_id=name, start_time_secs=time.time())
-        self._write(event_pb2.Event(wall_time=time.time(), summary=_carried_over(summary)))
+        self._write(event_pb2.Event(wall_time=time.time(), summary=summary))
 
     def ended(self, success: bool) -> None:
         """Say to the HParams tab how the run ended."""
@@ -55,11 +55,6 @@ class Events:
 
     def close(self) -> None:
         self._stream.close()
-
-
-def _carried_over(summary: Any) -> Any:
-    """The same message in the classes of this module, whichever ones the plugin uses."""
-    return summary_pb2.Summary.FromString(summary.SerializeToString())
 
 
 class TensorBoard:

@@ -59,19 +59,18 @@ def run_all(
     root = runs.root(folder)
     code = 0
     made: list[str] = []
-    checked = False
+    device_found: backends.Device | None = None
     for number, spec in enumerate(planned):
         from dlx import training
 
         try:
             experiment = training.prepare(spec)
             show(experiment, error=json, number=number + 1, of=len(planned))
-            if not checked:
+            if device_found is None:
                 device_found = backends.load()
                 if len(planned) > 1:
                     _check_all(planned)
-                checked = True
-            outcome = training.train(experiment, root, ["dlx", *sys.argv[1:]], _observer(json, device_found))
+            outcome = training.train(experiment, root, ["dlx", *sys.argv[1:]], _observer(json))
         except DlxError as error:
             if json and not isinstance(error, SpecError):
                 print(display.as_json({"run": None, "status": "failed", "metrics": {}}), flush=True)
@@ -182,7 +181,7 @@ def _training(experiment: Experiment) -> str:
     return ", ".join(words)
 
 
-def _observer(json: bool, device: backends.Device) -> Any:
+def _observer(json: bool) -> Any:
     """An Observer that draws a bar or plain lines, and the result."""
     from dlx import training
 

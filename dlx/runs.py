@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlx.errors import DiskError, DlxError, RunError, did_you_mean
+from dlx.errors import DiskError, RunError, did_you_mean
 
 FORMAT = 1
 Row = dict[str, Any]
@@ -157,10 +157,6 @@ class Run:
         """Write what the run is: spec.yaml and run.json."""
         self.write("spec.yaml", spec)
         self.write("run.json", _dumps({"format": FORMAT, **info}))
-
-    def update(self, **fields: Any) -> None:
-        """Set fields of run.json that are known only later."""
-        self.write("run.json", _dumps({**self.info(), **fields}))
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows to history.jsonl, flushed."""
@@ -329,6 +325,3 @@ def one(word: str, folder: Path) -> Run:
     if len(paths) > 1:
         raise RunError(f"{word!r} means {len(paths)} runs, expected one", hint=", ".join(p.name for p in paths[:5]))
     return Run.open(paths[0])
-
-
-__all__ = ["FORMAT", "DlxError", "Run", "below", "find", "is_run", "natural", "one", "root", "started"]

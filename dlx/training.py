@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -211,6 +211,7 @@ def train(
         if failure is None:
             run.fail("failed", f"{type(error).__name__}: {str(error)[:500]}")
             raise
+        run.log(f"{type(error).__name__}: {error}")
         outcome = Outcome(run, "failed", error=failure)
     _close(run, outcome)
     watcher.ended(experiment, outcome)
@@ -224,7 +225,7 @@ def _backend_failure(error: Exception, experiment: Experiment) -> TrainingError 
     if not type(error).__module__.startswith(("tensorflow", "jaxlib")):
         return None
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return TrainingError(f"the backend stopped: {said[:200]}", hint="--debug and log.txt say more")
+    return TrainingError(f"the backend stopped: {said[:200]}", hint="log.txt in the run says more")
 
 
 def _out_of_memory(experiment: Experiment) -> TrainingError:
@@ -454,6 +455,3 @@ def _git() -> dict[str, Any] | None:
 def run_file(path: str, root: Path, overrides: Sequence[str] = (), observer: Observer | None = None) -> Outcome:
     """Load a spec, prepare and train it: the whole of `dlx run` for one file."""
     return train(prepare(specs.load(path, overrides)), root, sys.argv[:1], observer)
-
-
-__all__ = ["Callable", "Experiment", "Observer", "Outcome", "check", "facts_of", "prepare", "run_file", "train"]

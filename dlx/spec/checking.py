@@ -274,7 +274,7 @@ class _Checker:
             try:
                 registry.find(name)
             except DlxError as error:
-                self.problem(where, address, error.message, error.hint or _alias_hint(name))
+                self.problem(where, address, error.message, error.hint)
             return _BAD
         inner = f"{address}.{name}"
         self.marks[inner] = where
@@ -322,11 +322,6 @@ def _deepest(node: Node, detail: ErrorDetails) -> str:
 def _shown(node: Node) -> str:
     text = repr(node.plain())
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _alias_hint(name: str) -> str:
-    words = {"Activation": "dlx writes it activation: relu"}
-    return words.get(name, "")
 
 
 def _value_hint(node: Node, annotation: Any) -> str:

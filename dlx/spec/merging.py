@@ -11,7 +11,7 @@ from typing import Any
 from dlx.errors import DlxError, SpecError, did_you_mean
 from dlx.parts import REGISTRIES
 from dlx.registry import Parts
-from dlx.spec.checking import SECTIONS, kind_of, part_of, unknown_key
+from dlx.spec.checking import SECTIONS, annotation_kind, kind_of, part_of, unknown_key
 from dlx.spec.reading import Node, read_file, read_text
 
 
@@ -185,7 +185,7 @@ def _put_part(node: Node, rest: list[str], value: Node, address: str, kind: Part
         raise DlxError(f"{address} is {name}, not {rest[0]}", hint=f"-s {address}={rest[0]} would make it {rest[0]}")
     key = rest[0]
     parameter = parameters.get(key)
-    kind_inside = _parameter_kind(parameter)
+    kind_inside = annotation_kind(parameter.annotation) if parameter else None
     default = [] if isinstance(kind_inside, list) else getattr(parameter, "default", None)
     inner = args.value.get(key) or Node(
         {} if default in (None, inspect.Parameter.empty) else default, value.where, value.base
@@ -193,12 +193,6 @@ def _put_part(node: Node, rest: list[str], value: Node, address: str, kind: Part
     placed = _put(inner, rest[1:], value, f"{address}.{name}.{key}", kind_inside)
     entries = dict(args.value) | {key: placed}
     return node.with_value({name: args.with_value({k: n for k, n in entries.items() if n.value is not None})})
-
-
-def _parameter_kind(parameter: Any) -> Any:
-    from dlx.spec.checking import annotation_kind
-
-    return annotation_kind(parameter.annotation) if parameter else None
 
 
 def _put_list(node: Node, rest: list[str], value: Node, address: str, kind: Parts) -> Node:

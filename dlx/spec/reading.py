@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,12 +47,6 @@ class Node:
 
     def with_value(self, value: Any) -> Node:
         return replace(self, value=value)
-
-    def walk(self) -> Iterator[Node]:
-        yield self
-        children = self.value.values() if self.is_mapping else self.value if self.is_list else ()
-        for child in children:
-            yield from child.walk()
 
     def plain(self) -> Any:
         if self.is_mapping:
