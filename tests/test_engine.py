@@ -167,3 +167,11 @@ def test_chunks_grow_towards_a_quarter_of_a_second() -> None:
     assert engine.next_length(1, 1, 0.001) == 8
     assert engine.next_length(100, 100, 0.5) == 50
     assert engine.next_length(100, 100, 0.25) == 100
+
+
+def test_seconds_are_shared_out_among_epochs_whatever_the_chunks() -> None:
+    clock, seconds = engine._Clock(), {}
+    for start, end, took, steps in ((0, 3, 3.0, []), (3, 5, 2.0, [4]), (5, 14, 4.5, [8, 12])):
+        for row in clock.share([{"step": step} for step in steps], start, end, took):
+            seconds[row["step"]] = row["seconds"]
+    assert seconds == {4: 4.0, 8: 2.5, 12: 2.0}

@@ -84,6 +84,7 @@ def fit(program: Program, plan: Plan, chunk_steps: int | None = None) -> Iterato
     `chunk_steps` fixes the length of the chunks; without it a call lasts about a quarter of a second.
     """
     state, step, length = program.state, 0, chunk_steps or 1
+    clock = _Clock()
     while step < plan.steps:
         started = time.perf_counter()
         state, rows = program.chunk(state, program.data, min(length, plan.steps - step))
@@ -92,7 +93,7 @@ def fit(program: Program, plan: Plan, chunk_steps: int | None = None) -> Iterato
         done = int(counters["step"]) - step
         yield Progress(
             int(counters["step"]),
-            _rows(program, plan, rows, int(counters["epochs"]), seconds),
+            clock.share(_rows(program, plan, rows, int(counters["epochs"])), step, step + done, seconds),
             seconds,
             int(counters["best_epoch"]) or None,
             bool(counters["stopped"]),
@@ -112,14 +113,30 @@ def next_length(length: int, done: int, seconds: float) -> int:
     return max(1, min(int(ideal), 8 * length))
 
 
-def _rows(program: Program, plan: Plan, rows: np.ndarray, epochs: int, seconds: float) -> list[dict[str, float]]:
-    """The chunk's rows as mappings; its seconds are shared out evenly among the epochs it finished."""
+def _rows(program: Program, plan: Plan, rows: np.ndarray, epochs: int) -> list[dict[str, float]]:
+    """The chunk's rows as mappings."""
     found = []
     for number, row in enumerate(rows, epochs - len(rows) + 1):
         step = min(number * plan.steps_per_epoch, plan.steps)
         figures = {name: float(value) for name, value in zip(program.columns, row, strict=True)}
-        found.append({"epoch": number, "step": step, **figures, "seconds": round(seconds / len(rows), 6)})
+        found.append({"epoch": number, "step": step, **figures})
     return found
+
+
+class _Clock:
+    """Shares the seconds of the chunks out among the epochs: a chunk may hold a part of one, or several."""
+
+    def __init__(self) -> None:
+        self._carried = 0.0
+
+    def share(self, rows: list[dict[str, float]], start: int, end: int, seconds: float) -> list[dict[str, float]]:
+        """`rows` with their seconds, of a chunk that went from step `start` to `end`; the rest is carried over."""
+        each = seconds / max(end - start, 1)
+        for row in rows:
+            row["seconds"] = round(self._carried + (row["step"] - start) * each, 6)
+            self._carried, start = 0.0, int(row["step"])
+        self._carried += (end - start) * each
+        return rows
 
 
 def diverged(step: int, plan: Plan) -> TrainingError:
