@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import numpy as np
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "multi_label"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +17,7 @@ class Split:
     """Examples, in the order of their row numbers.
 
     inputs: (n, *shape), as stored (images stay uint8, 0..255, channels last)
-    targets: (n,) int32 class numbers, or (n, k) float32 values
+    targets: (n,) int32 class numbers; or (n, k) float32 values; or, of several labels, (n, k) float32 of 0 and 1
     index: (n,) int64 row numbers in the source, stable whatever is split off or left out
     """
 

@@ -64,6 +64,15 @@ def _penalizes_activity(model: Any) -> bool:
     return any(getattr(layer, "activity_regularizer", None) is not None for group in inner for layer in group)
 
 
+def answers(predictions: np.ndarray, task: str) -> np.ndarray:
+    """What the probabilities or values say: class numbers (n,), labels (n, k) of 0 and 1, or values as they are."""
+    import numpy as np
+
+    if task == "multi_label":
+        return (predictions > 0.5).astype(np.int8)
+    return classes_of(predictions) if task == "classification" else predictions
+
+
 def classes_of(predictions: np.ndarray) -> np.ndarray:
     """The most probable class number of each row: (n,) int64; one unit says how probable class 1 is."""
     import numpy as np

@@ -41,12 +41,14 @@ class Network:
     classes: bool
 
 
-def build(spec: Spec, facts: Facts) -> Network:
+def build(spec: Spec, facts: Facts, restored: bool = False) -> Network:
     """The network of a spec for inputs and targets as in `facts`. Loads Keras.
+
+    `restored` says that weights will be loaded into it: no pretrained ones are fetched.
 
     Raises SpecError, located at the layer, where one cannot follow another or the head does not fit the task.
     """
-    builder = _Builder(spec, facts)
+    builder = _Builder(spec, facts, restored)
     tokens = facts.integer and bool(spec.layers) and spec.layers[0].name == "embedding"
     inputs = keras.Input(facts.shape, dtype="int32" if tokens else "float32", name="input")
     x, fitted = inputs, []
@@ -74,7 +76,7 @@ def build(spec: Spec, facts: Facts) -> Network:
         body,
         keras.activations.get(activation),
         loss,
-        lambda: [REGISTRIES["metric"].make(part, _units=units) for part in builder.metric_parts()],
+        lambda: [REGISTRIES["metric"].make(part, _units=units, _task=facts.task) for part in builder.metric_parts()],
         fitted,
         [REGISTRIES["augment"].make(part) for part in spec.augment],
         units,
@@ -96,8 +98,8 @@ def _identifier(name: str) -> str:
 
 
 class _Builder:
-    def __init__(self, spec: Spec, facts: Facts) -> None:
-        self.spec, self.facts = spec, facts
+    def __init__(self, spec: Spec, facts: Facts, restored: bool) -> None:
+        self.spec, self.facts, self.restored = spec, facts, restored
 
     def problem(self, address: str, message: str, hint: str = "") -> SpecError:
         return SpecError([DlxError(message, where=self.spec.locate(address), hint=hint)])
@@ -105,7 +107,7 @@ class _Builder:
     def make(self, part: Part) -> Any:
         """The layer of a part, with the spec's regularization laid under its own."""
         try:
-            return layers.make(self.regularized(part), _make=self.make, _build=self.stack)
+            return layers.make(self.regularized(part), _make=self.make, _build=self.stack, _restored=self.restored)
         except DlxError:
             raise
         except Exception as error:  # Keras raises ValueError, TypeError and others for arguments that do not fit
@@ -164,14 +166,19 @@ class _Builder:
                 layer = self.make(plain)
             else:
                 layer, activation = self.make(part), "linear"
+            each_step = part.name == "output" and len(x.shape) == 3
             x = self.apply(part, layer, x)
+            if each_step:  # the unit of each step is the target of that step
+                x = keras.layers.Flatten()(x)
             logits = keras.layers.Activation("linear", dtype="float32")(x)
         activation = activation or "linear"
         self._fits(part, tuple(logits.shape[1:]), activation)
         return logits, activation
 
     def _output(self, part: Part, x: Any) -> Part:
-        if len(x.shape) != 2:
+        labels = self.facts.task == "multi_label"
+        each_step = len(x.shape) == 3 and self.facts.task != "classification" and x.shape[1] == self.facts.targets
+        if len(x.shape) != 2 and not each_step:
             raise self.problem(
                 part.where,
                 f"output expects one row an example, but its input has the shape {tuple(x.shape[1:])}",
@@ -179,19 +186,22 @@ class _Builder:
             )
         classes = self.facts.task == "classification"
         units, activation = part.args["units"], part.args["activation"]
-        if units == "auto" and not classes:
+        if each_step:
+            units = 1
+        elif units == "auto" and not classes:
             units = self.facts.targets
         elif units == "auto":
             count = len(self.facts.classes)
             units = 1 if activation == "sigmoid" and count == 2 else count
         if activation == "auto":
-            activation = "linear" if not classes else "sigmoid" if units == 1 else "softmax"
+            activation = "sigmoid" if labels or (classes and units == 1) else "softmax" if classes else "linear"
         return Part(part.name, {**part.args, "units": units, "activation": activation}, part.where)
 
     def _fits(self, part: Part, shape: tuple[int, ...], activation: str) -> None:
         count = len(self.facts.classes)
         wanted = count if self.facts.task == "classification" else self.facts.targets
-        what = f"{count} classes" if self.facts.task == "classification" else f"{wanted} target{'s' * (wanted != 1)}"
+        noun = {"classification": "class", "regression": "target", "multi_label": "label"}[self.facts.task]
+        what = f"{wanted} {noun}" + ("" if wanted == 1 else "es" if noun == "class" else "s")
         fits = shape == (wanted,) or (self.facts.task == "classification" and count == 2 and shape == (1,))
         if not fits:
             raise self.problem(
@@ -205,6 +215,12 @@ class _Builder:
                 part.where,
                 f"the network ends with the activation {activation}, but classes need probabilities",
                 "expected softmax (or sigmoid for one unit); or end it with `output`",
+            )
+        if self.facts.task == "multi_label" and activation != "sigmoid":
+            raise self.problem(
+                part.where,
+                f"the network ends with the activation {activation}, but each label is a question of its own",
+                "expected sigmoid; or end it with `output`",
             )
         if activation == "softmax" and shape == (1,):
             raise self.problem(part.where, "softmax over one unit is always 1", "activation: sigmoid, or two units")
@@ -235,7 +251,8 @@ class _Builder:
     def metric_parts(self) -> list[Part]:
         if self.spec.metrics != "auto":
             return list(self.spec.metrics)
-        return [Part("accuracy" if self.facts.task == "classification" else "mae")]
+        auto = {"classification": ["accuracy"], "regression": ["mae"], "multi_label": ["accuracy", "exact_match"]}
+        return [Part(name) for name in auto[self.facts.task]]
 
 
 def _sentence(error: BaseException) -> str:

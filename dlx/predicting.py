@@ -46,7 +46,8 @@ def predict(
         bar = stack.enter_context(display.Bar(count or 1, "inputs", plain=bool(output) and (count or 0) > 10_000))
         quiet = not output and stream.isatty()
         for number, (name, values) in enumerate(rows, 1):
-            write(prediction.record(name, values, predictor.classes, None if form is None else top), values)
+            shown = None if form is None else top
+            write(prediction.record(name, values, predictor.classes, shown, predictor.several), values)
             if count and not quiet and number % 256 == 0:
                 bar.update(number)
         stream.flush()
@@ -112,7 +113,9 @@ def _csv(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
         else:
             if not begun:
                 writer.writerow(["input", "label", *classes])
-            writer.writerow([record["input"], record["label"], *record["probabilities"].values()])
+            label = record["label"]
+            label = " ".join(label) if isinstance(label, list) else label
+            writer.writerow([record["input"], label, *record["probabilities"].values()])
         begun = True
 
     return write
@@ -128,6 +131,9 @@ def _table(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
         if not classes:
             shown = record["value"] if isinstance(record["value"], list) else [record["value"]]
             print(f"{name}  {'  '.join(f'{value:.6g}' for value in shown)}", file=stream)
+            return
+        if isinstance(record["label"], list) and not top:
+            print(f"{name}  {display.clean(', '.join(record['label'])) or '(no label)'}", file=stream)
             return
         for place, (label, share) in enumerate(_ranked(record)[: top or 1]):
             head = name if place == 0 else " " * room

@@ -45,6 +45,11 @@ class Predictor:
         return [str(name) for name in self.info["classes"]]
 
     @property
+    def several(self) -> bool:
+        """Whether an example may have several labels."""
+        return bool(self.info.get("task") == "multi_label")
+
+    @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.info["input"]["shape"])
 
@@ -67,7 +72,7 @@ class Predictor:
         """One sigmoid unit says how probable the second class is; the first has the rest."""
         import numpy as np
 
-        if len(self.classes) == 2 and predictions.shape[1] == 1:
+        if len(self.classes) == 2 and predictions.shape[1] == 1 and not self.several:
             return np.concatenate([1 - predictions, predictions], axis=1)
         return predictions
 
@@ -284,7 +289,7 @@ def load(run: Run) -> Predictor:
     try:
         spec = specs.load(run.spec_file, alone=True)
         shape, task = tuple(int(extent) for extent in info["input"]["shape"]), info["task"]
-        if min(shape, default=0) < 1 or task not in ("classification", "regression"):
+        if min(shape, default=0) < 1 or task not in ("classification", "regression", "multi_label"):
             raise ValueError(f"shape {shape}, task {task!r}")
         classes, targets = tuple(str(name) for name in info["classes"]), int(info.get("targets", 1))
         tokens = str(info["input"].get("dtype", "")) in ("int32", "int64")
@@ -294,7 +299,7 @@ def load(run: Run) -> Predictor:
     except SpecError as error:
         raise RunError(f"its spec is not valid: {error.problems[0]}", where=str(run.path)) from error
     backend.prepare(spec.seed, spec.precision)
-    network = model.build(spec, facts)
+    network = model.build(spec, facts, restored=True)
     try:
         network.model.load_weights(run.model_file)
     except Exception as error:  # Keras, h5py and zipfile each raise their own
@@ -303,11 +308,17 @@ def load(run: Run) -> Predictor:
     return Predictor(run, network.model, info)
 
 
-def record(name: str, prediction: np.ndarray, classes: Sequence[str], top: int | None = None) -> dict[str, Any]:
-    """One prediction as JSON says it: input, label and probabilities, or input and value."""
+def record(
+    name: str, prediction: np.ndarray, classes: Sequence[str], top: int | None = None, several: bool = False
+) -> dict[str, Any]:
+    """One prediction as JSON says it: input, label and probabilities, or input and value.
+
+    With `several` the label is a list: each that is more probable than not.
+    """
     values = [float(value) for value in prediction]
     if not classes:
         return {"input": name, "value": values[0] if len(values) == 1 else values}
     ranked = sorted(zip(classes, values, strict=True), key=lambda pair: -pair[1])
+    labels = [label for label, share in zip(classes, values, strict=True) if share > 0.5]
     shown = ranked[:top] if top else list(zip(classes, values, strict=True))
-    return {"input": name, "label": ranked[0][0], "probabilities": dict(shown)}
+    return {"input": name, "label": labels if several else ranked[0][0], "probabilities": dict(shown)}

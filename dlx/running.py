@@ -138,7 +138,9 @@ def show(experiment: Experiment, error: bool = False, number: int = 1, of: int =
     shape = " × ".join(map(str, dataset.shape))
     name = display.say(spec.dataset, REGISTRIES["dataset"].parameters(spec.dataset.name))
     pairs = [("data", f"{name} from {dataset.source}: {sizes}")]
-    if dataset.classes:
+    if dataset.task == "multi_label":
+        pairs.append(("input", f"{shape}, {len(dataset.classes)} labels, any of which may hold"))
+    elif dataset.classes:
         share = feed.commonest(splits.train, len(dataset.classes))
         pairs.append(
             ("input", f"{shape}, {len(dataset.classes)} classes; always guessing the commonest scores {share:.1%}")

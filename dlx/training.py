@@ -62,7 +62,7 @@ class Experiment:
 
     @property
     def maximize(self) -> bool:
-        return self.monitor.endswith("accuracy")
+        return self.monitor.endswith(("accuracy", "exact_match"))
 
 
 @dataclass
@@ -95,8 +95,9 @@ def prepare(spec: Spec) -> Experiment:
     started = time.time()
     try:
         dataset = datasets.load(spec.dataset, spec.task)
-        if spec.task == "regression" and dataset.task == "classification":
-            message = f"task: regression, but {spec.dataset.name} holds classes"
+        if spec.task not in ("auto", dataset.task):
+            held = {"classification": "classes", "regression": "values", "multi_label": "several labels an example"}
+            message = f"task: {spec.task}, but {spec.dataset.name} holds {held[dataset.task]}"
             raise SpecError([DlxError(message, where=spec.locate("task"), hint="leave task out, or task: auto")])
         _check_data(spec, dataset)
         splits = feed.cut(dataset, spec.test, spec.validation)
@@ -143,7 +144,8 @@ def _check_fit(spec: Spec, facts: Facts) -> None:
     if spec.augment and (len(facts.shape) != 3):
         message = f"augmentations change images (height, width, channels), but an input has the shape {facts.shape}"
         problems.append(DlxError(message, where=spec.locate("augment"), hint="remove augment"))
-    wrong = {"classification": ("mae", "mse"), "regression": ("accuracy",)}[facts.task]
+    values, labels = ("mae", "mse"), ("accuracy", "exact_match")
+    wrong = {"classification": (*values, "exact_match"), "regression": labels, "multi_label": values}[facts.task]
     for part in spec.metrics if spec.metrics != "auto" else []:
         if part.name in wrong:
             problems.append(DlxError(f"{part.name} is no metric of a {facts.task}", where=spec.locate(part.where)))
@@ -159,7 +161,7 @@ def _check_fit(spec: Spec, facts: Facts) -> None:
 
 def facts_of(spec: Spec) -> Facts:
     """What the data looks like, without its arrays where that is known; loads them otherwise."""
-    known = datasets.facts.get(spec.dataset.name)
+    known = datasets.facts(spec.dataset)
     if known is None:
         return prepare(spec).facts
     _check_fit(spec, known)
@@ -170,7 +172,7 @@ def check(spec: Spec) -> model.Network:
     """Build the network of a spec without training it. Raises SpecError, located, where it does not fit."""
     facts = facts_of(spec)
     backend.prepare(spec.seed, spec.precision)
-    network = model.build(spec, facts)
+    network = model.build(spec, facts, restored=True)
     model.optimizer(spec)
     return network
 
@@ -374,8 +376,7 @@ def _final(
         kept = (split, predictions)
     if kept is not None:
         split, predictions = kept
-        classes = experiment.dataset.task == "classification"
-        values = inference.classes_of(predictions) if classes else predictions
+        values = inference.answers(predictions, experiment.dataset.task)
         with run.replacing("predictions.npz") as path:
             np.savez(path, index=split.index, label=split.targets, prediction=values)
     figures |= {

@@ -342,8 +342,10 @@ def output(
 ) -> Any:
     """The head that fits the task: a dense layer with units, activation and loss chosen together.
 
-    Classes: one unit a class and softmax. `units: 1` for two classes: sigmoid. Regression: one
-    unit a target, linear. The loss is computed from the logits; predictions are probabilities.
+    Classes: one unit a class and softmax; `units: 1` for two classes: sigmoid. Several labels: one unit
+    a label, sigmoid. Regression: one unit a target, linear. Behind a layer that returns sequences, where the
+    data has a label or target a step, it is one unit, applied at every step. The loss is computed from
+    the logits; predictions are probabilities.
     """
     arguments = locals()
     arguments["activation"] = None  # the model puts the activation behind the logits

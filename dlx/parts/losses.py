@@ -1,7 +1,7 @@
 """Losses and metrics, with Keras's names.
 
 A loss part returns `(targets, logits, activation) -> scalar`: targets are class numbers (n,) int32
-or values (n, k); logits are (n, units) float32, before the head's activation. The scalar is the
+or values or labels (n, k); logits are (n, units) float32, before the head's activation. The scalar is the
 batch's mean.
 """
 
@@ -17,7 +17,15 @@ registry = Registry(
              "bce": "binary_crossentropy", "meansquare": "mean_squared_error", "l2": "mean_squared_error"},
 )  # fmt: skip
 metrics = Registry(
-    "metric", aliases={"acc": "accuracy", "meanabsoluteerror": "mae", "meansquarederror": "mse", "loss": "accuracy"}
+    "metric",
+    aliases={
+        "acc": "accuracy",
+        "meanabsoluteerror": "mae",
+        "meansquarederror": "mse",
+        "loss": "accuracy",
+        "subsetaccuracy": "exact_match",
+        "exactmatchratio": "exact_match",
+    },
 )
 
 Loss = Callable[[Any, Any, Any], Any]
@@ -90,11 +98,22 @@ def _expect(name: str, activation: Any) -> None:
 
 
 @metrics.register
-def accuracy(_units: int = 0) -> Any:
-    """The share of examples whose most probable class is the right one."""
-    if _units == 1:
+def accuracy(_units: int = 0, _task: str = "classification") -> Any:
+    """The share of examples whose most probable class is the right one; of several labels, the share that is right."""
+    if _units == 1 or _task == "multi_label":
         return keras.metrics.BinaryAccuracy(name="accuracy")
     return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+
+
+@metrics.register
+def exact_match() -> Any:
+    """The share of examples of which every label is right (a label is said where its probability is above 1/2)."""
+
+    def match(targets: Any, predictions: Any) -> Any:
+        said = keras.ops.cast(predictions > 0.5, "float32")
+        return keras.ops.cast(keras.ops.all(keras.ops.equal(said, targets), axis=-1), "float32")
+
+    return keras.metrics.MeanMetricWrapper(match, name="exact_match")
 
 
 @metrics.register

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dlx.backend import keras
-from dlx.parts.types import Number
+from dlx.parts.types import ImageSize, Number
 from dlx.registry import Registry
 
 registry = Registry(
@@ -15,6 +15,7 @@ registry = Registry(
         "normalization": "normalize",
         "standardization": "standardize",
         "scale": "rescale",
+        "resizing": "resize",
     },
 )
 
@@ -31,6 +32,13 @@ class Preprocess:
 def rescale(scale: Number = 1 / 255, offset: Number = 0.0) -> Preprocess:
     """x · scale + offset; as it stands it brings images from 0..255 to 0..1."""
     return Preprocess(keras.layers.Rescaling(scale, offset, dtype="float32"))
+
+
+@registry.register
+def resize(size: ImageSize) -> Preprocess:
+    """Images brought to size × size pixels, or to [height, width], bilinearly."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return Preprocess(keras.layers.Resizing(height, width, dtype="float32"))
 
 
 @registry.register

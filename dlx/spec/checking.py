@@ -427,7 +427,7 @@ def _crosswise(spec: Spec, said: dict[str, Any]) -> typing.Iterator[DlxError]:
 def _monitor(spec: Spec) -> typing.Iterator[DlxError]:
     if spec.monitor == "auto":
         return
-    metrics = [part.name for part in spec.metrics] if spec.metrics != "auto" else ["accuracy", "mae"]
+    metrics = [part.name for part in spec.metrics] if spec.metrics != "auto" else ["accuracy", "mae", "exact_match"]
     figures = ["loss", *metrics]
     known = [f"train_{f}" for f in figures] + ([f"val_{f}" for f in figures] if spec.validation != "none" else [])
     if spec.monitor not in known:

@@ -47,7 +47,7 @@ class Spec:
     layers: Layers
     name: RunName = ""
     description: str = ""
-    task: Literal["auto", "classification", "regression"] = "auto"
+    task: Literal["auto", "classification", "regression", "multi_label"] = "auto"
     test: Literal["auto", "none"] | Share = "auto"
     validation: Literal["test", "none"] | Share = 0.1
     preprocess: Annotated[list[Part], Parts("preprocess")] = field(default_factory=list)

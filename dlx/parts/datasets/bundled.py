@@ -1,10 +1,12 @@
 """Real data that comes with scikit-learn: no download."""
 
 from dlx.dataset import Dataset, Facts
-from dlx.parts.datasets.registry import arrays, facts, registry
+from dlx.parts.datasets.registry import arrays, know, registry
 
-facts["digits"] = Facts((8, 8, 1), "classification", tuple("0123456789"))
-facts["iris"] = Facts((4,), "classification", ("setosa", "versicolor", "virginica"))
+DIGITS = tuple("0123456789")
+SPECIES = ("setosa", "versicolor", "virginica")
+know("digits", Facts((8, 8, 1), "classification", DIGITS))
+know("iris", Facts((4,), "classification", SPECIES))
 
 
 @registry.register
@@ -15,7 +17,7 @@ def digits() -> Dataset:
 
     x, y = load_digits(return_X_y=True)
     pixels = np.round(x.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
-    return arrays(pixels, y, facts["digits"].classes, "scikit-learn", kind="image")
+    return arrays(pixels, y, DIGITS, "scikit-learn", kind="image")
 
 
 @registry.register
@@ -26,4 +28,4 @@ def iris() -> Dataset:
     bunch = load_iris()
     columns = [str(name).replace(" (cm)", "").replace(" ", "_") for name in bunch.feature_names]
     encoding = {"columns": columns, "categories": {}}
-    return arrays(bunch.data, bunch.target, facts["iris"].classes, "scikit-learn", kind="table", encoding=encoding)
+    return arrays(bunch.data, bunch.target, SPECIES, "scikit-learn", kind="table", encoding=encoding)

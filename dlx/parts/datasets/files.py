@@ -6,13 +6,15 @@ import csv as csvlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
 
 from dlx import display, images
 from dlx.backend import cores
-from dlx.dataset import Dataset, Split
+from dlx.dataset import Dataset, Facts, Split
 from dlx.errors import DataError, did_you_mean
-from dlx.parts.datasets.registry import fingerprint, registry, split
+from dlx.parts.datasets.registry import fingerprint, know, registry, split
 from dlx.parts.types import ImageSize
 from dlx.registry import FilePath
 
@@ -24,28 +26,42 @@ FEW = 20  # whole numbers with more distinct values than this are not guessed to
 
 
 @registry.register
-def image_folder(path: FilePath, image_size: ImageSize | None = None, grayscale: bool = False) -> Dataset:
+def image_folder(
+    path: FilePath,
+    image_size: ImageSize | None = None,
+    grayscale: bool = False,
+    label: Literal["folder", "file_name"] = "folder",
+    class_names: Annotated[list[str], Field(min_length=2)] | None = None,
+) -> Dataset:
     """A folder a class: photos/cat/1.jpg, photos/dog/2.jpg; with train/ and test/ above them where there are.
 
     `image_size` is a number or [height, width] to which every image is resized; without it all images
-    must have the same size.
+    must have the same size. With `label: file_name` the class is the file's name up to its first dot:
+    photos/cat.1.jpg, photos/dog.2.jpg. `class_names` says which classes are wanted, and in which order.
     """
     folder = Path(path)
     if not folder.is_dir():
         raise DataError("no such folder", where=str(folder), hint="image_folder: {path: …} is relative to the spec")
     parts = [folder / name for name in ("train", "test") if (folder / name).is_dir()]
     base = folder / "train" if folder / "train" in parts else folder
-    classes = images.classes_below(base)
-    if not classes:
-        raise DataError(
-            "holds no folders of images, one a class", where=str(base), hint=f"expected {base}/CLASS/image.jpg"
-        )
+    labelled = _by_folder if label == "folder" else _by_file_name
+    found = labelled(base)
+    classes = class_names or sorted(found)
+    if not found:
+        expected = f"{base}/CLASS/image.jpg" if label == "folder" else f"{base}/CLASS.1.jpg"
+        what = "folders of images, one a class" if label == "folder" else "images named after their class"
+        raise DataError(f"holds no {what}", where=str(base), hint=f"expected {expected}")
+    if len(set(classes)) < len(classes):
+        raise DataError("names a class twice", where="dataset")
     size = (image_size, image_size) if isinstance(image_size, int) else image_size and (image_size[0], image_size[1])
     channels = 1 if grayscale else 3
-    train = _folder_split(base, classes, size, channels)
+    train = _folder_split(base, found, classes, size, channels, strict=class_names is None)
     test = None
     if base != folder and folder / "test" in parts:
-        test = _folder_split(folder / "test", classes, train.inputs.shape[1:3], channels)
+        held = folder / "test"
+        test = _folder_split(
+            held, labelled(held), classes, train.inputs.shape[1:3], channels, strict=class_names is None
+        )
     arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
     return Dataset(
         train,
@@ -58,14 +74,40 @@ def image_folder(path: FilePath, image_size: ImageSize | None = None, grayscale:
     )
 
 
-def _folder_split(folder: Path, classes: Sequence[str], size: Any, channels: int) -> Split:
+def _image_facts(image_size: Any, grayscale: bool, class_names: Sequence[str] | None, **_: Any) -> Facts | None:
+    """A folder's spec that says its size and its classes can be checked without the folder."""
+    if image_size is None or class_names is None:
+        return None
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return Facts((height, width, 1 if grayscale else 3), "classification", tuple(class_names))
+
+
+know("image_folder", _image_facts)
+
+
+def _by_folder(folder: Path) -> dict[str, list[Path]]:
+    """The images below `folder` by the name of the folder in it that they are in."""
+    return {name: images.files(folder / name) for name in images.classes_below(folder)}
+
+
+def _by_file_name(folder: Path) -> dict[str, list[Path]]:
+    """The images below `folder` by their names up to the first dot."""
+    found: dict[str, list[Path]] = {}
+    for file in images.files(folder):
+        found.setdefault(file.name.partition(".")[0], []).append(file)
+    return found
+
+
+def _folder_split(
+    folder: Path, found: dict[str, list[Path]], classes: Sequence[str], size: Any, channels: int, strict: bool
+) -> Split:
+    """The images of the wanted classes; with `strict` any other class is a mistake."""
     import numpy as np
 
-    unknown = sorted(set(images.classes_below(folder)) - set(classes))
-    if unknown:
-        raise DataError(f"has folders that train has not: {', '.join(unknown[:5])}", where=str(folder))
-    rows = [(file, number) for number, name in enumerate(classes) if (folder / name).is_dir()
-            for file in images.files(folder / name)]  # fmt: skip
+    unknown = sorted(set(found) - set(classes))
+    if unknown and strict:
+        raise DataError(f"has classes that train has not: {', '.join(unknown[:5])}", where=str(folder))
+    rows = [(file, number) for number, name in enumerate(classes) for file in found.get(name, [])]
     counts = np.bincount([number for _, number in rows], minlength=len(classes))
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if (empty and folder.name != "test") or not rows:
@@ -112,7 +154,8 @@ def _check_room(wanted: int, what: str, where: str) -> None:
 def npz(path: FilePath, _task: str = "auto") -> Dataset:
     """Arrays saved by numpy.savez: x and y, or x_train, y_train and, if there is one, x_test, y_test.
 
-    x: (n, …) numbers; y: (n,) whole numbers from 0 for classes, or (n,) or (n, k) values for a regression.
+    x: (n, …) numbers; y: (n,) whole numbers from 0 for classes, or (n,) or (n, k) values for a regression, or
+    (n, k) zeros and ones, with `task: multi_label`, for several labels an example.
     """
     import numpy as np
 
@@ -143,6 +186,8 @@ def npz(path: FilePath, _task: str = "auto") -> Dataset:
     if task == "classification":
         highest = max([int(train.targets.max())] + ([int(test.targets.max())] if test else []))
         classes = tuple(str(number) for number in range(highest + 1))
+    if task == "multi_label":
+        classes = tuple(str(number) for number in range(train.targets.shape[1]))
     arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
     kind = "image" if train.inputs.ndim == 4 and train.inputs.shape[-1] in (1, 3) else "array"
     return Dataset(train, task, fingerprint(*arrays), test=test, classes=classes, kind=kind, source=Path(path).name)  # type: ignore[arg-type]
@@ -174,6 +219,11 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:
                 hint="or say task: regression",
             )
         return split(x, y.astype(np.int32))
+    if task == "multi_label" and (y.ndim != 2 or not np.isin(y, (0, 1)).all()):
+        raise DataError(
+            f"expected a column of zeros and ones for each label, got {'other values' if y.ndim == 2 else y.shape}",
+            where=where,
+        )
     return split(x, _float32(y, "targets", where).reshape(len(y), -1))
 
 
@@ -220,6 +270,9 @@ def csv(
     Without `features` it is every other column. Columns of numbers stay numbers; others are categories,
     one input each. `test` is a second file of the same columns.
     """
+    if _task == "multi_label":
+        hint = "arrays x and y in an .npz can have several"
+        raise DataError("a table has one column of labels", where=str(path), hint=hint)
     header, rows = _read_table(path)
     if label not in header:
         raise DataError(

@@ -4,7 +4,7 @@ import hashlib
 
 from dlx import store
 from dlx.dataset import Dataset, Facts, Split
-from dlx.parts.datasets.registry import facts, registry, split
+from dlx.parts.datasets.registry import know, registry, split
 from dlx.parts.types import Positive
 from dlx.registry import FilePath
 
@@ -34,7 +34,7 @@ def cifar100(path: FilePath | None = None, limit: Positive | None = None) -> Dat
 
 
 for _name, _known in store.KNOWN.items():
-    facts[_name] = Facts(_known.shape, "classification", _known.classes)
+    know(_name, Facts(_known.shape, "classification", _known.classes))
 
 
 def _named(name: str, path: str | None, limit: int | None) -> Dataset:

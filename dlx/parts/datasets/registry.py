@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.dataset import Dataset, Facts, Split
@@ -20,6 +20,7 @@ registry = Registry(
         "makemoons": "moons",
         "twomoons": "moons",
         "makecircles": "circles",
+        "addition": "binary_addition",
         "makeblobs": "blobs",
         "loaddigits": "digits",
         "loadiris": "iris",
@@ -35,8 +36,20 @@ registry = Registry(
     },
 )
 
-# What is known of a dataset without its arrays: name -> Facts. Others are loaded to be checked.
-facts: dict[str, Facts] = {}
+# What is known of a dataset without its arrays: name -> Facts, or a function of its arguments that returns them
+# where they say enough. Others are loaded to be checked.
+_facts: dict[str, Facts | Callable[..., Facts | None]] = {}
+
+
+def facts(part: Part) -> Facts | None:
+    """What is known of the dataset that `part` names without loading it; None when nothing is."""
+    known = _facts.get(part.name)
+    return known(**part.args) if callable(known) else known
+
+
+def know(name: str, known: Facts | Callable[..., Facts | None]) -> None:
+    """Say what is known of the dataset `name` before it is loaded."""
+    _facts[name] = known
 
 
 def fingerprint(*arrays: np.ndarray) -> str:

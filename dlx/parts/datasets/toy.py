@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from dlx.dataset import Dataset, Facts
-from dlx.parts.datasets.registry import arrays, facts, registry
+from dlx.errors import DataError
+from dlx.parts.datasets.registry import arrays, fingerprint, know, registry, split
 from dlx.parts.types import Seed
 
 Spread = Annotated[float, Field(ge=0, le=1e6)]
@@ -24,7 +25,7 @@ def _gate(name: str, rule: Any) -> None:
     gate.__name__ = name
     gate.__doc__ = f"The truth table of {name.upper()}: every row is an example, the classes are 0 and 1."
     registry.register(gate)
-    facts[name] = Facts((1 if name == "not" else 2,), "classification", ("0", "1"))
+    know(name, Facts((1 if name == "not" else 2,), "classification", ("0", "1")))
 
 
 _gate("or", lambda a, b: a or b)
@@ -91,5 +92,54 @@ def spirals(
     return arrays(points, label, [str(number) for number in range(classes)], "made by dlx")
 
 
+@registry.register
+def binary_addition(
+    bits: Annotated[int, Field(ge=1, le=16)] = 8,
+    samples: Points = 10_000,
+    test_samples: Points = 2_000,
+    seed: Seed = 0,
+) -> Dataset:
+    """Two whole numbers below 2^bits, read bit by bit from the lowest, and the bits of their sum to predict.
+
+    An input is (bits + 1, 2), a label a step. No pair of the test split is in the train split, in either order.
+    """
+    import numpy as np
+
+    most = 2**bits
+    pairs = most * (most + 1) // 2
+    if samples + test_samples > pairs:
+        raise DataError(
+            f"{samples:,} and {test_samples:,} pairs are more than the {pairs:,} that {bits} bits have",
+            hint="fewer samples and test_samples, or more bits",
+        )
+    generator = np.random.default_rng(seed)
+    number = generator.choice(pairs, samples + test_samples, replace=False, shuffle=True)
+    # The pairs with high >= low, counted row by row: number = high (high + 1) / 2 + low.
+    high = ((np.sqrt(8.0 * number + 1) - 1) / 2).astype(np.int64)
+    both = np.stack([high, number - high * (high + 1) // 2], axis=1)
+    both = generator.permuted(both, axis=1)
+    places = np.arange(bits + 1)
+    x = (both[:, None, :] >> places[None, :, None] & 1).astype(np.float32)
+    y = (both.sum(axis=1)[:, None] >> places[None, :] & 1).astype(np.float32)
+    return Dataset(
+        split(x[:samples], y[:samples]),
+        "multi_label",
+        fingerprint(x, y),
+        test=split(x[samples:], y[samples:]),
+        classes=_places(bits),
+        source="made by dlx",
+    )
+
+
+def _places(bits: int) -> tuple[str, ...]:
+    """The labels of a sum are the values of its bits: 1, 2, 4, …"""
+    return tuple(str(2**place) for place in range(bits + 1))
+
+
+know(
+    "binary_addition",
+    lambda bits, **_: Facts((bits + 1, 2), "multi_label", _places(bits), targets=bits + 1),
+)
+
 for _name in ("moons", "circles"):
-    facts[_name] = Facts((2,), "classification", ("0", "1"))
+    know(_name, Facts((2,), "classification", ("0", "1")))
