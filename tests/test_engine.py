@@ -175,3 +175,22 @@ def test_seconds_are_shared_out_among_epochs_whatever_the_chunks() -> None:
         for row in clock.share([{"step": step} for step in steps], start, end, took):
             seconds[row["step"]] = row["seconds"]
     assert seconds == {4: 4.0, 8: 2.5, 12: 2.0}
+
+
+@pytest.mark.parametrize(
+    "layers", ["{dense: {units: 8, activation: tanh}}", "{dense: 8}, batch_normalization, {dropout: 0.2}"]
+)
+def test_a_fused_loop_gives_the_same_history_however_it_is_cut(
+    world: Path, monkeypatch: pytest.MonkeyPatch, layers: str
+) -> None:
+    from dlx.engine import tensorflow as loops
+
+    text = f"dataset: digits\nlayers: [flatten, {layers}, output]\n"
+    how = {"batch_size": 50, "steps_per_epoch": 1, "steps": 60}
+    plain = rows(world, text, **how)
+    monkeypatch.setattr(loops, "FUSED_STEPS", 1)
+    fused = rows(world, text, **how)
+    monkeypatch.setattr(loops, "ROWS", 9)
+    assert rows(world, text, **how) == rows(world, text, 7, **how) == fused
+    if "dropout" not in layers:  # XLA draws other random numbers
+        assert [row["val_loss"] for row in fused] == pytest.approx([row["val_loss"] for row in plain], rel=2e-4)
