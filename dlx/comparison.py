@@ -152,11 +152,6 @@ def fold(entries: Sequence[Entry]) -> list[Row]:
     return list(rows.values())
 
 
-def maximized(metric: str) -> bool:
-    """Whether more of the metric is better."""
-    return metric.endswith("accuracy")
-
-
 def is_figure(metric: str) -> bool:
     """Whether one value of the metric is better than another."""
     return metric.startswith(("train_", "val_", "test_")) and metric not in ("train_seconds", "test_is_validation")
@@ -174,7 +169,7 @@ def ordered(rows: list[Row], metric: str | None) -> list[Row]:
         raise RunError(
             f"no run has a figure {metric!r}{did_you_mean(metric, known)}", hint=f"there are {', '.join(known)}"
         )
-    sign = -1 if maximized(metric) else 1
+    sign = -1 if runs.maximized(metric) else 1
 
     def key(row: Row) -> tuple[bool, float]:
         value = row.figure(metric)
@@ -402,7 +397,7 @@ def best(rows: Sequence[Row], metric: str) -> Row | None:
     having = [(value, row) for row in rows if (value := row.figure(metric)) is not None]
     if len(having) < 2:
         return None
-    choose = max if maximized(metric) else min
+    choose = max if runs.maximized(metric) else min
     return choose(having, key=lambda pair: pair[0])[1]
 
 

@@ -32,7 +32,11 @@ def load_all(paths: Sequence[str], settings: Sequence[str]) -> list[specs.Spec]:
             problems += [problem for problem in error.problems if str(problem) not in map(str, problems)]
     if problems:
         raise SpecError(problems)
-    return found
+    for path, spec in zip(paths, found, strict=True):
+        if spec.sweep:
+            hint = f"dlx sweep {path} trains its alternatives of {', '.join(spec.sweep)}"
+            display.console(error=True).print(display.clean(f"{spec.name} is trained as it stands; {hint}"))
+    return [dataclasses.replace(spec, sweep={}) for spec in found]
 
 
 def run_all(

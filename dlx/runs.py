@@ -251,6 +251,14 @@ def _next_number(root: Path, name: str) -> int:
     return max((int(match[1]) for match in matches if match), default=0) + 1
 
 
+# Figures
+
+
+def maximized(metric: str) -> bool:
+    """Whether more of the metric is better."""
+    return metric.endswith(("accuracy", "exact_match"))
+
+
 # Finding runs
 
 

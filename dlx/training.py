@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from dlx.dataset import Dataset, Facts
 from dlx.errors import DataError, DlxError, SpecError, TrainingError
 from dlx.parts import REGISTRIES, datasets
 from dlx.registry import Part
-from dlx.runs import Run
+from dlx.runs import Run, maximized
 
 Spec = specs.Spec
 
@@ -62,7 +63,7 @@ class Experiment:
 
     @property
     def maximize(self) -> bool:
-        return self.monitor.endswith(("accuracy", "exact_match"))
+        return maximized(self.monitor)
 
 
 @dataclass
@@ -90,11 +91,14 @@ class Observer:
     def ended(self, experiment: Experiment, outcome: Outcome) -> None: ...
 
 
-def prepare(spec: Spec) -> Experiment:
-    """Load and split the data of a spec. Raises DataError, or SpecError where the spec does not fit the data."""
+def prepare(spec: Spec, dataset: Dataset | None = None) -> Experiment:
+    """Load and split the data of a spec; `dataset` is given where it is loaded already.
+
+    Raises DataError, or SpecError where the spec does not fit the data.
+    """
     started = time.time()
     try:
-        dataset = datasets.load(spec.dataset, spec.task)
+        dataset = dataset or datasets.load(spec.dataset, spec.task)
         if spec.task not in ("auto", dataset.task):
             held = {"classification": "classes", "regression": "values", "multi_label": "several labels an example"}
             message = f"task: {spec.task}, but {spec.dataset.name} holds {held[dataset.task]}"
@@ -183,10 +187,12 @@ def train(
     command: Sequence[str] = (),
     observer: Observer | None = None,
     chunk_steps: int | None = None,
+    parent: str | None = None,
 ) -> Outcome:
     """Train into a new run directory below `root`; an Outcome also when the run failed or was stopped.
 
     Raises SpecError before the directory is made when the network does not fit, DiskError when it cannot be made.
+    `parent` is what the run came of: the name of a sweep.
     """
     watcher = observer or Observer()
     spec, started = experiment.spec, experiment.started
@@ -197,7 +203,7 @@ def train(
     run = Run.create(root, spec.name)
     try:
         base = str(run.path.resolve())
-        run.begin(specs.dump(spec, base), _record(experiment, network, device, command, started, base))
+        run.begin(specs.dump(spec, base), _record(experiment, network, device, command, started, base, parent))
         run.log(f"dlx {__version__}, {device.description}")
         watcher.started(run, experiment, device.description, model.parameters(network))
         with _politely() as stop:
@@ -218,6 +224,33 @@ def train(
     _close(run, outcome)
     watcher.ended(experiment, outcome)
     return outcome
+
+
+def estimate(experiment: Experiment, seconds: float = 1.0) -> float:
+    """About how many seconds a training would take: trains for `seconds` and leaves nothing behind."""
+    spec, began = experiment.spec, time.monotonic()
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, experiment.facts)
+    splits = experiment.splits
+    model.fit_preprocessing(network, splits.train.inputs)
+    plan = _plan(experiment)
+    validation = splits.validation and (splits.validation.inputs, splits.validation.targets)
+    train = (splits.train.inputs, splits.train.targets)
+    program = engine.compile(network, model.optimizer(spec), plan, train, validation)
+    tracker, first = _Tracker(experiment), 0.0
+    for progress in engine.fit(program, plan):
+        tracker.add(progress)
+        first = first or tracker.seconds  # compiling
+        if tracker.seconds - first > seconds or progress.stopped:
+            break
+    spent = time.monotonic() - began
+    if tracker.step >= experiment.steps or progress.stopped:
+        return spent
+    left = experiment.steps - tracker.step
+    rate = tracker.examples_per_second()
+    # A forward pass costs a third of a step; where epochs are that short, the measured steps hold theirs already.
+    held = len(splits.validation) if splits.validation is not None and not tracker.last else 0
+    return spent + (left * len(splits.train) / experiment.steps_per_epoch + experiment.epochs * held / 3) / rate
 
 
 def _backend_failure(error: Exception, experiment: Experiment) -> TrainingError | None:
@@ -400,6 +433,7 @@ def _record(
     command: Sequence[str],
     started: float,
     base: str,
+    parent: str | None,
 ) -> dict[str, Any]:
     """run.json: what made the run. No host name, no absolute path."""
     dataset, spec = experiment.dataset, experiment.spec
@@ -425,7 +459,7 @@ def _record(
         "classes": list(dataset.classes),
         "targets": experiment.facts.targets,
         "parameters": model.parameters(network),
-        "parent": None,
+        "parent": parent,
         "settings": specs.flat(specs.resolved(spec, base)),
     }
 
@@ -455,4 +489,5 @@ def _git() -> dict[str, Any] | None:
 
 def run_file(path: str, root: Path, overrides: Sequence[str] = (), observer: Observer | None = None) -> Outcome:
     """Load a spec, prepare and train it: the whole of `dlx run` for one file."""
-    return train(prepare(specs.load(path, overrides)), root, sys.argv[:1], observer)
+    spec = dataclasses.replace(specs.load(path, overrides), sweep={})
+    return train(prepare(spec), root, sys.argv[:1], observer)

@@ -18,7 +18,7 @@ LEVELS = [
     {"spec"},
     {"feed", "model", "engine", "inference", "events"},
     {"training", "prediction", "comparison"},
-    {"running", "checking", "listing", "comparing", "predicting", "storing", "explaining"},
+    {"running", "sweeping", "checking", "listing", "comparing", "predicting", "storing", "explaining"},
     {"commands"},
     {"cli"},
 ]

@@ -32,15 +32,19 @@ MADE = {
     "spirals": (300, (2,), 3),
     "digits": (1797, (8, 8, 1), 10),
     "iris": (150, (4,), 3),
+    "binary_addition": (10_000, (9, 2), 9),
 }
 STORED = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 OWN = ("csv", "npz", "image_folder")
 
 
 def load(name: str, task: str = "auto", **args: Any) -> Dataset:
+    return datasets.load(part(name, **args), task)
+
+
+def part(name: str, **args: Any) -> Part:
     parameters = REGISTRIES["dataset"].parameters(name)
-    filled = {p.name: args.get(p.name, p.default) for p in parameters.values()}
-    return datasets.load(Part(name, filled), task)
+    return Part(name, {p.name: args.get(p.name, p.default) for p in parameters.values()})
 
 
 def made_up(name: str, count: int = 20) -> dict[str, np.ndarray]:
@@ -64,13 +68,33 @@ def test_a_made_dataset_keeps_its_shapes_and_facts(name: str) -> None:
     data = load(name)
     assert data.train.inputs.shape == (count, *shape)
     assert data.train.inputs.dtype in (np.float32, np.uint8)
-    assert data.train.targets.dtype == np.int32
-    assert sorted(set(data.train.targets.tolist())) == list(range(classes))
+    if data.task == "multi_label":
+        assert data.train.targets.shape == (count, classes)
+        assert sorted(set(data.train.targets.ravel().tolist())) == [0, 1]
+    else:
+        assert data.train.targets.dtype == np.int32
+        assert sorted(set(data.train.targets.tolist())) == list(range(classes))
     assert len(data.classes) == classes
     assert data.train.index.tolist() == list(range(count))
     assert data.fingerprint == load(name).fingerprint
-    if name in datasets.facts:
-        assert datasets.facts[name] == Facts.of(data)
+    known = datasets.facts(part(name))
+    assert known in (None, Facts.of(data))
+
+
+def test_binary_addition_adds_and_keeps_its_test_pairs_unseen() -> None:
+    data = load("binary_addition", bits=6, samples=1500, test_samples=500)
+    pairs = []
+    for split in (data.train, data.test):
+        assert split is not None
+        place = 2 ** np.arange(7)
+        numbers = (split.inputs * place[:, None]).sum(axis=1)
+        assert np.array_equal(numbers.sum(axis=1), (split.targets * place).sum(axis=1))
+        pairs.append({tuple(sorted(pair)) for pair in numbers.tolist()})
+    assert (len(pairs[0]), len(pairs[1])) == (1500, 500)
+    assert not pairs[0] & pairs[1]
+    assert data.classes == ("1", "2", "4", "8", "16", "32", "64")
+    with pytest.raises(DataError, match="more than the 36 that 3 bits have"):
+        load("binary_addition", bits=3)
 
 
 @pytest.mark.parametrize(
@@ -406,6 +430,40 @@ def test_image_folder_with_its_own_test_split(world: Path) -> None:
     assert len(data.test) == 6
     grey = load("image_folder", path=str(world / "photos"), image_size=[4, 5], grayscale=True)
     assert grey.train.inputs.shape == (6, 4, 5, 1)
+
+
+def test_labels_from_file_names(world: Path) -> None:
+    sizes = {f"{kind}.{n}": (8, 6) for kind in ("dog", "cat", "bird") for n in range(3)}
+    folder = str(folder_of(world, {**sizes, "more/cat.9.large": (8, 6)}))
+    data = load("image_folder", path=folder, label="file_name")
+    assert data.classes == ("bird", "cat", "dog")
+    assert np.bincount(data.train.targets).tolist() == [3, 4, 3]
+    chosen = load("image_folder", path=folder, label="file_name", class_names=["dog", "cat"])
+    assert chosen.classes == ("dog", "cat")
+    assert np.bincount(chosen.train.targets).tolist() == [3, 4]
+    with pytest.raises(DataError, match="no images for lion"):
+        load("image_folder", path=folder, label="file_name", class_names=["dog", "lion"])
+    (world / "bare").mkdir()
+    with pytest.raises(DataError, match="no images named after their class"):
+        load("image_folder", path=str(world / "bare"), label="file_name")
+
+
+def test_a_folder_that_says_its_size_and_classes_is_known_before_it_is_there(world: Path) -> None:
+    nowhere = str(world / "nowhere")
+    known = datasets.facts(part("image_folder", path=nowhere, image_size=[4, 5], class_names=["a", "b"]))
+    assert known == Facts((4, 5, 3), "classification", ("a", "b"))
+    assert datasets.facts(part("image_folder", path=nowhere, image_size=4)) is None
+
+
+def test_several_labels_an_example(world: Path) -> None:
+    y = np.array([[0, 1, 1], [1, 0, 0]])
+    np.savez(world / "labels.npz", x=np.zeros((2, 4)), y=y)
+    data = load("npz", "multi_label", path=str(world / "labels.npz"))
+    assert (data.task, data.classes, data.train.targets.tolist()) == ("multi_label", ("0", "1", "2"), y.tolist())
+    assert load("npz", path=str(world / "labels.npz")).task == "regression"
+    np.savez(world / "labels.npz", x=np.zeros((2, 4)), y=y + 1)
+    with pytest.raises(DataError, match="zeros and ones"):
+        load("npz", "multi_label", path=str(world / "labels.npz"))
 
 
 def test_images_of_different_sizes_need_image_size(world: Path) -> None:

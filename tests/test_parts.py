@@ -13,6 +13,7 @@ import pytest
 from dlx import backend, engine, model
 from dlx import spec as specs
 from dlx.dataset import Facts
+from dlx.errors import DataError, SpecError
 from dlx.parts import REGISTRIES
 from dlx.registry import Part
 from dlx.spec import describe
@@ -37,6 +38,7 @@ EXAMPLES: dict[str, tuple[tuple[int, ...], Any]] = {
     "max_pooling1d": ((8, 2), {"max_pooling1d": 2}),
     "max_pooling2d": ((8, 8, 2), {"max_pooling2d": {"pool_size": 3, "strides": 2, "padding": "same"}}),
     "output": ((6,), "output"),
+    "pretrained": ((32, 32, 3), {"pretrained": {"network": "mobilenet", "weights": "none", "trainable": True}}),
     "repeat": ((6,), {"repeat": {"times": 2, "layers": [{"dense": 6}, {"activation": "relu"}]}}),
     "reshape": ((6,), {"reshape": [3, 2]}),
     "residual": ((8, 8, 2), {"residual": {"layers": [{"conv2d": {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"}}], "activation": "relu"}}),
@@ -224,6 +226,36 @@ def test_losses_are_kerass(name: str, activation: str, theirs: str) -> None:
     )
     wanted = getattr(keras.losses, theirs)()(np.eye(4, dtype=np.float32)[targets], function(logits))
     assert ours == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_exact_match_asks_for_every_label_and_accuracy_for_each() -> None:
+    targets = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1]], np.float32)
+    predictions = np.array([[0.9, 0.1, 0.6], [0.4, 0.6, 0.4], [0.9, 0.9, 0.9]], np.float32)
+    found = {}
+    for name in ("exact_match", "accuracy"):
+        metric = REGISTRIES["metric"].make(Part(name), _units=3, _task="multi_label")
+        metric.update_state(targets, predictions)
+        found[name] = float(metric.result())
+    assert found == {"exact_match": pytest.approx(2 / 3), "accuracy": pytest.approx(8 / 9)}
+
+
+def test_pretrained_weights_come_from_a_file_and_stay_as_they_are(world: Path) -> None:
+    keras = backend.keras
+    backend.prepare(1, "float32")
+    body = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3))
+    body.save_weights(world / "body.weights.h5")
+    layers = [{"pretrained": {"network": "mobilenet", "weights": "body.weights.h5"}}, "flatten", "output"]
+    spec = make_spec(world, layers)
+    network = model.build(spec, facts((32, 32, 3)))
+    held = network.model.get_layer("mobilenet")
+    assert all(np.array_equal(a, b) for a, b in zip(held.get_weights(), body.get_weights(), strict=True))
+    assert len(network.model.trainable_variables) == 2
+    (world / "body.weights.h5").unlink()
+    assert model.build(spec, facts((32, 32, 3)), restored=True)  # the run's own weights follow
+    with pytest.raises(DataError, match="does not hold the weights of mobilenet"):
+        model.build(spec, facts((32, 32, 3)))
+    with pytest.raises(SpecError, match="at least 32 × 32"):
+        model.build(spec, facts((16, 16, 3)))
 
 
 def test_preprocessing_is_fitted_on_what_comes_before_it(world: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from dlx.spec import grid
 from dlx.spec.checking import check, describe
+from dlx.spec.grid import Trial, trials
 from dlx.spec.merging import gather
 from dlx.spec.reading import write_value
 from dlx.spec.sections import EarlyStop, Regularization, Spec, flat, resolved
@@ -18,7 +20,11 @@ def load(path: str | Path, overrides: Sequence[str] = (), alone: bool = False) -
     Raises SpecError with every problem, each at its file, line and column. Loads no Keras.
     """
     file = Path(path)
-    return check(gather(file, overrides, alone), file.stem)
+    root = gather(file, overrides, alone)
+    spec = check(root, file.stem)
+    if spec.sweep:
+        grid.check_alternatives(root, grid.said(root), file.stem)
+    return spec
 
 
 def dump(spec: Spec, base: str | None = None) -> str:
@@ -32,4 +38,16 @@ def dump(spec: Spec, base: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-__all__ = ["EarlyStop", "Regularization", "Spec", "describe", "dump", "flat", "load", "resolved", "write_value"]
+__all__ = [
+    "EarlyStop",
+    "Regularization",
+    "Spec",
+    "Trial",
+    "describe",
+    "dump",
+    "flat",
+    "load",
+    "resolved",
+    "trials",
+    "write_value",
+]

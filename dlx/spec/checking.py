@@ -358,7 +358,7 @@ def _describe(option: Any) -> str:
         return "a path"
     if dataclasses.is_dataclass(option):
         return f"a mapping of {', '.join(f.name.rstrip('_') for f in dataclasses.fields(option))}"
-    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    names = {Any: "a value", int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     return names.get(option, str(option))
 
 

@@ -21,7 +21,7 @@ def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False) -> No
     problems: list[DlxError] = []
     for text in overrides:
         try:
-            root = _override(root, text)
+            root = override(root, text)
         except SpecError as error:
             problems += error.problems
     if problems:
@@ -114,7 +114,8 @@ def _without_rival(below: dict[str, Node], above: dict[str, Node]) -> dict[str, 
     return {key: node for key, node in below.items() if key not in gone - set(above)}
 
 
-def _override(root: Node, text: str) -> Node:
+def override(root: Node, text: str) -> Node:
+    """The tree with `address=value`, as a shell says it, laid in. Raises SpecError, located at the override."""
     shown = f"-s {text}"
     address, equals, raw = text.partition("=")
     if not equals or not address.strip():

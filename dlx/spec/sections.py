@@ -66,6 +66,7 @@ class Spec:
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     seed: Seed = 42
     tags: list[str] = field(default_factory=list)
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def locate(self, address: str) -> str:
@@ -82,7 +83,7 @@ class Spec:
 ORDER = (
     "name", "description", "dataset", "task", "test", "validation", "preprocess", "augment", "layers", "optimizer",
     "lr", "schedule", "loss", "metrics", "regularization", "batch_size", "epochs", "steps", "monitor", "early_stop",
-    "precision", "seed", "tags",
+    "precision", "seed", "tags", "sweep",
 )  # fmt: skip
 DEFAULT_EPOCHS = 10
 
@@ -104,7 +105,7 @@ def resolved(spec: Spec, base: str | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ORDER:
         value = getattr(spec, name)
-        if value is None or (name == "description" and not value):
+        if value is None or (name in ("description", "sweep") and not value):
             continue
         if dataclasses.is_dataclass(value) and not isinstance(value, Part):
             value = {

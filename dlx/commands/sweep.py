@@ -1,0 +1,55 @@
+"""dlx sweep."""
+
+from __future__ import annotations
+
+import click
+
+from dlx.commands import device_options, overrides, runs_dir
+
+
+@click.command("sweep", short_help="Train every combination of alternatives.")
+@click.argument("spec", metavar="SPEC")
+@overrides
+@click.option("--dry-run", is_flag=True, help="List the combinations with the time they will take.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; any number of times.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output for each run.")
+@device_options
+@runs_dir
+def command(
+    spec: str,
+    settings: tuple[str, ...],
+    dry_run: bool,
+    tags: tuple[str, ...],
+    as_json: bool,
+    backend: str,
+    device: str,
+    runs_dir: str | None,
+) -> int:
+    """Train SPEC once for each combination of the alternatives in its `sweep` section, or after -s, parted by commas.
+
+    Each is an ordinary run. One that fails is told, and the rest go on. Started again, only what is missing
+    runs: a finished run of the same settings counts.
+
+    \b
+    dlx sweep configs/moons_hidden_sizes.yaml
+    dlx sweep configs/digits.yaml -s lr=0.001,0.01,0.1 -s layers.dropout.rate=0,0.2
+    dlx sweep configs/digits.yaml -s lr=0.001,0.01 --dry-run
+    """
+    from dlx.sweeping import run_sweep
+
+    made, code = run_sweep(
+        spec,
+        settings,
+        tags=tags,
+        dry_run=dry_run,
+        as_json=as_json,
+        backend=backend,
+        device=device,
+        folder=runs_dir,
+    )
+    if len(made) > 1 and not as_json:
+        from dlx.comparing import compare
+
+        print()
+        compare([str(run.path) for run in made], None, [], None, runs_dir)
+    return code

@@ -1,0 +1,269 @@
+"""`dlx sweep`: every combination of a spec's alternatives, one after another in one process.
+
+What to try next (`trials`, any iterable) and where it runs (`Here`, a trial to a result) are all that the
+loop in `sweep` knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx import backend as backends
+from dlx import comparison, display, runs
+from dlx import spec as specs
+from dlx.errors import DlxError
+from dlx.runs import Run
+
+if TYPE_CHECKING:
+    from dlx.dataset import Dataset
+    from dlx.training import Experiment
+
+Trial = specs.Trial
+# In a pipe, a training speaks at its end; only a long one is reported on its way.
+QUIET_SECONDS = 5.0
+
+
+@dataclass
+class Result:
+    """How a trial ended: its run, if there is one, and what was wrong."""
+
+    status: str
+    run: Run | None = None
+    error: DlxError | None = None
+    signal: int = 0
+    fresh: bool = True
+
+    @property
+    def exit_code(self) -> int:
+        if self.signal:
+            return 128 + self.signal
+        return self.error.exit_code if self.error else 0
+
+
+def sweep(
+    trials: Iterable[Trial], place: Callable[[Trial], Result], tell: Callable[[Trial, Result], None]
+) -> list[Result]:
+    """Run the trials at a place, in their order; a failed one is told and the rest go on, a signal ends it."""
+    results = []
+    for trial in trials:
+        results.append(place(trial))
+        tell(trial, results[-1])
+        if results[-1].signal:
+            break
+    return results
+
+
+class Finished:
+    """The finished runs of a folder, by their settings: a trial that is among them need not run again."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._runs: dict[str, Path] = {}
+        for path in runs.below(root):
+            entry = comparison.read(path)
+            if entry.status == "done":
+                self._runs[_identity(entry.settings)] = path
+
+    def find(self, trial: Trial) -> Run | None:
+        """The run that has the settings of a trial."""
+        base = str((self._root / "any").resolve())  # paths in a run are relative to it
+        path = self._runs.get(_identity(specs.flat(specs.resolved(trial.spec, base))))
+        return Run(path) if path else None
+
+
+def _identity(settings: Any) -> str:
+    labels = ("name", "description", "tags")
+    return json.dumps(runs.finite({k: v for k, v in settings.items() if k not in labels}), sort_keys=True)
+
+
+class Here:
+    """This process as the place: Keras is imported once, and the data is kept while it stays the same."""
+
+    def __init__(self, root: Path, finished: Finished, parent: str, watch: Callable[[], Any]) -> None:
+        self._root, self._finished, self._parent, self._watch = root, finished, parent, watch
+        self._data: tuple[Any, Dataset] | None = None
+
+    def __call__(self, trial: Trial) -> Result:
+        from dlx import training
+
+        if (run := self._finished.find(trial)) is not None:
+            return Result("done", run, fresh=False)
+        try:
+            experiment = self.prepare(trial.spec)
+            command = ["dlx", *sys.argv[1:]]
+            outcome = training.train(experiment, self._root, command, self._watch(), parent=self._parent)
+        except DlxError as error:
+            return Result("failed", error=error)
+        return Result(outcome.status, outcome.run, outcome.error, outcome.signal)
+
+    def prepare(self, spec: specs.Spec) -> Experiment:
+        """The experiment of a spec, on the data of the last one where it is the same."""
+        from dlx import training
+
+        key = (spec.dataset, spec.task)
+        kept = self._data[1] if self._data and self._data[0] == key else None
+        experiment = training.prepare(spec, kept)
+        self._data = (key, experiment.dataset)
+        return experiment
+
+
+def run_sweep(
+    path: str,
+    settings: Sequence[str],
+    *,
+    tags: Sequence[str],
+    dry_run: bool,
+    as_json: bool,
+    backend: str,
+    device: str,
+    folder: str | None,
+) -> tuple[list[Run], int]:
+    """Sweep a spec; returns the runs of its trials and the exit code: of the first that did not end well, else 0."""
+    trials = [
+        dataclasses.replace(trial, spec=dataclasses.replace(trial.spec, tags=[*trial.spec.tags, *tags]))
+        for trial in specs.trials(path, settings)
+    ]
+    backends.want(backend, device)
+    root = runs.root(folder)
+    finished = Finished(root)
+    screen = _Screen(len(trials), as_json)
+    here = Here(root, finished, trials[0].spec.name, screen.watch)
+    missing = [trial for trial in trials if finished.find(trial) is None]
+    _head(trials, missing, error=as_json)
+    if dry_run:
+        _list(trials, finished, here)
+        return [], 0
+    results = sweep(trials, here, screen.tell)
+    code = next((result.exit_code for result in results if result.exit_code), 0)
+    if results and results[-1].signal:
+        code = results[-1].exit_code
+    return [result.run for result in results if result.run is not None], code
+
+
+# What is shown
+
+
+def _head(trials: Sequence[Trial], missing: Sequence[Trial], error: bool) -> None:
+    spec = trials[0].spec
+    out = display.console(error)
+    out.print(f"{spec.name}  {display.clean(' '.join(spec.description.split()))}".rstrip(), style="bold cyan")
+    values: dict[str, list[str]] = {}
+    for trial in trials:
+        for address, value in trial.settings.items():
+            text = specs.write_value(value)
+            if text not in values.setdefault(address, []):
+                values[address].append(text)
+    display.lines([(address, ", ".join(texts)) for address, texts in values.items()], error)
+    done = len(trials) - len(missing)
+    count = f"{len(trials)} combination{'s' * (len(trials) != 1)}"
+    out.print(f"{count}, {done} of them finished before" if done else count)
+
+
+def _list(trials: Sequence[Trial], finished: Finished, here: Here) -> None:
+    """The combinations with the seconds they took or will take, measured by training each for a moment."""
+    from dlx import training
+
+    taken: list[str] = []
+    ahead, code = 0.0, []
+    with display.Bar(len(trials), "combinations measured") as bar:
+        for number, trial in enumerate(trials, 1):
+            run = finished.find(trial)
+            if run is not None:
+                seconds = (run.metrics() or {}).get("total_seconds")
+                taken.append(f"done, took {_duration(float(seconds or 0))}")
+            else:
+                try:
+                    wanted = training.estimate(here.prepare(trial.spec))
+                    ahead += wanted
+                    taken.append(f"about {_duration(wanted)}")
+                except DlxError as error:
+                    code.append(f"{trial.label}: {error}")
+                    taken.append("cannot run")
+            bar.update(number)
+    addresses = list(trials[0].settings)
+    columns = [("", [str(number) for number in range(1, len(trials) + 1)])]
+    for address in addresses:
+        columns.append((address, [specs.write_value(trial.settings[address]) for trial in trials]))
+    columns.append(("time", taken))
+    display.table(columns, [True, *(True for _ in addresses), False])
+    out = display.console()
+    out.print(f"about {_duration(ahead)} in all; nothing was kept" if ahead else "nothing is left to run")
+    for problem in code:
+        display.console(error=True).print(display.clean_lines(problem))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class _Screen:
+    """A bar while a trial trains, and a line when it has ended."""
+
+    def __init__(self, of: int, as_json: bool) -> None:
+        self._of, self._json, self._number = of, as_json, 0
+        self._told = False
+
+    def watch(self) -> Any:
+        """An Observer for one training."""
+        from dlx import training
+
+        class Watcher(training.Observer):
+            bar: display.Bar | None = None
+            told = 0.0
+
+            def started(self, run: Any, experiment: Experiment, device: str, parameters: int) -> None:
+                self.bar = display.Bar(experiment.steps, "steps")
+                self.bar.__enter__()
+                self.told = time.monotonic()
+
+            def progressed(self, experiment: Experiment, progress: Any) -> None:
+                if self.bar is None or (not sys.stderr.isatty() and time.monotonic() - self.told < QUIET_SECONDS):
+                    return
+                self.told = time.monotonic()
+                epoch = min(progress.step // experiment.steps_per_epoch + 1, experiment.epochs)
+                words = f"epoch {epoch}/{experiment.epochs}"
+                self.bar.update(progress.step, words, f"  {words}  {progress.step / experiment.steps:.0%}")
+
+            def ended(self, experiment: Experiment, outcome: Any) -> None:
+                if self.bar is not None:
+                    self.bar.__exit__()
+
+        return Watcher()
+
+    def tell(self, trial: Trial, result: Result) -> None:
+        """A line for a trial that has ended."""
+        self._number += 1
+        out = display.console(error=self._json)
+        count = f"{self._number:>{len(str(self._of))}}/{self._of}"
+        metrics = (result.run.metrics() if result.run else None) or {}
+        name = f"{result.run.name}: " if result.run else ""
+        if result.status == "done":
+            figures = "  ".join(f"{k} {comparison.number(float(metrics[k]))}" for k in _told(metrics))
+            when = f"{metrics.get('total_seconds', 0):.1f} s" if result.fresh else "finished before"
+            out.print(display.clean(f"{count}  {name}{trial.label}  {figures}  ({when})"))
+        else:
+            out.print(display.clean(f"{count}  {name}{trial.label}  {result.status}"), style="bold red")
+            if result.error is not None:
+                display.console(error=True).print(display.clean_lines(f"  {result.error}"))
+        if self._json:
+            path = str(result.run.path) if result.run else None
+            print(display.as_json({"run": path, "status": result.status, "metrics": metrics}), flush=True)
+
+
+def _told(metrics: dict[str, Any]) -> list[str]:
+    """The last split's figures that there are: test, else validation, else train."""
+    for split in ("test_", "val_", "train_"):
+        keys = [k for k, v in metrics.items() if k.startswith(split) and comparison.is_figure(k) and v is not None]
+        if keys:
+            return keys
+    return []
