@@ -35,6 +35,12 @@ class Events:
         values = [summary_pb2.Summary.Value(tag=tag, simple_value=value) for tag, value in figures.items()]
         self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=values)))
 
+    def image(self, tag: str, png: bytes, size: tuple[int, int], step: int) -> None:
+        """A picture, as the bytes of a PNG file of that (width, height), for the Images tab."""
+        picture = summary_pb2.Summary.Image(width=size[0], height=size[1], colorspace=4, encoded_image_string=png)
+        value = summary_pb2.Summary.Value(tag=tag, image=picture)
+        self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=[value])))
+
     def hparams(self, settings: Mapping[str, Any], name: str) -> None:
         """What the HParams tab shows of a run: its settings."""
         summary = summary_v2.hparams_pb(settings, trial_id=name, start_time_secs=time.time())
@@ -79,6 +85,11 @@ class TensorBoard:
                 if split not in self._splits:
                     self._splits[split] = Events(self._folder / split)
                 self._splits[split].scalars(figures, int(row["epoch"]))
+
+    def image(self, tag: str, png: bytes, size: tuple[int, int], step: int) -> None:
+        """A picture of the run, under its own name."""
+        self._session.image(tag, png, size, step)
+        self._session.flush()
 
     def flush(self) -> None:
         for events in self._splits.values():

@@ -79,7 +79,7 @@ class Finished:
 
 
 def _identity(settings: Any) -> str:
-    labels = ("name", "description", "tags")
+    labels = set(comparison.LABELS) - {"seed"}
     return json.dumps(runs.finite({k: v for k, v in settings.items() if k not in labels}), sort_keys=True)
 
 

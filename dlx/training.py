@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlx import __version__, backend, engine, events, feed, inference, model
+from dlx import __version__, backend, drawing, engine, events, feed, inference, model, pictures
 from dlx import spec as specs
 from dlx.dataset import Dataset, Facts
 from dlx.errors import DataError, DlxError, SpecError, TrainingError
@@ -316,12 +316,27 @@ def _train(
                 network.model.save(path)
         if outcome.status == "done":
             outcome.metrics = _final(experiment, network, run, tracker, started)
+            if experiment.spec.plots:
+                _plot(experiment, network, run, tracker, board)
             run.finish(outcome.metrics)
     finally:
         board.close(run.status == "done")
     if stop:  # a finished run stays finished, but no other one starts
         outcome.signal = stop[0]
     return outcome
+
+
+def _plot(
+    experiment: Experiment, network: model.Network, run: Run, tracker: _Tracker, board: events.TensorBoard
+) -> None:
+    """The run's pictures, into TensorBoard's Images tab; one that cannot be drawn is logged and costs nothing else."""
+    best = tracker.best_epoch or None
+    subject = pictures.Subject(run.name, network.model, experiment.dataset, experiment.splits, run.history(), best)
+    for name, draw in {"curves": pictures.curves, **pictures.fits(subject)}.items():
+        try:
+            board.image(name, *drawing.png(draw(subject)), int(tracker.last["epoch"]))
+        except Exception as error:  # a finished training is worth more than its pictures
+            run.log(f"no picture of {name}: {type(error).__name__}: {error}")
 
 
 @contextlib.contextmanager

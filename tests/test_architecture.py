@@ -16,14 +16,15 @@ LEVELS = [
     {"store"},
     {"parts"},
     {"spec"},
-    {"feed", "model", "engine", "inference", "events"},
+    {"feed", "model", "engine", "inference", "events", "drawing"},
+    {"pictures"},
     {"training", "prediction", "comparison"},
-    {"running", "sweeping", "checking", "listing", "comparing", "predicting", "storing", "explaining"},
+    {"running", "sweeping", "checking", "listing", "comparing", "predicting", "plotting", "storing", "explaining"},
     {"commands"},
     {"cli"},
 ]
 LEVEL = {module: number for number, modules in enumerate(LEVELS) for module in modules}
-HEAVY = {"keras", "tensorflow", "jax", "torch", "numpy", "pydantic", "sklearn", "PIL"}
+HEAVY = {"matplotlib", "keras", "tensorflow", "jax", "torch", "numpy", "pydantic", "sklearn", "PIL"}
 
 
 def home(path: Path) -> str:

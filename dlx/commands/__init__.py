@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-COMMANDS = ("run", "sweep", "check", "list", "show", "compare", "predict", "data", "parts")
+COMMANDS = ("run", "sweep", "check", "list", "show", "compare", "plot", "predict", "data", "parts")
 F = TypeVar("F", bound=Callable[..., Any])
 
 

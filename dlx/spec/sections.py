@@ -65,6 +65,7 @@ class Spec:
     early_stop: EarlyStop | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     seed: Seed = 42
+    plots: bool = False
     tags: list[str] = field(default_factory=list)
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -83,7 +84,7 @@ class Spec:
 ORDER = (
     "name", "description", "dataset", "task", "test", "validation", "preprocess", "augment", "layers", "optimizer",
     "lr", "schedule", "loss", "metrics", "regularization", "batch_size", "epochs", "steps", "monitor", "early_stop",
-    "precision", "seed", "tags", "sweep",
+    "precision", "seed", "plots", "tags", "sweep",
 )  # fmt: skip
 DEFAULT_EPOCHS = 10
 

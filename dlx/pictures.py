@@ -1,0 +1,221 @@
+"""What a run can show of itself: which pictures fit its data and its network, and the arrays behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlx import drawing, feed, inference
+from dlx.backend import keras
+from dlx.dataset import Dataset
+from dlx.drawing import Boundary
+from dlx.errors import DlxError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+GRID = 200  # points of a boundary's grid on each side
+SHEET = 24  # mistakes on a sheet
+MOST_FILTERS = 64
+MOST_ROWS = 14  # of activations on a page
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A trained network and its data. model: raw inputs (n, *shape) to probabilities (n, units) or values."""
+
+    name: str
+    model: Any
+    dataset: Dataset
+    splits: feed.Splits
+    history: Sequence[Mapping[str, Any]] = ()
+    best_epoch: int | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.dataset.classes
+
+    @property
+    def held_out(self) -> tuple[str, Any]:
+        """(name, split) of the examples to judge by: test, else validation, else train."""
+        if self.splits.test is not None:
+            return "test", self.splits.test
+        if self.splits.validation is not None:
+            return "validation", self.splits.validation
+        return "train", self.splits.train
+
+    def predict(self, inputs: np.ndarray) -> np.ndarray:
+        """(n, classes) probabilities, both classes of one sigmoid unit among them, or (n, targets) values."""
+        import numpy as np
+
+        found = np.concatenate(list(inference.forward(self.model, inference.batches(inputs))))
+        one_unit = self.dataset.task == "classification" and found.shape[1] == 1
+        return np.concatenate([1 - found, found], axis=1) if one_unit else found
+
+
+Draw = Callable[[Subject], "Figure"]
+
+
+def fits(subject: Subject) -> dict[str, Draw]:
+    """The pictures that a subject has, by their names; curves are drawn from a history alone."""
+    shape, classes = subject.dataset.shape, subject.dataset.task == "classification"
+    image = len(shape) == 3 and shape[-1] in (1, 3)
+    found: dict[str, Draw] = {}
+    if shape == (2,) and subject.dataset.task != "multi_label" and _one_target(subject):
+        found["boundary"] = lambda subject: boundaries([subject], [""])
+    if classes and len(subject.classes) <= 200:
+        found["confusion"] = confusion
+    if classes and image:
+        found["mistakes"] = mistakes
+    if image and _first_kernel(subject) is not None:
+        found["filters"] = filters
+    if image:
+        found["activations"] = activations
+    return found
+
+
+def _one_target(subject: Subject) -> bool:
+    targets = subject.splits.train.targets
+    return bool(targets.ndim == 1 or targets.shape[1] == 1)
+
+
+def curves(subject: Subject) -> Figure:
+    """Train against validation, over the epochs."""
+    return drawing.curves([drawing.Curve(subject.name, subject.history, subject.best_epoch)], subject.name)
+
+
+def boundaries(subjects: Sequence[Subject], titles: Sequence[str], title: str | None = None) -> Figure:
+    """The decision boundaries of networks with two inputs, over their points, on one scale."""
+    import numpy as np
+
+    every = np.concatenate([split.inputs for s in subjects for split in _splits(s)])
+    low, high = every.min(axis=0), every.max(axis=0)
+    margin = np.where(high > low, 0.12 * (high - low), 0.5)
+    (x0, y0), (x1, y1) = low - margin, high + margin
+    xs, ys = np.linspace(x0, x1, GRID, dtype=np.float32), np.linspace(y0, y1, GRID, dtype=np.float32)
+    grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    panels = []
+    for subject, words in zip(subjects, titles, strict=True):
+        splits = _splits(subject)
+        held = np.concatenate([np.full(len(split), number > 0) for number, split in enumerate(splits)])
+        panels.append(
+            Boundary(
+                words,
+                xs,
+                ys,
+                subject.predict(grid).reshape(GRID, GRID, -1),
+                np.concatenate([split.inputs for split in splits]),
+                np.concatenate([split.targets for split in splits]).reshape(-1),
+                held,
+            )
+        )
+    names = list(subjects[0].dataset.encoding.get("columns") or ("first input", "second input"))
+    whole = title if title is not None else subjects[0].name
+    return drawing.boundaries(panels, subjects[0].classes, names, whole)
+
+
+def _splits(subject: Subject) -> list[Any]:
+    """Train first; each split once."""
+    splits = subject.splits
+    rest = [splits.validation] if splits.test is None or splits.test_is_validation else [splits.validation, splits.test]
+    return [splits.train, *(split for split in rest if split is not None)]
+
+
+def confusion(subject: Subject) -> Figure:
+    """Which class was taken for which, over the examples held out."""
+    import numpy as np
+
+    name, split = subject.held_out
+    said = inference.classes_of(subject.predict(split.inputs))
+    counts = np.zeros((len(subject.classes),) * 2, np.int64)
+    np.add.at(counts, (np.asarray(split.targets), said), 1)
+    right = np.trace(counts) / counts.sum()
+    title = f"{subject.name}: {right:.2%} of {counts.sum():,} {name} examples right"
+    return drawing.confusion(counts, subject.classes, title)
+
+
+def mistakes(subject: Subject) -> Figure:
+    """The examples held out of which the network was most sure, and wrong."""
+    import numpy as np
+
+    name, split = subject.held_out
+    predictions = subject.predict(split.inputs)
+    said, truth = inference.classes_of(predictions), np.asarray(split.targets)
+    wrong = np.flatnonzero(said != truth)
+    sure = predictions[wrong, said[wrong]]
+    order = np.argsort(-sure, kind="stable")[:SHEET]
+    worst = wrong[order]
+    captions = [
+        (subject.classes[truth[row]], f"said {subject.classes[said[row]]} {predictions[row, said[row]]:.0%}")
+        for row in worst
+    ]
+    shown = f"the {len(worst)} most confident of {len(wrong):,}" if len(wrong) > len(worst) else f"all {len(wrong):,}"
+    title = f"{subject.name}: {shown} mistakes on {len(split):,} {name} images"
+    if not len(wrong):
+        title = f"{subject.name}: no mistake on {len(split):,} {name} images"
+    return drawing.mistakes(split.inputs[worst], captions, title)
+
+
+def _first_kernel(subject: Subject) -> tuple[str, np.ndarray] | None:
+    """(layer, kernel (height, width, channels, n)) of the first layer with weights; None when it sees no image."""
+    shape = subject.dataset.shape
+    for layer in subject.model.layers:
+        kind = type(layer).__name__
+        if kind == "Conv2D" and layer.kernel.shape[2] == shape[-1]:
+            return layer.name, keras.ops.convert_to_numpy(layer.kernel)
+        if kind == "Dense" and int(layer.kernel.shape[0]) == shape[0] * shape[1] * shape[2]:
+            kernel = keras.ops.convert_to_numpy(layer.kernel)
+            return layer.name, kernel.reshape(*shape, kernel.shape[-1])
+        if kind not in ("InputLayer", "Flatten", "Rescaling", "Normalization", "Dropout", "Resizing"):
+            return None
+    return None
+
+
+def filters(subject: Subject) -> Figure:
+    """What the first layer looks for: its kernels, or the weights of a dense layer in the shape of the image."""
+    found = _first_kernel(subject)
+    if found is None:
+        raise DlxError("the first layer with weights sees no image", where=subject.name)
+    name, kernels = found
+    count = kernels.shape[-1]
+    shown = kernels[..., :MOST_FILTERS]
+    head = subject.dataset.task == "classification" and count == len(subject.classes)
+    dense = kernels.shape[:2] == subject.dataset.shape[:2]
+    captions = list(subject.classes) if head and dense else [str(number) for number in range(shown.shape[-1])]
+    of = f"{shown.shape[-1]} of the {count}" if count > MOST_FILTERS else f"the {count}"
+    what = "units" if dense else "filters"
+    return drawing.filters(shown, captions, f"{subject.name}: {of} {what} of {name}")
+
+
+def activations(subject: Subject, image: np.ndarray | None = None, source: str = "") -> Figure:
+    """What each layer makes of one image (height, width, channels), the first one held out by default."""
+    import numpy as np
+
+    if image is None:
+        name, split = subject.held_out
+        image, source = np.asarray(split.inputs[0]), f"{name} image {int(split.index[0])}"
+    layers = [layer for layer in subject.model.layers if _shows(layer)]
+    if len(layers) > MOST_ROWS:  # evenly spread over the depth
+        layers = [layers[round(n * (len(layers) - 1) / (MOST_ROWS - 1))] for n in range(MOST_ROWS)]
+    outputs = []
+    if layers:
+        inner = keras.Model(subject.model.inputs, [layer.output for layer in layers])
+        made = inner.predict_on_batch(image[None])
+        outputs = list(made) if isinstance(made, (list, tuple)) else [made]
+    rows = [(layer.name, np.asarray(o[0], np.float32)) for layer, o in zip(layers, outputs, strict=True)]
+    rows = [(name, array if array.ndim == 3 else array.reshape(-1)) for name, array in rows]
+    answer: list[tuple[str, float]] = []
+    if subject.classes:
+        shares = subject.predict(image[None])[0]
+        ranked = sorted(zip(subject.classes, map(float, shares), strict=True), key=lambda pair: -pair[1])
+        answer = ranked[:5]
+    return drawing.activations(image, rows, answer, f"{subject.name}: {source}")
+
+
+def _shows(layer: Any) -> bool:
+    """Whether a layer's output is worth a row: what only passes on, reshapes or scales is not."""
+    passing = ("InputLayer", "Dropout", "Flatten", "Reshape", "Rescaling", "Normalization", "Resizing", "Add")
+    linear = type(layer).__name__ == "Activation"
+    return type(layer).__name__ not in passing and not linear and len(layer.output.shape) in (2, 4)

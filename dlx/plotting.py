@@ -1,0 +1,212 @@
+"""`dlx plot`: the pictures of one run, or of several side by side, as files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx import backend as backends
+from dlx import comparison, display, drawing, pictures, prediction, runs, training
+from dlx import spec as specs
+from dlx.errors import DataError, DlxError, RunError
+from dlx.runs import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KINDS = ("curves", "boundary", "confusion", "mistakes", "filters", "activations")
+Drawing = tuple[str, Callable[[], "Figure"]]
+
+
+def plot(
+    words: Sequence[str],
+    only: Sequence[str],
+    output: str,
+    svg: bool,
+    image: str | None,
+    backend: str,
+    device: str,
+    folder: str | None,
+) -> int:
+    """Draw the pictures of the runs that `words` name; returns the code of the first that could not be drawn, else 0.
+
+    One run gets every picture that fits it. Several get those that compare them, and the others on request.
+    """
+    found = [Run.open(path) for word in words for path in runs.find(word, runs.root(folder))]
+    found = list({run.path.resolve(): run for run in found}.values())
+    if image is not None and "activations" not in only:
+        only = [*only, "activations"] if only or len(found) > 1 else only
+    backends.want(backend, device)
+    gallery = _Gallery(found, image)
+    wanted = list(only) or (["curves", "boundary"] if len(found) > 1 else list(KINDS))
+    drawings = gallery.drawings(wanted, asked=bool(only))
+    out, errors = display.console(), display.console(error=True)
+    code, written = 0, 0
+    with display.Bar(len(drawings), "pictures", plain=False) as bar:
+        for number, (name, draw) in enumerate(drawings, 1):
+            path = Path(output) / f"{name}.{'svg' if svg else 'png'}"
+            try:
+                drawing.save(draw(), path)
+            except DlxError as error:
+                if error.exit_code == 5:
+                    raise
+                gallery.problems.append(error)
+                continue
+            written += 1
+            bar.update(number)
+            out.print(display.clean(str(path)))
+    for problem in gallery.problems:
+        errors.print(display.clean_lines(f"not drawn: {problem}"))
+    if gallery.problems and (only or not written):
+        code = gallery.problems[0].exit_code
+    return code
+
+
+class _Gallery:
+    """The runs to draw, each loaded when a picture first needs its network."""
+
+    def __init__(self, found: Sequence[Run], image: str | None) -> None:
+        self._runs, self._image = found, image
+        self._subjects: dict[str, pictures.Subject] = {}
+        self.problems: list[DlxError] = []
+
+    def drawings(self, wanted: Sequence[str], asked: bool) -> list[Drawing]:
+        """(file name, function) of every wanted picture that fits; what was asked for and does not is a problem."""
+        found: list[Drawing] = []
+        together = len(self._runs) > 1
+        stem = _stem([run.name for run in self._runs])
+        if "curves" in wanted:
+            with_rows = [run for run in self._runs if run.history()]
+            if with_rows:
+                found.append((f"{stem}-curves", lambda: self._curves(with_rows)))
+            else:
+                self.problems.append(RunError("there is no epoch to draw yet", where=stem))
+        if set(wanted) == {"curves"}:
+            return found
+        fitting = {run.path: self._fits(run) for run in self._runs if self._two_inputs(run) or wanted != ["boundary"]}
+        if "boundary" in wanted:
+            bounded = [run for run in self._runs if "boundary" in fitting.get(run.path, ())]
+            alike = [run for run in bounded if self._alike(run, bounded[0])]
+            if alike:
+                found.append((f"{stem}-boundary", lambda: self._boundaries(alike)))
+            for run in bounded[len(alike) :] if asked else []:
+                self.problems.append(RunError("has other data than the first run", where=run.name))
+            if asked and not bounded:
+                self.problems.append(RunError("a decision boundary needs a network with two inputs", where=stem))
+        for run in self._runs:
+            for kind in ("confusion", "mistakes", "filters", "activations"):
+                draw = fitting.get(run.path, {}).get(kind)
+                if kind not in wanted or (together and not asked):
+                    continue
+                if kind == "activations" and draw is not None:
+                    found.append((f"{run.name}-{kind}", lambda run=run: self._activations(run)))  # type: ignore[misc]
+                elif draw is not None:
+                    found.append((f"{run.name}-{kind}", lambda run=run, draw=draw: draw(self._subject(run))))  # type: ignore[misc]
+                elif asked and run.path in fitting and run.name in self._subjects:
+                    self.problems.append(
+                        RunError(f"has no picture of {kind}: its data does not fit one", where=run.name)
+                    )
+        return found
+
+    def _two_inputs(self, run: Run) -> bool:
+        return list((run.info().get("input") or {}).get("shape") or []) == [2]
+
+    def _fits(self, run: Run) -> dict[str, Any]:
+        """The pictures that a run has beside its curves; one that cannot be loaded is a problem and has none."""
+        if len(self._runs) > 1 and not self._two_inputs(run) and not self._image and not run.model_file.is_file():
+            return {}
+        try:
+            return dict(pictures.fits(self._subject(run)))
+        except DlxError as error:
+            self.problems.append(error)
+            return {}
+
+    def _subject(self, run: Run) -> pictures.Subject:
+        if run.name not in self._subjects:
+            predictor = prediction.load(run)
+            try:
+                experiment = training.prepare(specs.load(run.spec_file, alone=True))
+            except DataError as error:
+                raise DataError(
+                    f"its data cannot be loaded: {error.message}", where=run.name, hint=error.hint
+                ) from error
+            metrics = run.metrics() or {}
+            best = metrics.get("best_epoch")
+            self._subjects[run.name] = pictures.Subject(
+                run.name,
+                predictor.model,
+                experiment.dataset,
+                experiment.splits,
+                run.history(),
+                best if isinstance(best, int) else None,
+            )
+            recorded = (run.info().get("dataset") or {}).get("fingerprint")
+            if recorded not in (None, experiment.dataset.fingerprint):
+                self.problems.append(DataError("the data has changed since the run", where=run.name))
+        return self._subjects[run.name]
+
+    def _curves(self, with_rows: Sequence[Run]) -> Figure:
+        labels = _labels(with_rows) if len(with_rows) > 1 else [with_rows[0].name]
+        curves = []
+        for run, label in zip(with_rows, labels, strict=True):
+            best = (run.metrics() or {}).get("best_epoch")
+            curves.append(drawing.Curve(label, run.history(), best if isinstance(best, int) else None))
+        return drawing.curves(curves, with_rows[0].name if len(with_rows) == 1 else "")
+
+    def _boundaries(self, alike: Sequence[Run]) -> Figure:
+        if len(alike) == 1:
+            return pictures.boundaries([self._subject(alike[0])], [_accuracy(alike[0])])
+        titles = [f"{label}\n{_accuracy(run)}".strip() for run, label in zip(alike, _labels(alike), strict=True)]
+        return pictures.boundaries([self._subject(run) for run in alike], titles, "")
+
+    def _alike(self, run: Run, first: Run) -> bool:
+        return self._subject(run).dataset.fingerprint == self._subject(first).dataset.fingerprint
+
+    def _activations(self, run: Run) -> Figure:
+        subject = self._subject(run)
+        if self._image is None:
+            return pictures.activations(subject)
+        from dlx import images
+
+        height, width, channels = subject.dataset.shape
+        picture = images.read(Path(self._image), channels, (height, width))
+        return pictures.activations(subject, picture, Path(self._image).name)
+
+
+def _labels(found: Sequence[Run]) -> list[str]:
+    """What tells the runs apart: the settings in which they differ, or their names."""
+    rows = [comparison.Row([comparison.read(run.path)]) for run in found]
+    columns = comparison.differences(rows)
+    names = [run.name for run in found]
+    if not 0 < len(columns) <= 3:
+        return names
+    labels = []
+    for number in range(len(found)):
+        words = []
+        for column in columns:
+            title = re.sub(r"^(\w+)\[(\d+)\]$", r"\1", column.title.rpartition(".")[2] or column.title)
+            cell = column.cells[number]
+            words.append(f"no {title}" if cell == comparison.ABSENT else f"{title} {cell}")
+        labels.append(", ".join(words))
+    return labels if len(set(labels)) == len(labels) else names
+
+
+def _accuracy(run: Run) -> str:
+    """The last split's accuracy, or loss, in words."""
+    metrics = run.metrics() or {}
+    for split, name in (("test", "test"), ("val", "validation"), ("train", "train")):
+        for figure in ("accuracy", "loss"):
+            value = metrics.get(f"{split}_{figure}")
+            if isinstance(value, (int, float)):
+                return f"{name} {figure} {value:.3f}"
+    return ""
+
+
+def _stem(names: Sequence[str]) -> str:
+    """One run's name; of several, what their names have in common."""
+    if len(names) == 1:
+        return names[0]
+    heads = {re.sub(r"-\d+$", "", name) for name in names}
+    return heads.pop() if len(heads) == 1 else "compared"
