@@ -117,6 +117,13 @@ def _value(value: Any) -> str:
     return getattr(value, "name", None) or str(value)
 
 
+def wrapped(text: str) -> list[str]:
+    """A paragraph in lines that fit the width."""
+    import textwrap
+
+    return textwrap.wrap(clean(" ".join(text.split())), width(), break_long_words=False)
+
+
 def lines(pairs: Iterable[tuple[str, str]], error: bool = False) -> None:
     """A heading and a text a line; long texts wrap under themselves."""
     import textwrap

@@ -133,9 +133,9 @@ def show(experiment: Experiment, error: bool = False, number: int = 1, of: int =
     out = display.console(error)
     if number > 1:
         out.print()
-    out.print(
-        f"{spec.name}{count}" + (f"  {display.clean(spec.description)}" if spec.description else ""), style="bold cyan"
-    )
+    out.print(f"{spec.name}{count}", style="bold cyan")
+    for line in display.wrapped(spec.description):
+        out.print(line)
     sizes = ", ".join(f"{size:,} {name}" for name, size in splits.sizes().items())
     if splits.test_is_validation and splits.test is not None:
         sizes = f"{len(splits.train):,} train, {len(splits.test):,} test, which is also the validation"

@@ -153,7 +153,9 @@ def run_sweep(
 def _head(trials: Sequence[Trial], missing: Sequence[Trial], error: bool) -> None:
     spec = trials[0].spec
     out = display.console(error)
-    out.print(f"{spec.name}  {display.clean(' '.join(spec.description.split()))}".rstrip(), style="bold cyan")
+    out.print(spec.name, style="bold cyan")
+    for line in display.wrapped(spec.description):
+        out.print(line)
     values: dict[str, list[str]] = {}
     for trial in trials:
         for address, value in trial.settings.items():
