@@ -156,8 +156,7 @@ def curves(runs: Sequence[Curve], title: str = "") -> Figure:
     if any(run.best_epoch for run in runs):
         best = f"best epoch, {runs[0].best_epoch}" if alone else "best epoch"
         handles.append(Line2D([], [], color="#333333", marker="o", ls="", mfc="white", label=best))
-    columns = len(handles) if alone else max(1, min(3, 90 // max(len(h.get_label()) + 8 for h in handles)))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+    _legend(figure, handles, most=len(handles) if alone else 3)
     if title:
         figure.suptitle(_text(title), fontsize=10)
     return figure
@@ -214,7 +213,7 @@ def _scale(panel: Any, name: str) -> None:
     values = [v for line in panel.lines for v in line.get_ydata() if _number(float(v)) and v > 0]
     if name == "loss" and values and max(values) / min(values) > 30:
         panel.set_yscale("log")
-        _plain_ticks(panel.yaxis)
+        _plain_ticks(panel.yaxis, (1.0, 2.0, 5.0) if max(values) / min(values) < 2000 else (1.0,))
 
 
 def _epochs(panel: Any, last: int) -> None:
@@ -230,13 +229,21 @@ def _epochs(panel: Any, last: int) -> None:
         panel.set_xlabel("epoch (logarithmic)")
 
 
-def _plain_ticks(axis: Any, steps: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+def _plain_ticks(axis: Any, steps: Sequence[float]) -> None:
     """A logarithmic axis with numbers as people write them."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _legend(figure: Figure, handles: Sequence[Any], most: int) -> None:
+    """Below the panels, in as many columns as the width has room for."""
+    if handles:
+        room = int(figure.get_figwidth() * 15)  # letters
+        columns = max(1, min(most, len(handles), room // (max(len(h.get_label()) for h in handles) + 7)))
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
 # Decision boundaries
@@ -296,8 +303,7 @@ def boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: Sequen
         handles.append(
             Line2D([], [], color="white", marker="o", ls="", ms=5, mec="black", label="black rim: not trained on")
         )
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), frameon=False)
+    _legend(figure, handles, most=6)
     if mapped is not None:
         figure.colorbar(mapped, ax=axes, label="predicted value", shrink=0.8)
     if title:
@@ -424,7 +430,7 @@ def filters(kernels: np.ndarray, captions: Sequence[str], title: str = "") -> Fi
     number = kernels.shape[-1]
     columns = min(number, 8 if number > 12 else 5)
     lines = -(-number // columns)
-    figure = _figure(max(0.86 * columns + 0.9, 4.2), 0.98 * lines + 0.7)
+    figure = _figure(max(0.86 * columns + 0.9, 4.2), 0.95 * lines + 0.35)
     axes = figure.subplots(lines, columns, squeeze=False)
     colour = kernels.shape[2] == 3
     most = float(np.abs(kernels).max()) or 1.0
@@ -448,7 +454,11 @@ def filters(kernels: np.ndarray, captions: Sequence[str], title: str = "") -> Fi
 
 @_styled
 def activations(
-    image: np.ndarray, layers: Sequence[tuple[str, np.ndarray]], answer: Sequence[tuple[str, float]], title: str = ""
+    image: np.ndarray,
+    layers: Sequence[tuple[str, np.ndarray]],
+    answer: Sequence[tuple[str, float]],
+    classes: Sequence[str] = (),
+    title: str = "",
 ) -> Figure:
     """One image's way through a network: a row a layer, maps (h, w, channels), the first eight, or vectors (n,)."""
     from matplotlib.figure import Figure
@@ -489,6 +499,8 @@ def activations(
             ax.imshow(array.reshape(1, -1), cmap="viridis", aspect="auto", interpolation="nearest")
             ax.set_yticks([])
             ax.tick_params(labelsize=6, length=2, pad=1)
+            if len(array) == len(classes) <= 12:
+                ax.set_xticks(range(len(classes)), [_short(name, 10) for name in classes])
         y += tall + space
     figure.suptitle(_text(title), fontsize=10, y=1 - 0.12 / height, va="top")
     return figure

@@ -148,7 +148,7 @@ def mistakes(subject: Subject) -> Figure:
     order = np.argsort(-sure, kind="stable")[:SHEET]
     worst = wrong[order]
     captions = [
-        (subject.classes[truth[row]], f"said {subject.classes[said[row]]} {predictions[row, said[row]]:.0%}")
+        (subject.classes[truth[row]], f"said {subject.classes[said[row]]}, {predictions[row, said[row]]:.0%}")
         for row in worst
     ]
     shown = f"the {len(worst)} most confident of {len(wrong):,}" if len(wrong) > len(worst) else f"all {len(wrong):,}"
@@ -211,7 +211,7 @@ def activations(subject: Subject, image: np.ndarray | None = None, source: str =
         shares = subject.predict(image[None])[0]
         ranked = sorted(zip(subject.classes, map(float, shares), strict=True), key=lambda pair: -pair[1])
         answer = ranked[:5]
-    return drawing.activations(image, rows, answer, f"{subject.name}: {source}")
+    return drawing.activations(image, rows, answer, subject.classes, f"{subject.name}: {source}")
 
 
 def _shows(layer: Any) -> bool:

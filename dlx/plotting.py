@@ -186,7 +186,7 @@ def _labels(found: Sequence[Run]) -> list[str]:
     for number in range(len(found)):
         words = []
         for column in columns:
-            title = re.sub(r"^(\w+)\[(\d+)\]$", r"\1", column.title.rpartition(".")[2] or column.title)
+            title = re.sub(r"\[\d+\]", "", column.title).replace(".", " ")
             cell = column.cells[number]
             words.append(f"no {title}" if cell == comparison.ABSENT else f"{title} {cell}")
         labels.append(", ".join(words))

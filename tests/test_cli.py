@@ -133,6 +133,7 @@ def test_every_command_in_the_readme_runs(world: Path) -> None:
     """In order, in one folder that looks as the README says; everything it shows must work."""
     shutil.copytree(ROOT / "configs", world / "configs")
     shutil.copytree(ROOT / "tests" / "data", world / "tests" / "data")
+    shutil.copytree(ROOT / "runs" / "tutorials", world / "runs" / "tutorials")
     for name, text in re.findall(r"```(?:yaml|csv) title=(\S+)\n(.*?)```", README, re.DOTALL):
         (world / name).write_text(text)
     script = ["set -e", f'dlx() {{ {shlex.quote(sys.executable)} -m dlx "$@"; }}', *commands()]

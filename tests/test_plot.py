@@ -82,7 +82,7 @@ def test_several_runs_share_their_curves_and_boundaries(dlx: Dlx, runs: Path) ->
     assert done.code == 0, done.err
     assert drawn(runs / "plots") == {"moon-curves.svg", "moon-boundary.svg"}
     titles = (runs / "plots/moon-boundary.svg").read_text()
-    assert all(f"units {units}" in titles for units in (1, 3, 4))
+    assert all(f"dense units {units}" in titles for units in (1, 3, 4))
     for path in (runs / "plots").iterdir():
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
     before = titles
@@ -211,7 +211,7 @@ def test_mistakes_are_the_most_confident_ones_first() -> None:
     shares = np.array([[0.9, 0.1], [0.3, 0.7], [0.02, 0.98], [0.4, 0.6]])
     figure = pictures.mistakes(subject(shares, np.array([0, 0, 0, 1]), ("ape", "bee")))
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
-    assert titles == ["is ape\nsaid bee 98%", "is ape\nsaid bee 70%"]
+    assert titles == ["is ape\nsaid bee, 98%", "is ape\nsaid bee, 70%"]
     right = pictures.mistakes(subject(shares, np.array([0, 1, 1, 1]), ("ape", "bee")))
     assert texts(right) == ["run: no mistake on 4 train images"]
 

@@ -127,3 +127,79 @@ def test_specs_that_are_the_same_network_differ_in_their_labels_alone() -> None:
     for one, two in (("cifar_no_l2", "cifar_no_dropout"), ("cifar_medium_lr", "cifar_dropout")):
         first, second = (specs.resolved(specs.load(config(name))) for name in (one, two))
         assert {key for key in first if first[key] != second[key]} == {"name", "description", "tags"}
+
+
+# What came of them
+
+
+EVIDENCE = sorted((CONFIGS.parent / "runs" / "tutorials").iterdir())
+SMALL = {"spec.yaml", "run.json", "history.jsonl", "metrics.json"}
+
+
+def readme_rows() -> dict[str, list[str]]:
+    """The table of the README: the cells of each row, by the spec in its second one."""
+    text = (CONFIGS.parent / "README.md").read_text()
+    table = text[text.index("| lesson | spec |") :].partition("\n\n")[0].splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    return {row[1].strip("`"): row for row in rows}
+
+
+def shares(cell: str) -> list[float]:
+    return [float(number) / 100 for number in re.findall(r"([\d.]+) %", cell)]
+
+
+@pytest.mark.parametrize("path", EVIDENCE, ids=lambda path: path.name)
+def test_evidence_is_a_finished_run_of_the_spec_that_it_names(path: Path) -> None:
+    run = Run.open(path)
+    assert run.status == "done"
+    assert {file.name for file in path.iterdir()} <= SMALL
+    assert sum(file.stat().st_size for file in path.iterdir()) < 10**6
+    info = run.info()
+    assert info["git"]["dirty"] is False
+    assert not re.search(r"/(tmp|home|root|work)/", json.dumps(info) + run.spec_file.read_text())
+    name = re.sub(r"-\d+$", "", path.name)
+    changes = {"xor_gate_no_hidden": ("xor_gate", ["layers.hidden=null"])}
+    spec_name, overrides = changes.get(name, (name, []))
+    if "layers.0.dense.units" in info["settings"] and name == "moons_hidden_sizes":
+        overrides = [f"layers.hidden.units={info['settings']['layers.0.dense.units']}"]
+    ours = specs.flat(
+        specs.resolved(specs.load(config(spec_name), overrides), str(CONFIGS.parent / "runs/tutorials/x"))
+    )
+    free = ("name", "description", "tags", "plots", "sweep", "precision", "epochs")
+    theirs = json.loads(json.dumps({k: v for k, v in ours.items() if k.split(".")[0] not in free}))
+    assert {k: v for k, v in info["settings"].items() if k.split(".")[0] not in free} == theirs
+
+
+def test_the_readmes_table_says_what_the_runs_say() -> None:
+    rows = readme_rows()
+    listed = set()
+    for name in [*TUTORIALS, "xor_gate_no_hidden"]:
+        row = rows[name if name != "xor_gate_no_hidden" else "xor_gate -s layers.hidden=null"]
+        path = CONFIGS.parent / "runs/tutorials" / name
+        if not path.is_dir():
+            assert row[3].startswith(("open", "same as")) or name == "moons_hidden_sizes", name
+            continue
+        listed.add(name)
+        run = Run(path)
+        metrics, history = figures(run), run.history()
+        key = "val_accuracy" if "val_accuracy" in metrics else "train_accuracy"
+        last = metrics["test_exact_match"] if name == "binary_addition" else (history or [metrics])[-1][key]
+        assert shares(row[3])[0] == pytest.approx(last, abs=6e-5), name
+        if row[4]:
+            best = int(metrics["best_epoch"])
+            assert shares(row[4]) == [pytest.approx(history[best - 1][key], abs=6e-5)], name
+            assert f"({best:,})" in row[4]
+        assert row[5] == f"{metrics['epochs']:,}"
+        assert row[6] == run.info()["settings"]["precision"].removeprefix("mixed_")
+    folders = {path.name for path in EVIDENCE if not path.name.startswith("moons_hidden_sizes-")}
+    assert listed == folders - {"cifar_dropout_slip"}
+
+
+def test_seven_hidden_sizes_are_there() -> None:
+    runs = [Run(path) for path in EVIDENCE if path.name.startswith(("moons_hidden_sizes-", "moons_mlp"))]
+    found = {run.info()["settings"]["layers.0.dense.units"]: figures(run)["train_accuracy"] for run in runs}
+    assert sorted(found) == [1, 2, 3, 4, 5, 20, 50]
+    assert shares(readme_rows()["moons_hidden_sizes"][3]) == [
+        pytest.approx(found[1], abs=6e-4),
+        pytest.approx(found[50], abs=6e-4),
+    ]
