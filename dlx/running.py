@@ -238,8 +238,10 @@ def _line(row: dict[str, float], epochs: int) -> str:
     """An epoch as a plain line, in Keras's words: loss is the training's, val_loss the validation's."""
     head = f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"
     figures = {k.removeprefix("train_"): v for k, v in row.items() if k.startswith(("train_", "val_"))}
-    for digits in (4, 3, 2):
-        line = "  ".join([head, *(f"{name} {value:.{digits}f}" for name, value in figures.items())])
+    # Where the width is short of room for all, the train split's metrics give way first.
+    fewer = {k: v for k, v in figures.items() if k == "loss" or k.startswith("val_")}
+    for shown, digits in ((figures, 4), (figures, 3), (fewer, 4), (fewer, 3), (fewer, 2)):
+        line = "  ".join([head, *(f"{name} {value:.{digits}f}" for name, value in shown.items())])
         if len(line) <= display.width():
             break
     return line

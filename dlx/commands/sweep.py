@@ -52,4 +52,5 @@ def command(
 
         print()
         compare([str(run.path) for run in made], None, [], None, runs_dir)
+        print(f"\nnext  dlx plot {' '.join(run.name for run in made)}{f' --runs-dir {runs_dir}' if runs_dir else ''}")
     return code
