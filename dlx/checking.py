@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from dlx import backend as backends
 from dlx import display
@@ -13,6 +14,10 @@ from dlx.errors import DlxError, SpecError
 def check_all(paths: Sequence[str], settings: Sequence[str], resolved: bool, backend: str, device: str) -> int:
     """Check every spec and go on after one that fails; returns the first exit code that is not 0."""
     code = 0
+    if len(paths) > 1:  # as a shell expands configs/*.yaml
+        for base in [path for path in paths if Path(path).name.startswith("_")]:
+            display.console(error=True).print(f"{display.clean(base)}: a base, checked with the specs that extend it")
+        paths = [path for path in paths if not Path(path).name.startswith("_")]
     found: list[tuple[str, specs.Spec]] = []
     for path in paths:
         try:

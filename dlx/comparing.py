@@ -54,8 +54,7 @@ def _table(rows: Sequence[Row], settings: Sequence[Column], figures: Sequence[st
         numeric.append(False)
     for figure in figures:
         best = comparison.best(rows, figure)
-        if best is not None:
-            marked.append((list(rows).index(best), len(columns)))
+        marked += [(number, len(columns)) for number, row in enumerate(rows) if any(row is one for one in best)]
         columns.append((figure, [row.shown(figure) for row in rows]))
         numeric.append(True)
     curves = [comparison.sparkline(row.first) for row in rows]

@@ -390,15 +390,16 @@ def figures(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
     return [*wanted, *(key for key in ("best_epoch", "epochs", "train_seconds") if key in known)]
 
 
-def best(rows: Sequence[Row], metric: str) -> Row | None:
-    """The row with the best figure; None with fewer than two to choose from."""
+def best(rows: Sequence[Row], metric: str) -> list[Row]:
+    """The rows with the best figure, several if they are equal; none with fewer than two to choose from."""
     if not is_figure(metric):
-        return None
+        return []
     having = [(value, row) for row in rows if (value := row.figure(metric)) is not None]
     if len(having) < 2:
-        return None
-    choose = max if runs.maximized(metric) else min
-    return choose(having, key=lambda pair: pair[0])[1]
+        return []
+    top = (max if runs.maximized(metric) else min)(value for value, _ in having)
+    found = [row for value, row in having if value == top]
+    return found if len(found) < len(having) else []
 
 
 def sparkline(entry: Entry, width: int = 12) -> str:
@@ -416,6 +417,9 @@ def sparkline(entry: Entry, width: int = 12) -> str:
     finite = [v for v in picked if isinstance(v, (int, float)) and math.isfinite(v)]
     if not finite:
         return " " * len(picked)
+    if monitor.endswith("loss") and min(finite) > 0 and max(finite) > 30 * min(finite):  # as dlx plot draws it
+        picked = [math.log(v) if v in finite else v for v in picked]
+        finite = [math.log(v) for v in finite]
     low, span = min(finite), (max(finite) - min(finite)) or 1.0
     return "".join(
         BARS[round((v - low) / span * 7)] if isinstance(v, (int, float)) and math.isfinite(v) else " " for v in picked

@@ -134,7 +134,7 @@ def curves(runs: Sequence[Curve], title: str = "") -> Figure:
     for panel, name in zip(panels, figures, strict=False):
         for number, run in enumerate(runs):
             _curve(panel, name, run, number, alone)
-        panel.set_ylabel(_unit(name))
+        panel.set_ylabel(_unit(name, labels="exact_match" in figures))
         panel.grid(True, axis="y")
         panel.set_axisbelow(True)
         _epochs(panel, last)
@@ -168,10 +168,10 @@ def _curve_names(runs: Sequence[Curve]) -> list[str]:
     return sorted(names, key=lambda name: name != "loss")
 
 
-def _unit(name: str) -> str:
+def _unit(name: str, labels: bool) -> str:
     units = {
         "loss": "loss (mean per example)",
-        "accuracy": "accuracy (share of examples)",
+        "accuracy": f"accuracy (share of {'labels' if labels else 'examples'})",
         "exact_match": "exact match (share of examples)",
         "mae": "mean absolute error (target's unit)",
         "mse": "mean squared error (target's unit²)",
@@ -267,7 +267,7 @@ class Boundary:
 
 
 @_styled
-def boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: Sequence[str], title: str = "") -> Figure:
+def boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: Sequence[str]) -> Figure:
     """Decision boundaries side by side, each over its points: colours are classes, pale where the network is unsure."""
     from matplotlib.lines import Line2D
 
@@ -291,7 +291,8 @@ def boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: Sequen
     for column in range(columns):  # the lowest panel of each column names the axis
         lowest = max(line for line in range(lines) if line * columns + column < len(panels))
         axes[lowest][column].set_xlabel(_short(names[0], 24))
-        axes[lowest][column].xaxis.set_tick_params(labelbottom=True)
+        for line in range(lines if len(panels) % columns else 0):
+            axes[line][column].xaxis.set_tick_params(labelbottom=True)
     for line in range(lines):
         axes[line][0].set_ylabel(_short(names[1], 24))
     handles = [
@@ -299,6 +300,8 @@ def boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: Sequen
                label=f"class {_short(name)}")
         for c, name in enumerate(classes[:12])
     ]  # fmt: skip
+    if classes:
+        handles.append(Line2D([], [], color="#222222", lw=1, label="boundary"))
     if any(panel.held_out.any() for panel in panels):
         handles.append(
             Line2D([], [], color="white", marker="o", ls="", ms=5, mec="black", label="black rim: not trained on")
@@ -306,8 +309,6 @@ def boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: Sequen
     _legend(figure, handles, most=6)
     if mapped is not None:
         figure.colorbar(mapped, ax=axes, label="predicted value", shrink=0.8)
-    if title:
-        figure.suptitle(_text(title), fontsize=10)
     return figure
 
 
@@ -369,8 +370,9 @@ def confusion(counts: np.ndarray, classes: Sequence[str], title: str = "") -> Fi
     step = max(1, -(-count // 40))
     ticks = range(0, count, step)
     small: dict[str, Any] = {"fontsize": 8 if count <= 20 else 6}
-    ax.set_xticks(ticks, [_short(classes[t], 14) for t in ticks], rotation=45 if count > 2 else 0,
-                  ha="right" if count > 2 else "center", rotation_mode="anchor", **small)  # fmt: skip
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    names = [_short(classes[t], 14) for t in ticks]
+    ax.set_xticks(ticks, names, **small, **(turned if max(map(len, names)) > 3 else {}))
     ax.set_yticks(ticks, [_short(classes[t], 14) for t in ticks], **small)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")

@@ -33,6 +33,19 @@ class Subject:
     history: Sequence[Mapping[str, Any]] = ()
     best_epoch: int | None = None
 
+    def judged(self) -> str:
+        """How well the network does on the examples held out, in words: its accuracy, or its mean absolute error."""
+        import numpy as np
+
+        name, split = self.held_out
+        predictions, targets = self.predict(split.inputs), np.asarray(split.targets)
+        if self.dataset.task == "classification":
+            words = f"{name} accuracy {float((inference.classes_of(predictions) == targets).mean()):.3f}"
+        else:
+            words = f"{name} mean absolute error {float(np.abs(predictions - targets).mean()):.3g}"
+        early = self.best_epoch is not None and self.history and self.best_epoch < int(self.history[-1]["epoch"])
+        return f"{words}\nafter epoch {self.best_epoch:,}" if early else words
+
     @property
     def classes(self) -> tuple[str, ...]:
         return self.dataset.classes
@@ -64,7 +77,7 @@ def fits(subject: Subject) -> dict[str, Draw]:
     image = len(shape) == 3 and shape[-1] in (1, 3)
     found: dict[str, Draw] = {}
     if shape == (2,) and subject.dataset.task != "multi_label" and _one_target(subject):
-        found["boundary"] = lambda subject: boundaries([subject], [""])
+        found["boundary"] = lambda subject: boundaries([subject])
     if classes and len(subject.classes) <= 200:
         found["confusion"] = confusion
     if classes and image:
@@ -86,8 +99,8 @@ def curves(subject: Subject) -> Figure:
     return drawing.curves([drawing.Curve(subject.name, subject.history, subject.best_epoch)], subject.name)
 
 
-def boundaries(subjects: Sequence[Subject], titles: Sequence[str], title: str | None = None) -> Figure:
-    """The decision boundaries of networks with two inputs, over their points, on one scale."""
+def boundaries(subjects: Sequence[Subject], titles: Sequence[str] = ()) -> Figure:
+    """The decision boundaries of networks with two inputs, over their points; several have a title each."""
     import numpy as np
 
     every = np.concatenate([split.inputs for s in subjects for split in _splits(s)])
@@ -97,12 +110,12 @@ def boundaries(subjects: Sequence[Subject], titles: Sequence[str], title: str | 
     xs, ys = np.linspace(x0, x1, GRID, dtype=np.float32), np.linspace(y0, y1, GRID, dtype=np.float32)
     grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
     panels = []
-    for subject, words in zip(subjects, titles, strict=True):
+    for subject, words in zip(subjects, titles or [subjects[0].name], strict=True):
         splits = _splits(subject)
         held = np.concatenate([np.full(len(split), number > 0) for number, split in enumerate(splits)])
         panels.append(
             Boundary(
-                words,
+                f"{words}\n{subject.judged()}",
                 xs,
                 ys,
                 subject.predict(grid).reshape(GRID, GRID, -1),
@@ -112,8 +125,7 @@ def boundaries(subjects: Sequence[Subject], titles: Sequence[str], title: str | 
             )
         )
     names = list(subjects[0].dataset.encoding.get("columns") or ("first input", "second input"))
-    whole = title if title is not None else subjects[0].name
-    return drawing.boundaries(panels, subjects[0].classes, names, whole)
+    return drawing.boundaries(panels, subjects[0].classes, names)
 
 
 def _splits(subject: Subject) -> list[Any]:
@@ -131,8 +143,8 @@ def confusion(subject: Subject) -> Figure:
     said = inference.classes_of(subject.predict(split.inputs))
     counts = np.zeros((len(subject.classes),) * 2, np.int64)
     np.add.at(counts, (np.asarray(split.targets), said), 1)
-    right = np.trace(counts) / counts.sum()
-    title = f"{subject.name}: {right:.2%} of {counts.sum():,} {name} examples right"
+    right, of = int(np.trace(counts)), int(counts.sum())
+    title = f"{subject.name}: {right:,} of {of:,} {name} examples right ({right / of:.1%})"
     return drawing.confusion(counts, subject.classes, title)
 
 
@@ -196,6 +208,8 @@ def activations(subject: Subject, image: np.ndarray | None = None, source: str =
     if image is None:
         name, split = subject.held_out
         image, source = np.asarray(split.inputs[0]), f"{name} image {int(split.index[0])}"
+        if subject.dataset.task == "classification":
+            source += f" (true class: {subject.classes[int(split.targets[0])]})"
     layers = [layer for layer in subject.model.layers if _shows(layer)]
     if len(layers) > MOST_ROWS:  # evenly spread over the depth
         layers = [layers[round(n * (len(layers) - 1) / (MOST_ROWS - 1))] for n in range(MOST_ROWS)]

@@ -57,6 +57,8 @@ def plot(
             written += 1
             bar.update(number)
             out.print(display.clean(str(path)))
+    for remark in gallery.remarks:
+        errors.print(display.clean(remark))
     for problem in gallery.problems:
         errors.print(display.clean_lines(f"not drawn: {problem}"))
     if gallery.problems and (only or not written):
@@ -71,6 +73,7 @@ class _Gallery:
         self._runs, self._image = found, image
         self._subjects: dict[str, pictures.Subject] = {}
         self.problems: list[DlxError] = []
+        self.remarks: list[str] = []
 
     def drawings(self, wanted: Sequence[str], asked: bool) -> list[Drawing]:
         """(file name, function) of every wanted picture that fits; what was asked for and does not is a problem."""
@@ -79,10 +82,13 @@ class _Gallery:
         stem = _stem([run.name for run in self._runs])
         if "curves" in wanted:
             with_rows = [run for run in self._runs if run.history()]
+            for run in self._runs if with_rows else []:
+                if run not in with_rows:
+                    self.remarks.append(f"{run.name} is not among the curves: it finished no epoch")
             if with_rows:
                 found.append((f"{stem}-curves", lambda: self._curves(with_rows)))
             else:
-                self.problems.append(RunError("there is no epoch to draw yet", where=stem))
+                self.problems.append(RunError("finished no epoch: there is no curve", where=stem))
         if set(wanted) == {"curves"}:
             return found
         fitting = {run.path: self._fits(run) for run in self._runs if self._two_inputs(run) or wanted != ["boundary"]}
@@ -91,8 +97,9 @@ class _Gallery:
             alike = [run for run in bounded if self._alike(run, bounded[0])]
             if alike:
                 found.append((f"{stem}-boundary", lambda: self._boundaries(alike)))
-            for run in bounded[len(alike) :] if asked else []:
-                self.problems.append(RunError("has other data than the first run", where=run.name))
+            for run in [run for run in self._runs if run not in alike] if alike else []:
+                reason = "has other data" if run in bounded else "is no network with two inputs"
+                self.remarks.append(f"{run.name} is not among the boundaries: it {reason}")
             if asked and not bounded:
                 self.problems.append(RunError("a decision boundary needs a network with two inputs", where=stem))
         for run in self._runs:
@@ -156,10 +163,8 @@ class _Gallery:
         return drawing.curves(curves, with_rows[0].name if len(with_rows) == 1 else "")
 
     def _boundaries(self, alike: Sequence[Run]) -> Figure:
-        if len(alike) == 1:
-            return pictures.boundaries([self._subject(alike[0])], [_accuracy(alike[0])])
-        titles = [f"{label}\n{_accuracy(run)}".strip() for run, label in zip(alike, _labels(alike), strict=True)]
-        return pictures.boundaries([self._subject(run) for run in alike], titles, "")
+        subjects = [self._subject(run) for run in alike]
+        return pictures.boundaries(subjects, _labels(alike) if len(alike) > 1 else ())
 
     def _alike(self, run: Run, first: Run) -> bool:
         return self._subject(run).dataset.fingerprint == self._subject(first).dataset.fingerprint
@@ -191,17 +196,6 @@ def _labels(found: Sequence[Run]) -> list[str]:
             words.append(f"no {title}" if cell == comparison.ABSENT else f"{title} {cell}")
         labels.append(", ".join(words))
     return labels if len(set(labels)) == len(labels) else names
-
-
-def _accuracy(run: Run) -> str:
-    """The last split's accuracy, or loss, in words."""
-    metrics = run.metrics() or {}
-    for split, name in (("test", "test"), ("val", "validation"), ("train", "train")):
-        for figure in ("accuracy", "loss"):
-            value = metrics.get(f"{split}_{figure}")
-            if isinstance(value, (int, float)):
-                return f"{name} {figure} {value:.3f}"
-    return ""
 
 
 def _stem(names: Sequence[str]) -> str:

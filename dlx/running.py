@@ -282,7 +282,14 @@ def _figures(metrics: dict[str, Any], experiment: Experiment, error: bool) -> No
     figures = [key for key in metrics if comparison.is_figure(key)]
     names = list(dict.fromkeys(key.partition("_")[2] for key in figures))
     best = f"best weights, epoch {metrics['best_epoch']}"
-    shown = [("train", "train", "mean over the last epoch")]
+    judged = "val_loss" in metrics or "test_loss" in metrics
+    shown = [
+        (
+            "train",
+            "train",
+            "mean over the last epoch" + ("" if judged else f"; the model keeps epoch {metrics['best_epoch']}"),
+        )
+    ]
     if "val_loss" in metrics and not experiment.splits.test_is_validation:
         shown.append(("val", "validation", best))
     if "test_loss" in metrics:

@@ -144,6 +144,7 @@ def run_sweep(
     code = next((result.exit_code for result in results if result.exit_code), 0)
     if results and results[-1].signal:
         code = results[-1].exit_code
+        display.console(error=True).print("stopped; the same command goes on with what is missing")
     return [result.run for result in results if result.run is not None], code
 
 
@@ -172,6 +173,7 @@ def _list(trials: Sequence[Trial], finished: Finished, here: Here) -> None:
     """The combinations with the seconds they took or will take, measured by training each for a moment."""
     from dlx import training
 
+    backends.load()  # once a process, so it is no part of any combination's time
     taken: list[str] = []
     ahead, code = 0.0, []
     with display.Bar(len(trials), "combinations measured") as bar:
@@ -209,7 +211,7 @@ def _duration(seconds: float) -> str:
 
 
 class _Screen:
-    """A bar while a trial trains, and a line when it has ended."""
+    """A bar while a trial trains, and a line when it has ended. The bar says which trial it is."""
 
     def __init__(self, of: int, as_json: bool) -> None:
         self._of, self._json, self._number = of, as_json, 0
@@ -218,6 +220,8 @@ class _Screen:
     def watch(self) -> Any:
         """An Observer for one training."""
         from dlx import training
+
+        count = f"{self._number + 1}/{self._of}"
 
         class Watcher(training.Observer):
             bar: display.Bar | None = None
@@ -233,8 +237,8 @@ class _Screen:
                     return
                 self.told = time.monotonic()
                 epoch = min(progress.step // experiment.steps_per_epoch + 1, experiment.epochs)
-                words = f"epoch {epoch}/{experiment.epochs}"
-                self.bar.update(progress.step, words, f"  {words}  {progress.step / experiment.steps:.0%}")
+                words = f"{count}  epoch {epoch}/{experiment.epochs}"
+                self.bar.update(progress.step, words, f"{words}  {progress.step / experiment.steps:.0%}")
 
             def ended(self, experiment: Experiment, outcome: Any) -> None:
                 if self.bar is not None:

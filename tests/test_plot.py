@@ -135,7 +135,7 @@ def test_small_files_alone_give_curves_and_say_what_is_missing(dlx: Dlx, runs: P
     (small / "history.jsonl").unlink()
     done = dlx("plot", "evidence/pixels", "-o", "p", "--only", "curves")
     assert done.code == 2
-    assert "no epoch to draw" in done.err
+    assert "finished no epoch" in done.err
 
 
 def test_data_that_is_gone_or_has_changed_is_said(dlx: Dlx, world: Path) -> None:
@@ -203,7 +203,7 @@ def test_confusion_counts_each_true_class_in_its_row() -> None:
     figure = pictures.confusion(subject(said, np.array([0, 0, 0, 1, 2, 2]), ("ape", "bee", "cat")))
     grid = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in figure.axes[0].texts}
     assert grid == {(0, 0): "2", (0, 1): "1", (1, 2): "1", (2, 2): "2"}
-    assert "run: 66.67% of 6 train examples right" in texts(figure)
+    assert "run: 4 of 6 train examples right (66.7%)" in texts(figure)
     assert figure.axes[0].get_ylabel() == "true class"
 
 

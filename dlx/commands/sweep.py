@@ -10,7 +10,11 @@ from dlx.commands import device_options, overrides, runs_dir
 @click.command("sweep", short_help="Train every combination of alternatives.")
 @click.argument("spec", metavar="SPEC")
 @overrides
-@click.option("--dry-run", is_flag=True, help="List the combinations with the time they will take.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="List the combinations with the time they will take: each is trained for a second, and nothing kept.",
+)
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; any number of times.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output for each run.")
 @device_options
