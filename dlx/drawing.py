@@ -274,7 +274,8 @@ def boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: Sequen
     columns = min(len(panels), 4 if len(panels) > 4 else 3)
     lines = -(-len(panels) // columns)
     size = 4.2 if len(panels) == 1 else 2.5 if columns < 4 else 2.05
-    figure = _figure(size * columns + 0.4, size * 0.92 * lines + 0.6)
+    titles = max(panel.title.count("\n") for panel in panels) + 1
+    figure = _figure(size * columns + 0.4, (size * 0.85 + 0.16 * titles) * lines + 0.5)
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     mapped = None
     for number, panel in enumerate(panels):
