@@ -14,7 +14,11 @@ GOOD = "dataset: digits\nlayers: [flatten, output]\nepochs: 1\n"
 READER: dict[str, tuple[str, str]] = {
     "unknown_key": (GOOD + "learning_rat: 0.1\n", "x.yaml:4:1: unknown key 'learning_rat'"),
     "key_of_other_tools": (GOOD + "learning_rate: 0.1\n", "x.yaml:4:1: unknown key 'learning_rate' (did you mean 'lr'?)"),
-    "not_built_key": (GOOD + "sweep: {lr: [1, 2]}\n", "x.yaml:4:1: unknown key 'sweep'"),
+    "not_built_key": (GOOD + "imports: [my.py]\n", "x.yaml:4:1: unknown key 'imports'"),
+    "sweep_is_no_mapping": (GOOD + "sweep: lr\n", "x.yaml:4:8: sweep: expected a mapping of a text to a list of"),
+    "sweep_without_a_list": (GOOD + "sweep: {lr: 0.1}\n", "x.yaml:4:13: sweep: expected a mapping of a text to a list"),
+    "sweep_of_a_wrong_value": (GOOD + "sweep: {lr: [0.1, -1]}\n", "x.yaml:4:19: lr: expected a number (above 0), got -1"),
+    "plots_is_no_bool": (GOOD + "plots: all\n", "x.yaml:4:8: plots: expected true or false, got 'all'"),
     "lr_is_a_word": (GOOD + "lr: fast\n", "x.yaml:4:5: lr: expected a number (above 0), got 'fast'"),
     "lr_is_negative": (GOOD + "lr: -1\n", "x.yaml:4:5: lr: expected a number (above 0), got -1"),
     "lr_is_nan": (GOOD + "lr: .nan\n", "x.yaml:4:5: lr: expected a number"),
