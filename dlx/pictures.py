@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,12 +34,17 @@ class Subject:
     history: Sequence[Mapping[str, Any]] = ()
     best_epoch: int | None = None
 
+    @functools.cached_property
+    def said(self) -> np.ndarray:
+        """The predictions of the examples held out, which several pictures are made of."""
+        return self.predict(self.held_out[1].inputs)
+
     def judged(self) -> str:
         """How well the network does on the examples held out, in words: its accuracy, or its mean absolute error."""
         import numpy as np
 
         name, split = self.held_out
-        predictions, targets = self.predict(split.inputs), np.asarray(split.targets)
+        predictions, targets = self.said, np.asarray(split.targets)
         if self.dataset.task == "classification":
             words = f"{name} accuracy {float((inference.classes_of(predictions) == targets).mean()):.3f}"
         else:
@@ -140,7 +146,7 @@ def confusion(subject: Subject) -> Figure:
     import numpy as np
 
     name, split = subject.held_out
-    said = inference.classes_of(subject.predict(split.inputs))
+    said = inference.classes_of(subject.said)
     counts = np.zeros((len(subject.classes),) * 2, np.int64)
     np.add.at(counts, (np.asarray(split.targets), said), 1)
     right, of = int(np.trace(counts)), int(counts.sum())
@@ -153,7 +159,7 @@ def mistakes(subject: Subject) -> Figure:
     import numpy as np
 
     name, split = subject.held_out
-    predictions = subject.predict(split.inputs)
+    predictions = subject.said
     said, truth = inference.classes_of(predictions), np.asarray(split.targets)
     wrong = np.flatnonzero(said != truth)
     sure = predictions[wrong, said[wrong]]

@@ -61,7 +61,7 @@ def plot(
         errors.print(display.clean(remark))
     for problem in gallery.problems:
         errors.print(display.clean_lines(f"not drawn: {problem}"))
-    if gallery.problems and (only or not written):
+    if gallery.problems and (only or image is not None or not written):
         code = gallery.problems[0].exit_code
     return code
 
