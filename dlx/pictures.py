@@ -130,7 +130,9 @@ def boundaries(subjects: Sequence[Subject], titles: Sequence[str] = ()) -> Figur
                 held,
             )
         )
-    names = list(subjects[0].dataset.encoding.get("columns") or ("first input", "second input"))
+    names = list(subjects[0].dataset.encoding.get("columns") or ())
+    if len(names) != 2:  # one column of two categories is two inputs as well
+        names = ["first input", "second input"]
     return drawing.boundaries(panels, subjects[0].classes, names)
 
 

@@ -36,8 +36,8 @@ def plot(
     """
     found = [Run.open(path) for word in words for path in runs.find(word, runs.root(folder))]
     found = list({run.path.resolve(): run for run in found}.values())
-    if image is not None and "activations" not in only:
-        only = [*only, "activations"] if only or len(found) > 1 else only
+    if image is not None and only and "activations" not in only:
+        only = [*only, "activations"]
     backends.want(backend, device)
     gallery = _Gallery(found, image)
     wanted = list(only) or (["curves", "boundary"] if len(found) > 1 else list(KINDS))
@@ -72,6 +72,12 @@ class _Gallery:
     def __init__(self, found: Sequence[Run], image: str | None) -> None:
         self._runs, self._image = found, image
         self._subjects: dict[str, pictures.Subject] = {}
+        plain = [run.name for run in found]
+        # Runs of two folders may have the same name.
+        self._names = {run.path: run.name if plain.count(run.name) == 1 else f"{run.path.parent.name}-{run.name}"
+                       for run in found}  # fmt: skip
+        if len(set(self._names.values())) < len(found):
+            self._names = {run.path: f"{number}-{run.name}" for number, run in enumerate(found, 1)}
         self.problems: list[DlxError] = []
         self.remarks: list[str] = []
 
@@ -91,7 +97,8 @@ class _Gallery:
                 self.problems.append(RunError("finished no epoch: there is no curve", where=stem))
         if set(wanted) == {"curves"}:
             return found
-        fitting = {run.path: self._fits(run) for run in self._runs if self._two_inputs(run) or wanted != ["boundary"]}
+        each = asked and set(wanted) - {"curves", "boundary"}
+        fitting = {run.path: self._fits(run) for run in self._runs if not together or each or self._two_inputs(run)}
         if "boundary" in wanted:
             bounded = [run for run in self._runs if "boundary" in fitting.get(run.path, ())]
             alike = [run for run in bounded if self._alike(run, bounded[0])]
@@ -107,11 +114,10 @@ class _Gallery:
                 draw = fitting.get(run.path, {}).get(kind)
                 if kind not in wanted or (together and not asked):
                     continue
-                if kind == "activations" and draw is not None:
-                    found.append((f"{run.name}-{kind}", lambda run=run: self._activations(run)))  # type: ignore[misc]
-                elif draw is not None:
-                    found.append((f"{run.name}-{kind}", lambda run=run, draw=draw: draw(self._subject(run))))  # type: ignore[misc]
-                elif asked and run.path in fitting and run.name in self._subjects:
+                if draw is not None:
+                    alone = self._activations if kind == "activations" else draw
+                    found.append((f"{self._names[run.path]}-{kind}", self._drawing(run, alone)))
+                elif asked and run.path in fitting and self._names[run.path] in self._subjects:
                     self.problems.append(
                         RunError(f"has no picture of {kind}: its data does not fit one", where=run.name)
                     )
@@ -131,7 +137,7 @@ class _Gallery:
             return {}
 
     def _subject(self, run: Run) -> pictures.Subject:
-        if run.name not in self._subjects:
+        if self._names[run.path] not in self._subjects:
             predictor = prediction.load(run)
             try:
                 experiment = training.prepare(specs.load(run.spec_file, alone=True))
@@ -141,8 +147,8 @@ class _Gallery:
                 ) from error
             metrics = run.metrics() or {}
             best = metrics.get("best_epoch")
-            self._subjects[run.name] = pictures.Subject(
-                run.name,
+            self._subjects[self._names[run.path]] = pictures.Subject(
+                self._names[run.path],
                 predictor.model,
                 experiment.dataset,
                 experiment.splits,
@@ -151,8 +157,8 @@ class _Gallery:
             )
             recorded = (run.info().get("dataset") or {}).get("fingerprint")
             if recorded not in (None, experiment.dataset.fingerprint):
-                self.problems.append(DataError("the data has changed since the run", where=run.name))
-        return self._subjects[run.name]
+                self.remarks.append(f"{run.name}: the data has changed since the run")
+        return self._subjects[self._names[run.path]]
 
     def _curves(self, with_rows: Sequence[Run]) -> Figure:
         labels = _labels(with_rows) if len(with_rows) > 1 else [with_rows[0].name]
@@ -169,8 +175,10 @@ class _Gallery:
     def _alike(self, run: Run, first: Run) -> bool:
         return self._subject(run).dataset.fingerprint == self._subject(first).dataset.fingerprint
 
-    def _activations(self, run: Run) -> Figure:
-        subject = self._subject(run)
+    def _drawing(self, run: Run, draw: Callable[[pictures.Subject], Figure]) -> Callable[[], Figure]:
+        return lambda: draw(self._subject(run))
+
+    def _activations(self, subject: pictures.Subject) -> Figure:
         if self._image is None:
             return pictures.activations(subject)
         from dlx import images

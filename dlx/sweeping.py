@@ -61,10 +61,10 @@ def sweep(
 
 
 class Finished:
-    """The finished runs of a folder, by their settings: a trial that is among them need not run again."""
+    """The finished runs of a folder: a trial of the same settings and data as one of them need not run again."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, fingerprint: Callable[[specs.Spec], str | None]) -> None:
+        self._root, self._fingerprint = root, fingerprint
         self._runs: dict[str, Path] = {}
         for path in runs.below(root):
             entry = comparison.read(path)
@@ -75,7 +75,11 @@ class Finished:
         """The run that has the settings of a trial."""
         base = str((self._root / "any").resolve())  # paths in a run are relative to it
         path = self._runs.get(_identity(specs.flat(specs.resolved(trial.spec, base))))
-        return Run(path) if path else None
+        if path is None:
+            return None
+        data = self._fingerprint(trial.spec)
+        recorded = (comparison.read(path).info.get("dataset") or {}).get("fingerprint")
+        return Run(path) if data in (None, recorded) else None
 
 
 def _identity(settings: Any) -> str:
@@ -86,14 +90,15 @@ def _identity(settings: Any) -> str:
 class Here:
     """This process as the place: Keras is imported once, and the data is kept while it stays the same."""
 
-    def __init__(self, root: Path, finished: Finished, parent: str, watch: Callable[[], Any]) -> None:
-        self._root, self._finished, self._parent, self._watch = root, finished, parent, watch
+    def __init__(self, root: Path, parent: str, watch: Callable[[], Any]) -> None:
+        self._root, self._parent, self._watch = root, parent, watch
         self._data: tuple[Any, Dataset] | None = None
+        self.finished = Finished(root, self._fingerprint)
 
     def __call__(self, trial: Trial) -> Result:
         from dlx import training
 
-        if (run := self._finished.find(trial)) is not None:
+        if (run := self.finished.find(trial)) is not None:
             return Result("done", run, fresh=False)
         try:
             experiment = self.prepare(trial.spec)
@@ -102,6 +107,13 @@ class Here:
         except DlxError as error:
             return Result("failed", error=error)
         return Result(outcome.status, outcome.run, outcome.error, outcome.signal)
+
+    def _fingerprint(self, spec: specs.Spec) -> str | None:
+        """That of the spec's data as it is now; None where it cannot be loaded."""
+        try:
+            return self.prepare(spec).dataset.fingerprint
+        except DlxError:
+            return None
 
     def prepare(self, spec: specs.Spec) -> Experiment:
         """The experiment of a spec, on the data of the last one where it is the same."""
@@ -132,14 +144,12 @@ def run_sweep(
     ]
     backends.want(backend, device)
     root = runs.root(folder)
-    finished = Finished(root)
     screen = _Screen(len(trials), as_json)
-    here = Here(root, finished, trials[0].spec.name, screen.watch)
-    missing = [trial for trial in trials if finished.find(trial) is None]
+    here = Here(root, trials[0].spec.name, screen.watch)
+    missing = [trial for trial in trials if here.finished.find(trial) is None]
     _head(trials, missing, error=as_json)
     if dry_run:
-        _list(trials, finished, here)
-        return [], 0
+        return [], _list(trials, here)
     results = sweep(trials, here, screen.tell)
     code = next((result.exit_code for result in results if result.exit_code), 0)
     if results and results[-1].signal:
@@ -169,16 +179,20 @@ def _head(trials: Sequence[Trial], missing: Sequence[Trial], error: bool) -> Non
     out.print(f"{count}, {done} of them finished before" if done else count)
 
 
-def _list(trials: Sequence[Trial], finished: Finished, here: Here) -> None:
-    """The combinations with the seconds they took or will take, measured by training each for a moment."""
+def _list(trials: Sequence[Trial], here: Here) -> int:
+    """The combinations with the seconds they took or will take, measured by training each for a moment.
+
+    Returns the exit code of the first that cannot run, else 0.
+    """
     from dlx import training
 
     backends.load()  # once a process, so it is no part of any combination's time
     taken: list[str] = []
-    ahead, code = 0.0, []
+    ahead = 0.0
+    problems: list[tuple[Trial, DlxError]] = []
     with display.Bar(len(trials), "combinations measured") as bar:
         for number, trial in enumerate(trials, 1):
-            run = finished.find(trial)
+            run = here.finished.find(trial)
             if run is not None:
                 seconds = (run.metrics() or {}).get("total_seconds")
                 taken.append(f"done, took {_duration(float(seconds or 0))}")
@@ -188,7 +202,7 @@ def _list(trials: Sequence[Trial], finished: Finished, here: Here) -> None:
                     ahead += wanted
                     taken.append(f"about {_duration(wanted)}")
                 except DlxError as error:
-                    code.append(f"{trial.label}: {error}")
+                    problems.append((trial, error))
                     taken.append("cannot run")
             bar.update(number)
     addresses = list(trials[0].settings)
@@ -198,9 +212,11 @@ def _list(trials: Sequence[Trial], finished: Finished, here: Here) -> None:
     columns.append(("time", taken))
     display.table(columns, [True, *(True for _ in addresses), False])
     out = display.console()
-    out.print(f"about {_duration(ahead)} in all; nothing was kept" if ahead else "nothing is left to run")
-    for problem in code:
-        display.console(error=True).print(display.clean_lines(problem))
+    left = "nothing is left to run" if not problems else "none of the rest can run"
+    out.print(f"about {_duration(ahead)} in all; nothing was kept" if ahead else left)
+    for trial, problem in problems:
+        display.console(error=True).print(display.clean_lines(f"{trial.label}: {problem}"))
+    return problems[0][1].exit_code if problems else 0
 
 
 def _duration(seconds: float) -> str:

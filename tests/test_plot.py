@@ -251,3 +251,23 @@ def test_the_same_run_gives_the_same_bytes(trained: Path) -> None:
     rows = [json.loads(line) for line in (trained / "pixels-1/history.jsonl").read_text().splitlines()]
     first, second = (drawing.rendered(drawing.curves([Curve("pixels", rows, 1)]), form) for form in ("svg", "svg"))
     assert first == second
+
+
+def test_runs_of_one_name_in_two_folders_are_two_runs(dlx: Dlx, runs: Path, trained: Path) -> None:
+    for folder, number in (("a", 1), ("b", 3)):
+        shutil.copytree(trained / f"moon-{number}", runs / folder / "moon-1")
+    assert dlx("plot", "a/moon-1", "b/moon-1", "--only", "confusion", "-o", "p").code == 0
+    assert drawn(runs / "p") == {"a-moon-1-confusion.png", "b-moon-1-confusion.png"}
+    first, second = ((runs / "p" / f"{f}-moon-1-confusion.png").read_bytes() for f in "ab")
+    assert first != second
+
+
+def test_one_column_of_two_categories_has_a_boundary(dlx: Dlx, world: Path) -> None:
+    (world / "t.csv").write_text("colour,kind\n" + "red,x\nblue,y\n" * 4)
+    (world / "t.yaml").write_text(
+        "dataset: {csv: {path: t.csv, label: kind}}\nvalidation: none\nlayers: [output]\nepochs: 1\n"
+    )
+    assert dlx("run", "t.yaml").code == 0
+    done = dlx("plot", "t", "-o", "p")
+    assert done.code == 0, done.err
+    assert "t-1-boundary.png" in drawn(world / "p")

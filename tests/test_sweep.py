@@ -142,3 +142,35 @@ def test_run_trains_a_sweep_spec_as_it_stands(dlx: Dlx, spec: Path, world: Path)
     assert "dlx sweep gate.yaml trains its alternatives of lr, layers.hidden.units" in done.err
     assert "sweep" not in (world / "runs/gate-1/spec.yaml").read_text()
     assert "sweep:" in dlx("check", "gate.yaml", "--print").out
+
+
+def test_an_address_is_one_setting_however_it_is_said(spec: Path) -> None:
+    assert settings(spec, "lr=1", "layers.0.units=7,8") == [{"layers.0.units": 7}, {"layers.0.units": 8}]
+    fixed = specs.trials(spec, ["layers.0.dense.units=7"])
+    assert [trial.spec.layers[0].args["units"] for trial in fixed] == [7, 7]
+    with pytest.raises(SpecError, match=r"layers\.0\.units and layers\.hidden\.units are the same setting"):
+        specs.trials(spec, ["layers.0.units=7,8", "layers.hidden.units=2,3"])
+
+
+def test_the_same_combination_twice_is_one(spec: Path) -> None:
+    assert settings(spec, "lr=0.1,0.1", "layers.hidden.units=2") == [{"lr": 0.1}]
+
+
+def test_alternatives_may_be_what_the_spec_lacks(world: Path) -> None:
+    lacking = GATE.replace("dataset: or\n", "") + "sweep: {dataset: [or, and], lr: [1, 2]}\n"
+    (world / "gate.yaml").write_text(lacking)
+    assert len(specs.trials("gate.yaml")) == 4
+
+
+def test_a_run_on_other_data_is_not_finished(dlx: Dlx, world: Path) -> None:
+    (world / "t.csv").write_text("a,b,kind\n" + "1,2,x\n3,4,y\n" * 4)
+    (world / "t.yaml").write_text(GATE.replace("dataset: or", "dataset: {csv: {path: t.csv, label: kind}}"))
+    assert dlx("sweep", "t.yaml", "-s", "lr=0.1,0.2").code == 0
+    assert "2 of them finished before" in dlx("sweep", "t.yaml", "-s", "lr=0.1,0.2").out
+    (world / "t.csv").write_text("a,b,kind\n" + "1,2,x\n3,5,y\n" * 4)
+    assert "finished before" not in dlx("sweep", "t.yaml", "-s", "lr=0.1,0.2").out
+
+
+def test_a_dry_run_has_no_json(dlx: Dlx, spec: Path) -> None:
+    done = dlx("sweep", "gate.yaml", "--dry-run", "--json")
+    assert (done.code, done.out) == (2, "")

@@ -39,6 +39,8 @@ def command(
     dlx sweep configs/digits.yaml -s lr=0.001,0.01,0.1 -s layers.dropout.rate=0,0.2
     dlx sweep configs/digits.yaml -s lr=0.001,0.01 --dry-run
     """
+    if dry_run and as_json:
+        raise click.UsageError("--dry-run prints a table, --json one object for each run; expected one of them")
     from dlx.sweeping import run_sweep
 
     made, code = run_sweep(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from dlx.errors import DlxError, SpecError
 from dlx.spec.checking import check
 from dlx.spec.merging import gather, override, put
 from dlx.spec.reading import Node, read_text, write_value
-from dlx.spec.sections import Spec
+from dlx.spec.sections import Spec, resolved
 
 MOST_TRIALS = 10_000
 
@@ -39,21 +39,26 @@ def trials(path: str | Path, overrides: Sequence[str] = ()) -> list[Trial]:
     root = gather(file)
     problems: list[DlxError] = []
     axes: dict[str, list[Node]] = {}
-    fixed = set()
+    fixed = []
     for text in overrides:
         try:
             address, values = _alternatives(text)
-            axes.pop(address, None)
             if len(values) > 1:
                 axes[address] = values
             else:
                 root = override(root, text)
-                fixed.add(address)
+                fixed.append(address)
         except SpecError as error:
             problems += error.problems
     if problems:
         raise SpecError(problems)
-    axes = {**{a: v for a, v in said(root).items() if a not in axes and a not in fixed}, **axes}
+    taken = {_place(root, address) for address in (*axes, *fixed)}
+    axes = {**{a: v for a, v in said(root).items() if _place(root, a) not in taken}, **axes}
+    places = [_place(root, address) for address in axes]
+    for address, place in zip(axes, places, strict=True):
+        if places.count(place) > 1:
+            same = " and ".join(other for other, its in zip(axes, places, strict=True) if its == place)
+            raise SpecError([DlxError(f"{same} are the same setting", where=str(path), hint=f"say {address} once")])
     entries = {key: node for key, node in root.value.items() if key != "sweep"}
     plain = root.with_value(entries)
     if not axes:
@@ -66,14 +71,39 @@ def trials(path: str | Path, overrides: Sequence[str] = ()) -> list[Trial]:
     if count > MOST_TRIALS:
         message = f"{count:,} combinations; expected at most {MOST_TRIALS:,}"
         raise SpecError([DlxError(message, where=str(path), hint="fewer alternatives")])
-    check_alternatives(plain, axes, file.stem)
-    found = []
+    found: dict[str, Trial] = {}
     for combination in itertools.product(*axes.values()):
         chosen = dict(zip(axes, combination, strict=True))
-        found.append(Trial({a: node.plain() for a, node in chosen.items()}, _spec(plain, chosen, file.stem, problems)))
+        spec = _spec(plain, chosen, file.stem, problems)
+        if spec is not None:  # the same combination twice is one
+            found.setdefault(repr(resolved(spec)), Trial({a: node.plain() for a, node in chosen.items()}, spec))
     if problems:
         raise SpecError(list({str(problem): problem for problem in problems}.values()))
-    return found
+    return list(found.values())
+
+
+def _place(root: Node, address: str) -> str:
+    """The place that an address means, whichever way it is said: layers.hidden.units is layers/0/dense/units."""
+    marker = Node("\0", "", root.base)
+    try:
+        return _path(put(root, address, marker, ""), marker.value) or address
+    except SpecError:  # said at its place when the combinations are made
+        return address
+
+
+def _path(node: Node, value: str) -> str | None:
+    if node.value == value:
+        return "/"
+    inner: Iterable[tuple[Any, Node]] = ()
+    if node.is_mapping:
+        inner = node.value.items()
+    elif node.is_list:
+        inner = enumerate(node.value)
+    for key, child in inner:
+        below = _path(child, value)
+        if below is not None:
+            return f"/{key}{below}"
+    return None
 
 
 def said(root: Node) -> dict[str, list[Node]]:
