@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_LINES = 20
+QUIET_SECONDS = 5.0  # in a pipe, an epoch or a short training speaks for itself; a longer one is reported on its way
 
 
 def width() -> int:

@@ -64,6 +64,14 @@ def _penalizes_activity(model: Any) -> bool:
     return any(getattr(layer, "activity_regularizer", None) is not None for group in inner for layer in group)
 
 
+def both(predictions: np.ndarray, task: str) -> np.ndarray:
+    """(n, classes) probabilities where one sigmoid unit says how probable the second class is; others as they are."""
+    import numpy as np
+
+    one_unit = task == "classification" and predictions.shape[1] == 1
+    return np.concatenate([1 - predictions, predictions], axis=1) if one_unit else predictions
+
+
 def answers(predictions: np.ndarray, task: str) -> np.ndarray:
     """What the probabilities or values say: class numbers (n,), labels (n, k) of 0 and 1, or values as they are."""
     import numpy as np

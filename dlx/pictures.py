@@ -70,8 +70,7 @@ class Subject:
         import numpy as np
 
         found = np.concatenate(list(inference.forward(self.model, inference.batches(inputs))))
-        one_unit = self.dataset.task == "classification" and found.shape[1] == 1
-        return np.concatenate([1 - found, found], axis=1) if one_unit else found
+        return inference.both(found, self.dataset.task)
 
 
 Draw = Callable[[Subject], "Figure"]

@@ -16,7 +16,8 @@ from dlx.runs import Run
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-KINDS = ("curves", "boundary", "confusion", "mistakes", "filters", "activations")
+TOGETHER = ("curves", "boundary")  # of one run, or of several side by side
+ALONE = ("confusion", "mistakes", "filters", "activations")
 Drawing = tuple[str, Callable[[], "Figure"]]
 
 
@@ -40,7 +41,7 @@ def plot(
         only = [*only, "activations"]
     backends.want(backend, device)
     gallery = _Gallery(found, image)
-    wanted = list(only) or (["curves", "boundary"] if len(found) > 1 else list(KINDS))
+    wanted = only or (TOGETHER if len(found) > 1 else (*TOGETHER, *ALONE))
     drawings = gallery.drawings(wanted, asked=bool(only))
     out, errors = display.console(), display.console(error=True)
     code, written = 0, 0
@@ -97,7 +98,7 @@ class _Gallery:
                 self.problems.append(RunError("finished no epoch: there is no curve", where=stem))
         if set(wanted) == {"curves"}:
             return found
-        each = asked and set(wanted) - {"curves", "boundary"}
+        each = asked and set(wanted) & set(ALONE)
         fitting = {run.path: self._fits(run) for run in self._runs if not together or each or self._two_inputs(run)}
         if "boundary" in wanted:
             bounded = [run for run in self._runs if "boundary" in fitting.get(run.path, ())]
@@ -110,7 +111,7 @@ class _Gallery:
             if asked and not bounded:
                 self.problems.append(RunError("a decision boundary needs a network with two inputs", where=stem))
         for run in self._runs:
-            for kind in ("confusion", "mistakes", "filters", "activations"):
+            for kind in ALONE:
                 draw = fitting.get(run.path, {}).get(kind)
                 if kind not in wanted or (together and not asked):
                     continue
@@ -128,8 +129,6 @@ class _Gallery:
 
     def _fits(self, run: Run) -> dict[str, Any]:
         """The pictures that a run has beside its curves; one that cannot be loaded is a problem and has none."""
-        if len(self._runs) > 1 and not self._two_inputs(run) and not self._image and not run.model_file.is_file():
-            return {}
         try:
             return dict(pictures.fits(self._subject(run)))
         except DlxError as error:
@@ -145,15 +144,13 @@ class _Gallery:
                 raise DataError(
                     f"its data cannot be loaded: {error.message}", where=run.name, hint=error.hint
                 ) from error
-            metrics = run.metrics() or {}
-            best = metrics.get("best_epoch")
             self._subjects[self._names[run.path]] = pictures.Subject(
                 self._names[run.path],
                 predictor.model,
                 experiment.dataset,
                 experiment.splits,
                 run.history(),
-                best if isinstance(best, int) else None,
+                _best_epoch(run),
             )
             recorded = (run.info().get("dataset") or {}).get("fingerprint")
             if recorded not in (None, experiment.dataset.fingerprint):
@@ -164,8 +161,7 @@ class _Gallery:
         labels = _labels(with_rows) if len(with_rows) > 1 else [with_rows[0].name]
         curves = []
         for run, label in zip(with_rows, labels, strict=True):
-            best = (run.metrics() or {}).get("best_epoch")
-            curves.append(drawing.Curve(label, run.history(), best if isinstance(best, int) else None))
+            curves.append(drawing.Curve(label, run.history(), _best_epoch(run)))
         return drawing.curves(curves, with_rows[0].name if len(with_rows) == 1 else "")
 
     def _boundaries(self, alike: Sequence[Run]) -> Figure:
@@ -186,6 +182,11 @@ class _Gallery:
         height, width, channels = subject.dataset.shape
         picture = images.read(Path(self._image), channels, (height, width))
         return pictures.activations(subject, picture, Path(self._image).name)
+
+
+def _best_epoch(run: Run) -> int | None:
+    found = (run.metrics() or {}).get("best_epoch")
+    return found if isinstance(found, int) else None
 
 
 def _labels(found: Sequence[Run]) -> list[str]:

@@ -60,21 +60,13 @@ class Predictor:
         array = self._shaped(np.asarray(inputs), "the array")
         found = list(inference.forward(self.model, inference.batches(array, BATCH)))
         whole = np.concatenate(found) if found else np.zeros((0, max(len(self.classes), 1)), np.float32)
-        return self._both(whole)
+        return inference.both(whole, self.info["task"])
 
     def stream(self, batches: Iterable[Batch]) -> Iterator[tuple[str, np.ndarray]]:
         """(name, probabilities or values) of each input, a batch in memory at a time."""
         for names, array in batches:
             for predictions in inference.forward(self.model, [array]):
-                yield from zip(names, self._both(predictions), strict=True)
-
-    def _both(self, predictions: np.ndarray) -> np.ndarray:
-        """One sigmoid unit says how probable the second class is; the first has the rest."""
-        import numpy as np
-
-        if len(self.classes) == 2 and predictions.shape[1] == 1 and not self.several:
-            return np.concatenate([1 - predictions, predictions], axis=1)
-        return predictions
+                yield from zip(names, inference.both(predictions, self.info["task"]), strict=True)
 
     def _shaped(self, array: np.ndarray, where: str) -> np.ndarray:
         """(n, *shape) from what fits it: a single input, or images that lack their channel axis."""

@@ -17,9 +17,6 @@ from dlx.parts import REGISTRIES
 if TYPE_CHECKING:
     from dlx.training import Experiment, Outcome
 
-# In a pipe, an epoch speaks for itself; only a long one is reported on its way.
-QUIET_SECONDS = 5.0
-
 
 def load_all(paths: Sequence[str], settings: Sequence[str]) -> list[specs.Spec]:
     """Every spec, or a SpecError with the problems of all of them."""
@@ -215,7 +212,7 @@ def _observer(json: bool) -> Any:
                 self.last, self.told = row, time.monotonic()
                 if not sys.stderr.isatty():
                     self.bar.update(int(row["step"]), line=_line(row, epochs))
-            if not sys.stderr.isatty() and time.monotonic() - self.told < QUIET_SECONDS:
+            if not sys.stderr.isatty() and time.monotonic() - self.told < display.QUIET_SECONDS:
                 return
             head = f"epoch {min(progress.step // each + 1, epochs)}/{epochs}"
             words = [head, _figure(self.last, experiment.monitor), rate]

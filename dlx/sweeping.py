@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from dlx.training import Experiment
 
 Trial = specs.Trial
-# In a pipe, a training speaks at its end; only a long one is reported on its way.
-QUIET_SECONDS = 5.0
 
 
 @dataclass
@@ -65,21 +63,20 @@ class Finished:
 
     def __init__(self, root: Path, fingerprint: Callable[[specs.Spec], str | None]) -> None:
         self._root, self._fingerprint = root, fingerprint
-        self._runs: dict[str, Path] = {}
+        self._runs: dict[str, comparison.Entry] = {}
         for path in runs.below(root):
             entry = comparison.read(path)
             if entry.status == "done":
-                self._runs[_identity(entry.settings)] = path
+                self._runs[_identity(entry.settings)] = entry
 
     def find(self, trial: Trial) -> Run | None:
         """The run that has the settings of a trial."""
         base = str((self._root / "any").resolve())  # paths in a run are relative to it
-        path = self._runs.get(_identity(specs.flat(specs.resolved(trial.spec, base))))
-        if path is None:
+        entry = self._runs.get(_identity(specs.flat(specs.resolved(trial.spec, base))))
+        if entry is None:
             return None
-        data = self._fingerprint(trial.spec)
-        recorded = (comparison.read(path).info.get("dataset") or {}).get("fingerprint")
-        return Run(path) if data in (None, recorded) else None
+        recorded = (entry.info.get("dataset") or {}).get("fingerprint")
+        return Run(entry.path) if self._fingerprint(trial.spec) in (None, recorded) else None
 
 
 def _identity(settings: Any) -> str:
@@ -111,19 +108,24 @@ class Here:
     def _fingerprint(self, spec: specs.Spec) -> str | None:
         """That of the spec's data as it is now; None where it cannot be loaded."""
         try:
-            return self.prepare(spec).dataset.fingerprint
+            return self._dataset(spec).fingerprint
         except DlxError:
             return None
 
-    def prepare(self, spec: specs.Spec) -> Experiment:
-        """The experiment of a spec, on the data of the last one where it is the same."""
-        from dlx import training
+    def _dataset(self, spec: specs.Spec) -> Dataset:
+        """The data of a spec: that of the last one where it is the same."""
+        from dlx.parts import datasets
 
         key = (spec.dataset, spec.task)
-        kept = self._data[1] if self._data and self._data[0] == key else None
-        experiment = training.prepare(spec, kept)
-        self._data = (key, experiment.dataset)
-        return experiment
+        if self._data is None or self._data[0] != key:
+            self._data = (key, datasets.load(spec.dataset, spec.task))
+        return self._data[1]
+
+    def prepare(self, spec: specs.Spec) -> Experiment:
+        """The experiment of a spec."""
+        from dlx import training
+
+        return training.prepare(spec, self._dataset)
 
 
 def run_sweep(
@@ -231,7 +233,6 @@ class _Screen:
 
     def __init__(self, of: int, as_json: bool) -> None:
         self._of, self._json, self._number = of, as_json, 0
-        self._told = False
 
     def watch(self) -> Any:
         """An Observer for one training."""
@@ -249,7 +250,9 @@ class _Screen:
                 self.told = time.monotonic()
 
             def progressed(self, experiment: Experiment, progress: Any) -> None:
-                if self.bar is None or (not sys.stderr.isatty() and time.monotonic() - self.told < QUIET_SECONDS):
+                if self.bar is None or (
+                    not sys.stderr.isatty() and time.monotonic() - self.told < display.QUIET_SECONDS
+                ):
                     return
                 self.told = time.monotonic()
                 epoch = min(progress.step // experiment.steps_per_epoch + 1, experiment.epochs)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,14 +91,14 @@ class Observer:
     def ended(self, experiment: Experiment, outcome: Outcome) -> None: ...
 
 
-def prepare(spec: Spec, dataset: Dataset | None = None) -> Experiment:
-    """Load and split the data of a spec; `dataset` is given where it is loaded already.
+def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None) -> Experiment:
+    """Load and split the data of a spec; `load` is for who keeps data from one spec to the next.
 
     Raises DataError, or SpecError where the spec does not fit the data.
     """
     started = time.time()
     try:
-        dataset = dataset or datasets.load(spec.dataset, spec.task)
+        dataset = load(spec) if load else datasets.load(spec.dataset, spec.task)
         if spec.task not in ("auto", dataset.task):
             held = {"classification": "classes", "regression": "values", "multi_label": "several labels an example"}
             message = f"task: {spec.task}, but {spec.dataset.name} holds {held[dataset.task]}"
@@ -231,12 +231,8 @@ def estimate(experiment: Experiment, seconds: float = 1.0) -> float:
     spec, began = experiment.spec, time.monotonic()
     backend.prepare(spec.seed, spec.precision)
     network = model.build(spec, experiment.facts)
-    splits = experiment.splits
-    model.fit_preprocessing(network, splits.train.inputs)
-    plan = _plan(experiment)
-    validation = splits.validation and (splits.validation.inputs, splits.validation.targets)
-    train = (splits.train.inputs, splits.train.targets)
-    program = engine.compile(network, model.optimizer(spec), plan, train, validation)
+    splits, plan = experiment.splits, _plan(experiment)
+    program = _program(experiment, network, model.optimizer(spec), plan)
     tracker, first = _Tracker(experiment), 0.0
     for progress in engine.fit(program, plan):
         tracker.add(progress)
@@ -288,11 +284,8 @@ def _train(
     chunk_steps: int | None,
     stop: list[int],
 ) -> Outcome:
-    splits = experiment.splits
-    model.fit_preprocessing(network, splits.train.inputs)
     plan = _plan(experiment)
-    validation = splits.validation and (splits.validation.inputs, splits.validation.targets)
-    program = engine.compile(network, optimizer, plan, (splits.train.inputs, splits.train.targets), validation)
+    program = _program(experiment, network, optimizer, plan)
     board = events.TensorBoard(run.tensorboard, run.info()["settings"], run.name)
     tracker = _Tracker(experiment)
     outcome = Outcome(run, "done")
@@ -359,6 +352,13 @@ def _politely() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _program(experiment: Experiment, network: model.Network, optimizer: Any, plan: engine.Plan) -> engine.Program:
+    """The compiled training, its preprocessing fitted on the train split."""
+    train, held = experiment.splits.train, experiment.splits.validation
+    model.fit_preprocessing(network, train.inputs)
+    return engine.compile(network, optimizer, plan, (train.inputs, train.targets), held and (held.inputs, held.targets))
 
 
 def _plan(experiment: Experiment) -> engine.Plan:

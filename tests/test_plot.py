@@ -168,6 +168,13 @@ def test_plots_true_puts_the_pictures_into_tensorboard(dlx: Dlx, world: Path) ->
     assert "plots" not in dlx("compare", "runs/*").out
 
 
+def test_the_command_offers_every_picture() -> None:
+    from dlx import plotting
+    from dlx.commands.plot import KINDS
+
+    assert (*plotting.TOGETHER, *plotting.ALONE) == KINDS
+
+
 def test_no_plot_no_matplotlib(dlx: Dlx) -> None:
     from conftest import modules_after
 

@@ -26,6 +26,14 @@ def overrides(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def run_options(function: F) -> F:
+    """What every run that a command starts is given, and how it is told."""
+    function = click.option(
+        "--json", "as_json", is_flag=True, help="One JSON object a line on standard output for each run."
+    )(function)
+    return click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; any number of times.")(function)
+
+
 def device_options(function: F) -> F:
     """Which backend and device the process uses; no part of a spec."""
     function = click.option(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import device_options, overrides, runs_dir
+from dlx.commands import device_options, overrides, run_options, runs_dir
 
 
 @click.command("run", short_help="Train one or several specs.")
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @overrides
 @click.option("--name", metavar="NAME", help="Name the run, instead of after its spec.")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; any number of times.")
 @click.option(
     "--repeat", type=click.IntRange(1), default=1, metavar="N", help="Run each spec N times, seeds counting up."
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output for each run.")
+@run_options
 @device_options
 @runs_dir
 def command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import device_options, overrides, runs_dir
+from dlx.commands import device_options, overrides, run_options, runs_dir
 
 
 @click.command("sweep", short_help="Train every combination of alternatives.")
@@ -15,8 +15,7 @@ from dlx.commands import device_options, overrides, runs_dir
     is_flag=True,
     help="List the combinations with the time they will take: each is trained for a second, and nothing kept.",
 )
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; any number of times.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output for each run.")
+@run_options
 @device_options
 @runs_dir
 def command(

@@ -28,7 +28,6 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
     """See dlx.engine.compile. train, validation: (inputs, targets) arrays; validation may be None."""
     loop = _Loop(network, optimizer, plan, validation is not None)
     data = tuple(tf.convert_to_tensor(np.asarray(array)) for array in (*train, *(validation or ())))
-    loop.fused = _fuses(loop)
     compiled = tf.function(loop.chunk, autograph=False, jit_compile=loop.fused)
 
     def chunk(state: State, data: tuple[Any, ...], steps: int) -> tuple[State, np.ndarray]:
@@ -55,9 +54,9 @@ class _Loop:
         held = {id(variable) for variable in self.weights}
         self.seeds = [v for v in self.model.variables if id(v) not in held]
         self.generators = [keras.random.SeedGenerator(0, name=f"augment_{n}") for n in range(len(network.augment))]
-        self.fused = False
         # All rows, in any order, are the same step.
         self.whole = plan.steps_per_epoch == 1 and not self.generators
+        self.fused = _fuses(self)
         self.metrics = network.metrics()
         self.losses = keras.metrics.Mean(name="loss")
         for metric in self.metrics:  # some make their variables at the first update
@@ -124,13 +123,12 @@ class _Loop:
         """`count` steps of one epoch, beginning with its step number `into`."""
         plan, inputs, targets = self.plan, data[0], data[1]
         size, batch = tf.shape(targets, tf.int64)[0], plan.batch_size
-        whole = self.whole
-        if not whole:
+        if not self.whole:
             seed = tf.stack([tf.constant(seed_of(plan.seed, "order"), tf.int64), epoch])
             order = tf.random.experimental.stateless_shuffle(tf.range(tf.cast(size, tf.int32)), seed)
 
         def step(number: Any) -> Any:
-            if whole:
+            if self.whole:
                 x, y = inputs, targets
             else:
                 rows = order[number * batch : tf.minimum((number + 1) * batch, size)]

@@ -1,8 +1,8 @@
 """Datasets. Each function loads one; add a module here and import it below."""
 
 from dlx.dataset import Dataset, Facts
-from dlx.parts.datasets.registry import facts, know, load, registry
+from dlx.parts.datasets.registry import facts, load, registry
 
 from dlx.parts.datasets import bundled, files, named, toy  # isort: skip
 
-__all__ = ["Dataset", "Facts", "bundled", "facts", "files", "know", "load", "named", "registry", "toy"]
+__all__ = ["Dataset", "Facts", "bundled", "facts", "files", "load", "named", "registry", "toy"]
