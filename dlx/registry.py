@@ -70,14 +70,18 @@ class Parameter:
 class Registry:
     """Maps names to typed functions.
 
-    `kind` is the singular noun for messages ("layer"); `aliases` maps foreign spellings to ours.
+    `kind` is the singular noun for messages ("layer"); `aliases` maps foreign spellings to ours; `refused` maps
+    names that a person may well write to the reason why they are no parts, `silent` the same of parameters.
     Parameters whose names begin with an underscore are given by dlx, never by a spec.
     """
 
     def __init__(self, kind: str, aliases: Mapping[str, str] | None = None) -> None:
         self.kind = kind
         self.aliases = dict(aliases or {})
+        self.refused: dict[str, str] = {}
+        self.silent: dict[str, str] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
+        self._later: dict[str, Callable[[], Callable[..., Any]]] = {}
         self._parameters: dict[str, dict[str, Parameter]] = {}
 
     def register(self, function: F) -> F:
@@ -88,17 +92,25 @@ class Registry:
         self._functions[name] = function
         return function
 
+    def register_later(self, name: str, make: Callable[[], Callable[..., Any]]) -> None:
+        """Add a part whose function `make` writes when it is first asked for; one registered itself comes first."""
+        self._later[name] = make
+
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._functions))
+        return iter(sorted({*self._functions, *self._later}))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._functions
+        return name in self._functions or name in self._later
 
     def find(self, name: str) -> Callable[..., Any]:
-        """The function called `name`; raises DlxError with the nearest name otherwise."""
+        """The function called `name`; raises DlxError with the nearest name otherwise, or why there is none."""
+        if name not in self._functions and name in self._later:
+            self._functions[name] = self._later[name]()
         if name in self._functions:
             return self._functions[name]
-        hint = did_you_mean(name, self._functions, self.aliases)
+        if name in self.refused:
+            raise DlxError(f"{name} cannot be a {self.kind} of a spec", hint=self.refused[name])
+        hint = did_you_mean(name, self, self.aliases)
         raise DlxError(
             f"unknown {self.kind} {name!r}{hint}",
             hint="" if hint else f"`dlx parts` lists every {self.kind}",

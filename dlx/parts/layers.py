@@ -1,22 +1,16 @@
-"""Layers, with Keras's names, parameters and defaults: a layer copied from a script is the same layer."""
+"""Layers: every class of keras.layers by its snake_case name, with Keras's parameters and defaults.
 
+A layer copied from a script is the same layer. Signatures come from Keras's source (`signatures`); what stands
+here is only what dlx adds to them: help, other libraries' spellings, reasons for what a spec cannot say.
+"""
+
+from functools import partial
 from typing import Any, Literal
 
 from dlx.backend import keras
-from dlx.parts.types import (
-    Activation,
-    Initializer,
-    Layer,
-    Name,
-    NonNegative,
-    Padding,
-    Positive,
-    PositiveFloat,
-    Rate,
-    Regularizer,
-    Size,
-)
-from dlx.registry import Registry
+from dlx.parts import signatures
+from dlx.parts.types import Activation, Initializer, Layer, Name, Positive, Regularizer
+from dlx.registry import Part, Registry
 
 registry = Registry(
     "layer",
@@ -41,280 +35,128 @@ registry = Registry(
         "batchnorm2d": "batch_normalization",
         "layernorm": "layer_normalization",
         "dropout2d": "dropout",
-        "relu": "activation",
         "tanh": "activation",
         "sigmoid": "activation",
-        "softmax": "activation",
         "rnn": "simple_rnn",
-        "prelu": "leaky_relu",
         "bidirectionalrnn": "bidirectional",
         "view": "reshape",
+        "transformer": "transformer_block",
+        "selfattention": "multi_head_attention",
+        "upsample": "up_sampling2d",
+        "convtranspose2d": "conv2d_transpose",
+        "deconv2d": "conv2d_transpose",
+        "convolution3d": "conv3d",
+        "groupnorm": "group_normalization",
+        "rmsnorm": "rms_normalization",
+        "skip": "residual",
+        "branches": "parallel",
         "head": "output",
         "regression": "output",
     },
 )
 
 
+# The help of the layers that a beginner meets, with shapes; the others show the first words of Keras's own.
+HELP = {
+    "dense": """Every unit sees every input: (…, features) to (…, units).
+
+    Put `flatten` or `global_average_pooling2d` between images and the first dense layer.""",
+    "conv1d": "Convolution along a sequence: (steps, channels) to (new steps, filters).",
+    "conv2d": """Convolution over images: (height, width, channels) to (new height, new width, filters).
+
+    `padding: same` keeps height and width at stride 1; `valid` loses `kernel_size - 1` of each.""",
+    "max_pooling1d": "The largest value of each window along a sequence; strides default to the window.",
+    "max_pooling2d": "The largest value of each window of an image; strides default to the window.",
+    "average_pooling2d": "The mean of each window of an image; strides default to the window.",
+    "global_average_pooling2d": "The mean of each channel over a whole image: (height, width, channels) to (channels).",
+    "flatten": "Everything in one row: (height, width, channels) to (height · width · channels).",
+    "reshape": "The same values in another shape, without the batch axis; one entry may be -1.",
+    "dropout": """Sets that share of its inputs to 0 while training and scales the rest up (Srivastava et al. 2014).
+
+    `rate` is the share that is dropped: a keep_prob of 0.8 is a rate of 0.2.""",
+    "batch_normalization": """Normalizes each channel by the mean and variance of the batch, then by the running ones.
+
+    Ioffe and Szegedy 2015.""",
+    "layer_normalization": "Normalizes each example by its own mean and variance (Ba et al. 2016).",
+    "activation": "An activation function as a layer of its own: `activation: relu`.",
+    "leaky_relu": "x where it is positive, `negative_slope` · x where it is not (Maas et al. 2013).",
+    "embedding": "A learned vector for each whole number: (steps) of 0 … input_dim-1 to (steps, output_dim).",
+    "simple_rnn": "A fully recurrent layer: (steps, features) to (units), or (steps, units) with `return_sequences`.",
+    "lstm": """Long short-term memory (Hochreiter and Schmidhuber 1997): (steps, features) to (units).
+
+    With `return_sequences: true` to (steps, units), which a following recurrent layer needs.""",
+    "gru": "Gated recurrent unit (Cho et al. 2014): (steps, features) to (units), or (steps, units).",
+    "multi_head_attention": """Every step looks at every other: (steps, features) to the same (Vaswani et al. 2017).
+
+    Query, key and value are all the layer's input (self-attention).""",
+    "group_query_attention": "Self-attention whose heads share keys and values (Ainslie et al. 2023): the same shape.",
+    "attention": "Dot-product self-attention (Luong et al. 2015): (steps, features) to the same.",
+    "additive_attention": "Additive self-attention (Bahdanau et al. 2014): (steps, features) to the same.",
+    "time_distributed": "The same layer at every step: `time_distributed: {dense: 8}`, (steps, …) to (steps, …).",
+    "spectral_normalization": "A layer whose kernel is divided by its largest singular value (Miyato et al. 2018).",
+    "rnn": "A recurrent layer of a cell, or of stacked cells: `rnn: {lstm_cell: 32}`.",
+    "rescaling": "x · scale + offset; `preprocess: [rescale]` does the same before the first layer.",
+    "identity": "Its input as it is: a branch of `parallel` that changes nothing.",
+}
+
+_SEVERAL = "it takes several inputs; `parallel: {layers: […], merge: add}` says branches and how they join"
+_TEXT = "it reads text inside TensorFlow; the datasets csv and text_csv turn words into numbers"
+_FOREIGN = "it wraps code of another framework, which a spec cannot say; write a layer in a file of `imports`"
+_BASE = "it is a base class of others"
+_LABELS = "it changes labels too"
+registry.refused = {
+    "lambda": "it runs Python code; write a function in a file of `imports` and mark it with @dlx.layer",
+    **dict.fromkeys(("tfsm_layer", "flax_layer", "jax_layer", "torch_module_wrapper"), _FOREIGN),
+    **dict.fromkeys(("layer", "wrapper", "input_spec"), _BASE),
+    **dict.fromkeys(("input", "input_layer"), "the input's shape follows from the data"),
+    **dict.fromkeys(("add", "average", "concatenate", "maximum", "minimum", "multiply", "subtract", "dot"), _SEVERAL),
+    **dict.fromkeys(("string_lookup", "integer_lookup", "text_vectorization", "hashing", "hashed_crossing"), _TEXT),
+    "mix_up": f"{_LABELS}: augment: [mixup]",
+    "cut_mix": f"{_LABELS}: augment: [cutmix]",
+    "random_crop": "outside of training it keeps the old size, which no next layer fits: augment: [crop]",
+    "random_posterization": "it wants whole numbers, and a network computes in floats",
+    "random_shear": "Keras cannot load a saved model that holds it",
+    "max_num_bounding_boxes": f"{_LABELS}, which are boxes",
+    "normalization": "its mean and variance are fitted on the train split: preprocess: [normalize]",
+    "pipeline": "a spec is a list of layers already; `sequential` makes one layer of several",
+}
+registry.silent = signatures.SILENT
+_SELF_ATTENTION = {"Attention": 1, "AdditiveAttention": 1, "MultiHeadAttention": 2, "GroupQueryAttention": 2}
+
+
+def _build(class_name: str, said: dict[str, Any], given: signatures.Given) -> Any:
+    """The Keras layer of that class; regularizers, constraints and parts become Keras's objects."""
+    make = {
+        "regularizer": signatures.regularizer,
+        "constraint": signatures.constraint,
+        "initializer": signatures.initializer,
+    }
+    arguments: dict[str, Any] = {}
+    for key, value in said.items():
+        if isinstance(value, Part):
+            arguments[key] = given["_make"](value)
+        elif isinstance(value, list) and any(isinstance(item, Part) for item in value):
+            arguments[key] = [given["_make"](item) for item in value]
+        elif value is not None or key == "name":
+            arguments[key] = make[kind](value) if (kind := key.rpartition("_")[2]) in make else value
+    layer: Any = getattr(keras.layers, class_name)(**arguments)
+    count = _SELF_ATTENTION.get(class_name)
+    if count is None:
+        return layer
+    return (lambda x: layer([x, x])) if count == 1 else (lambda x: layer(x, x))
+
+
+_exported = signatures.exported("layers")
+for _class, (_, _own) in _exported.items():
+    _name = signatures.snake(_class)
+    if _class != _own and _own in _exported:  # Keras's own second name: AvgPool2D, Convolution2D
+        registry.aliases.setdefault(_class.lower(), signatures.snake(_own))
+    elif _name not in registry.refused:
+        registry.register_later(_name, partial(signatures.function, "layers", _class, _build, HELP.get(_name, "")))
+
+
 def _keras(class_name: str, arguments: dict[str, Any]) -> Any:
-    """The Keras layer of that class; regularizers become Keras's objects."""
-    for key, value in arguments.items():
-        if key.endswith("_regularizer") and value is not None:
-            arguments[key] = keras.regularizers.L1L2(**value)
-    return getattr(keras.layers, class_name)(**arguments)
-
-
-@registry.register
-def dense(
-    units: Positive,
-    activation: Activation | None = None,
-    use_bias: bool = True,
-    kernel_initializer: Initializer = "glorot_uniform",
-    bias_initializer: Initializer = "zeros",
-    kernel_regularizer: Regularizer = None,
-    bias_regularizer: Regularizer = None,
-    activity_regularizer: Regularizer = None,
-    name: Name = None,
-) -> Any:
-    """Every unit sees every input: (…, features) to (…, units).
-
-    Put `flatten` or `global_average_pooling2d` between images and the first dense layer.
-    """
-    return _keras("Dense", locals())
-
-
-@registry.register
-def conv1d(
-    filters: Positive,
-    kernel_size: Positive,
-    strides: Positive = 1,
-    padding: Literal["valid", "same", "causal"] = "valid",
-    dilation_rate: Positive = 1,
-    groups: Positive = 1,
-    activation: Activation | None = None,
-    use_bias: bool = True,
-    kernel_initializer: Initializer = "glorot_uniform",
-    bias_initializer: Initializer = "zeros",
-    kernel_regularizer: Regularizer = None,
-    bias_regularizer: Regularizer = None,
-    activity_regularizer: Regularizer = None,
-    name: Name = None,
-) -> Any:
-    """Convolution along a sequence: (steps, channels) to (new steps, filters)."""
-    return _keras("Conv1D", locals())
-
-
-@registry.register
-def conv2d(
-    filters: Positive,
-    kernel_size: Size,
-    strides: Size = 1,
-    padding: Padding = "valid",
-    dilation_rate: Size = 1,
-    groups: Positive = 1,
-    activation: Activation | None = None,
-    use_bias: bool = True,
-    kernel_initializer: Initializer = "glorot_uniform",
-    bias_initializer: Initializer = "zeros",
-    kernel_regularizer: Regularizer = None,
-    bias_regularizer: Regularizer = None,
-    activity_regularizer: Regularizer = None,
-    name: Name = None,
-) -> Any:
-    """Convolution over images: (height, width, channels) to (new height, new width, filters).
-
-    `padding: same` keeps height and width at stride 1; `valid` loses `kernel_size - 1` of each.
-    """
-    return _keras("Conv2D", locals())
-
-
-@registry.register
-def max_pooling1d(
-    pool_size: Positive = 2, strides: Positive | None = None, padding: Padding = "valid", name: Name = None
-) -> Any:
-    """The largest value of each window along a sequence; strides default to the window."""
-    return _keras("MaxPooling1D", locals())
-
-
-@registry.register
-def max_pooling2d(
-    pool_size: Size = 2, strides: Size | None = None, padding: Padding = "valid", name: Name = None
-) -> Any:
-    """The largest value of each window of an image; strides default to the window."""
-    return _keras("MaxPooling2D", locals())
-
-
-@registry.register
-def average_pooling2d(
-    pool_size: Size, strides: Size | None = None, padding: Padding = "valid", name: Name = None
-) -> Any:
-    """The mean of each window of an image; strides default to the window."""
-    return _keras("AveragePooling2D", locals())
-
-
-@registry.register
-def global_average_pooling2d(keepdims: bool = False, name: Name = None) -> Any:
-    """The mean of each channel over a whole image: (height, width, channels) to (channels)."""
-    return _keras("GlobalAveragePooling2D", locals())
-
-
-@registry.register
-def flatten(name: Name = None) -> Any:
-    """Everything in one row: (height, width, channels) to (height · width · channels)."""
-    return _keras("Flatten", locals())
-
-
-@registry.register
-def reshape(target_shape: list[int], name: Name = None) -> Any:
-    """The same values in another shape, without the batch axis; one entry may be -1."""
-    return _keras("Reshape", locals())
-
-
-@registry.register
-def dropout(rate: Rate, name: Name = None) -> Any:
-    """Sets that share of its inputs to 0 while training and scales the rest up (Srivastava et al. 2014).
-
-    `rate` is the share that is dropped: a keep_prob of 0.8 is a rate of 0.2.
-    """
-    return _keras("Dropout", locals())
-
-
-@registry.register
-def batch_normalization(
-    axis: int = -1,
-    momentum: Rate = 0.99,
-    epsilon: PositiveFloat = 0.001,
-    center: bool = True,
-    scale: bool = True,
-    beta_initializer: Initializer = "zeros",
-    gamma_initializer: Initializer = "ones",
-    moving_mean_initializer: Initializer = "zeros",
-    moving_variance_initializer: Initializer = "ones",
-    beta_regularizer: Regularizer = None,
-    gamma_regularizer: Regularizer = None,
-    name: Name = None,
-) -> Any:
-    """Normalizes each channel by the batch's mean and variance, or the running ones after training.
-
-    Ioffe and Szegedy 2015.
-    """
-    return _keras("BatchNormalization", locals())
-
-
-@registry.register
-def layer_normalization(
-    axis: int | list[int] = -1,
-    epsilon: PositiveFloat = 0.001,
-    center: bool = True,
-    scale: bool = True,
-    beta_initializer: Initializer = "zeros",
-    gamma_initializer: Initializer = "ones",
-    beta_regularizer: Regularizer = None,
-    gamma_regularizer: Regularizer = None,
-    name: Name = None,
-) -> Any:
-    """Normalizes each example by its own mean and variance (Ba et al. 2016)."""
-    return _keras("LayerNormalization", locals())
-
-
-@registry.register
-def activation(activation: Activation, name: Name = None) -> Any:
-    """An activation function as a layer of its own: `activation: relu`."""
-    return _keras("Activation", locals())
-
-
-@registry.register
-def leaky_relu(negative_slope: NonNegative = 0.3, name: Name = None) -> Any:
-    """x where it is positive, `negative_slope` · x where it is not (Maas et al. 2013)."""
-    return _keras("LeakyReLU", locals())
-
-
-@registry.register
-def embedding(
-    input_dim: Positive,
-    output_dim: Positive,
-    embeddings_initializer: Initializer = "uniform",
-    embeddings_regularizer: Regularizer = None,
-    mask_zero: bool = False,
-    name: Name = None,
-) -> Any:
-    """A learned vector for each whole number: (steps) of 0 … input_dim-1 to (steps, output_dim)."""
-    return _keras("Embedding", locals())
-
-
-@registry.register
-def simple_rnn(
-    units: Positive,
-    activation: Activation | None = "tanh",
-    use_bias: bool = True,
-    kernel_initializer: Initializer = "glorot_uniform",
-    recurrent_initializer: Initializer = "orthogonal",
-    bias_initializer: Initializer = "zeros",
-    kernel_regularizer: Regularizer = None,
-    recurrent_regularizer: Regularizer = None,
-    bias_regularizer: Regularizer = None,
-    activity_regularizer: Regularizer = None,
-    dropout: Rate = 0.0,
-    recurrent_dropout: Rate = 0.0,
-    return_sequences: bool = False,
-    go_backwards: bool = False,
-    unroll: bool = False,
-    name: Name = None,
-) -> Any:
-    """A fully recurrent layer: (steps, features) to (units), or to (steps, units) with `return_sequences`."""
-    return _keras("SimpleRNN", locals())
-
-
-@registry.register
-def lstm(
-    units: Positive,
-    activation: Activation | None = "tanh",
-    recurrent_activation: Activation = "sigmoid",
-    use_bias: bool = True,
-    kernel_initializer: Initializer = "glorot_uniform",
-    recurrent_initializer: Initializer = "orthogonal",
-    bias_initializer: Initializer = "zeros",
-    unit_forget_bias: bool = True,
-    kernel_regularizer: Regularizer = None,
-    recurrent_regularizer: Regularizer = None,
-    bias_regularizer: Regularizer = None,
-    activity_regularizer: Regularizer = None,
-    dropout: Rate = 0.0,
-    recurrent_dropout: Rate = 0.0,
-    return_sequences: bool = False,
-    go_backwards: bool = False,
-    unroll: bool = False,
-    name: Name = None,
-) -> Any:
-    """Long short-term memory (Hochreiter and Schmidhuber 1997): (steps, features) to (units).
-
-    With `return_sequences: true` to (steps, units), which a following recurrent layer needs.
-    """
-    return _keras("LSTM", locals())
-
-
-@registry.register
-def gru(
-    units: Positive,
-    activation: Activation | None = "tanh",
-    recurrent_activation: Activation = "sigmoid",
-    use_bias: bool = True,
-    kernel_initializer: Initializer = "glorot_uniform",
-    recurrent_initializer: Initializer = "orthogonal",
-    bias_initializer: Initializer = "zeros",
-    kernel_regularizer: Regularizer = None,
-    recurrent_regularizer: Regularizer = None,
-    bias_regularizer: Regularizer = None,
-    activity_regularizer: Regularizer = None,
-    dropout: Rate = 0.0,
-    recurrent_dropout: Rate = 0.0,
-    return_sequences: bool = False,
-    go_backwards: bool = False,
-    unroll: bool = False,
-    reset_after: bool = True,
-    name: Name = None,
-) -> Any:
-    """Gated recurrent unit (Cho et al. 2014): (steps, features) to (units), or (steps, units)."""
-    return _keras("GRU", locals())
+    return _build(class_name, arguments, {})
 
 
 @registry.register
@@ -325,8 +167,9 @@ def bidirectional(
     _make: Any = None,
 ) -> Any:
     """Runs a recurrent layer forwards and backwards over the sequence: `bidirectional: {lstm: 32}`."""
-    if layer.name not in ("simple_rnn", "lstm", "gru"):
-        raise ValueError(f"expected a recurrent layer (simple_rnn, lstm or gru), got {layer.name!r}")
+    recurrent = ("simple_rnn", "lstm", "gru", "rnn", "conv_lstm1d", "conv_lstm2d", "conv_lstm3d")
+    if layer.name not in recurrent:
+        raise ValueError(f"expected a recurrent layer (simple_rnn, lstm, gru, …), got {layer.name!r}")
     return keras.layers.Bidirectional(_make(layer), merge_mode=merge_mode, name=name)
 
 

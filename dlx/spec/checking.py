@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from dlx.errors import DlxError, SpecError, did_you_mean, suggest
 from dlx.parts import REGISTRIES
+from dlx.parts.types import Tuned
 from dlx.registry import FilePath, Parameter, Part, Parts
 from dlx.spec.reading import Node
 from dlx.spec.sections import Spec, completed
@@ -190,6 +191,10 @@ class _Checker:
                 child.key, address, f"unknown parameter {key!r}", "the learning rate is a key of its own: lr: 0.001"
             )
             return
+        silent = next((r.silent[key] for r in REGISTRIES.values() if owner in r and key in r.silent), "")
+        if silent:
+            self.problem(child.key, address, f"{owner} has no parameter {key!r} here", silent)
+            return
         hint = did_you_mean(key, known, PARAMETER_ALIASES)
         names = ", ".join(known) or "none"
         self.problem(child.key, address, f"unknown parameter {key!r}{hint}", "" if hint else f"{owner} has {names}")
@@ -338,6 +343,8 @@ def describe(annotation: Any) -> str:
 
 
 def _describe(option: Any) -> str:
+    if option == Tuned:
+        return "a mapping like {random_normal: 0.02}"
     origin = typing.get_origin(option)
     if origin is typing.Annotated:
         base, *extra = typing.get_args(option)
