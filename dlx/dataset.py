@@ -17,7 +17,7 @@ class Split:
     """Examples, in the order of their row numbers.
 
     inputs: (n, *shape), as stored (images stay uint8, 0..255, channels last)
-    targets: (n,) int32 class numbers; or (n, k) float32 values; or, of several labels, (n, k) float32 of 0 and 1
+    targets: (n,) int32 class numbers, or (n, steps); (n, k) float32 values; or labels, (n, k) float32 of 0 and 1
     index: (n,) int64 row numbers in the source, stable whatever is split off or left out
     """
 
@@ -59,17 +59,22 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a dataset before its arrays are there: enough to check a spec."""
+    """What is known of a dataset before its arrays are there: enough to check a spec.
+
+    steps: how many class numbers an example has, one for each step of a sequence; 0 where it has one.
+    """
 
     shape: tuple[int, ...]
     task: Task
     classes: tuple[str, ...]
     targets: int = 1
     integer: bool = False
+    steps: int = 0
 
     @classmethod
     def of(cls, dataset: Dataset) -> Facts:
         targets = dataset.train.targets
         width = targets.shape[1] if targets.ndim > 1 else 1
         tokens = dataset.train.inputs.dtype.name in ("int32", "int64")
-        return cls(dataset.shape, dataset.task, dataset.classes, width, tokens)
+        steps = width if dataset.task == "classification" and targets.ndim > 1 else 0
+        return cls(dataset.shape, dataset.task, dataset.classes, 1 if steps else width, tokens, steps)

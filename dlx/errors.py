@@ -71,7 +71,8 @@ def suggest(name: str, known: Iterable[str], aliases: Mapping[str, str] | None =
         return squeezed[key]
     if aliases and aliases.get(key) in names:
         return aliases[key]
-    close = difflib.get_close_matches(key, squeezed, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(key, squeezed, n=3, cutoff=0.6)
+    close.sort(key=lambda candidate: sorted(candidate) != sorted(key))  # letters that changed places come first
     return squeezed[close[0]] if close else None
 
 

@@ -36,7 +36,7 @@ def cut(dataset: Dataset, test: Any, validation: Any) -> Splits:
     Raises DataError, with the address in `where`, when a share leaves a split empty.
     """
     train, held_out = dataset.train, dataset.test if test == "auto" else None
-    stratify = dataset.task == "classification"
+    stratify = dataset.task == "classification" and dataset.train.targets.ndim == 1
     if isinstance(test, float):
         train, held_out = _cut(train, test, stratify, "test")
     if validation == "test":
@@ -84,7 +84,7 @@ def commonest(split: Split, classes: int) -> float:
     """What always guessing the commonest class would score on the split."""
     import numpy as np
 
-    return float(np.bincount(split.targets, minlength=classes).max() / len(split))
+    return float(np.bincount(split.targets.reshape(-1), minlength=classes).max() / split.targets.size)
 
 
 def check_finite(splits: Splits) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dlx.backend import keras
+from dlx.parts import losses
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,11 +48,10 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
         penalty = float(sum(network.logits.losses))
     predictions = network.activation(keras.ops.convert_to_tensor(logits))
     targets = keras.ops.convert_to_tensor(split.targets)
-    loss = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
-    figures = {"loss": float(loss) + penalty}
-    column = targets[:, None] if len(targets.shape) == 1 and predictions.shape[-1] == 1 else targets
+    each = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
+    figures = {"loss": float(keras.ops.mean(each)) + penalty}
     for metric in network.metrics():
-        metric.update_state(column, predictions)
+        losses.update(metric, targets, predictions)
         figures[metric.name] = float(metric.result())
     return figures, keras.ops.convert_to_numpy(predictions)
 
@@ -68,8 +68,8 @@ def both(predictions: np.ndarray, task: str) -> np.ndarray:
     """(n, classes) probabilities where one sigmoid unit says how probable the second class is; others as they are."""
     import numpy as np
 
-    one_unit = task == "classification" and predictions.shape[1] == 1
-    return np.concatenate([1 - predictions, predictions], axis=1) if one_unit else predictions
+    one_unit = task == "classification" and predictions.shape[-1] == 1
+    return np.concatenate([1 - predictions, predictions], axis=-1) if one_unit else predictions
 
 
 def answers(predictions: np.ndarray, task: str) -> np.ndarray:
@@ -82,9 +82,9 @@ def answers(predictions: np.ndarray, task: str) -> np.ndarray:
 
 
 def classes_of(predictions: np.ndarray) -> np.ndarray:
-    """The most probable class number of each row: (n,) int64; one unit says how probable class 1 is."""
+    """The most probable class number of each row: (n,) or (n, steps) int64; one unit says how probable class 1 is."""
     import numpy as np
 
-    if predictions.shape[1] == 1:
-        return (predictions[:, 0] > 0.5).astype(np.int64)
-    return np.asarray(predictions.argmax(axis=1))
+    if predictions.shape[-1] == 1:
+        return (predictions[..., 0] > 0.5).astype(np.int64)
+    return np.asarray(predictions.argmax(axis=-1))

@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dlx import backend
+from dlx import spec as specs
 from dlx.backend import keras
 from dlx.dataset import Facts
-from dlx.errors import DlxError, SpecError, TrainingError
-from dlx.parts import REGISTRIES
+from dlx.errors import DlxError, RunError, SpecError, TrainingError
+from dlx.parts import REGISTRIES, losses
 from dlx.registry import Part
+from dlx.runs import Run
 from dlx.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np
 
+# First layers that take whole numbers as they are.
+TOKENS = ("embedding", "reversible_embedding", "category_encoding")
 layers, optimizers, preprocess = REGISTRIES["layer"], REGISTRIES["optimizer"], REGISTRIES["preprocess"]
 
 
@@ -27,7 +32,8 @@ class Network:
     """What the engine trains.
 
     model: raw inputs to predictions (probabilities, or values); logits: the same up to the last activation.
-    loss: `(targets, logits, activation) -> scalar`; metrics: makes fresh Keras metrics.
+    loss: `(targets, logits, activation) -> losses`; metrics: makes fresh Keras metrics.
+    activation: logits to predictions; scaler: the layer that puts scaled targets back, if there is one.
     """
 
     model: Any
@@ -39,6 +45,7 @@ class Network:
     augment: Sequence[Callable[[Any, Any], Any]]
     units: int
     classes: bool
+    scaler: Any = None
 
 
 def build(spec: Spec, facts: Facts, restored: bool = False) -> Network:
@@ -49,7 +56,7 @@ def build(spec: Spec, facts: Facts, restored: bool = False) -> Network:
     Raises SpecError, located at the layer, where one cannot follow another or the head does not fit the task.
     """
     builder = _Builder(spec, facts, restored)
-    tokens = facts.integer and bool(spec.layers) and spec.layers[0].name == "embedding"
+    tokens = facts.integer and bool(spec.layers) and spec.layers[0].name in TOKENS
     inputs = keras.Input(facts.shape, dtype="int32" if tokens else "float32", name="input")
     x, fitted = inputs, []
     for part in spec.preprocess:
@@ -59,8 +66,12 @@ def build(spec: Spec, facts: Facts, restored: bool = False) -> Network:
     for part in spec.layers[:-1]:
         x = builder.apply(part, builder.make(part), x)
     logits, activation = builder.head(spec.layers[-1], x)
-    predictions = keras.layers.Activation(activation, dtype="float32", name="predictions")(logits)
-    loss = builder.loss(activation)
+    loss, scaler = builder.loss(activation), None
+    if builder.scales(activation):
+        scaler = keras.layers.Normalization(axis=-1, invert=True, dtype="float32", name="predictions")
+        predictions, loss = scaler(logits), _scaled(loss, scaler)
+    else:
+        predictions = keras.layers.Activation(activation, dtype="float32", name="predictions")(logits)
     units = int(logits.shape[-1])
     try:
         whole = keras.Model(inputs, predictions, name=_identifier(spec.name))
@@ -74,14 +85,93 @@ def build(spec: Spec, facts: Facts, restored: bool = False) -> Network:
     return Network(
         whole,
         body,
-        keras.activations.get(activation),
+        scaler or keras.activations.get(activation),
         loss,
         lambda: [REGISTRIES["metric"].make(part, _units=units, _task=facts.task) for part in builder.metric_parts()],
         fitted,
         [REGISTRIES["augment"].make(part) for part in spec.augment],
         units,
         facts.task == "classification",
+        scaler,
     )
+
+
+def restore(run: Run) -> tuple[Network, dict[str, Any]]:
+    """(the network of a run with its trained weights, run.json).
+
+    It is rebuilt from the run's own spec and takes only arrays from the file: nothing is unpickled and no code is
+    deserialised. Raises RunError when there is no trained model in the run.
+    """
+    info = run.info()
+    if not run.model_file.is_file():
+        raise RunError(f"has no trained model: it is {run.status}", where=str(run.path))
+    try:
+        spec = specs.load(run.spec_file, alone=True)
+        facts = _facts(info)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"run.json lacks what prediction needs ({error!r})", where=str(run.path)) from error
+    except SpecError as error:
+        raise RunError(f"its spec is not valid: {error.problems[0]}", where=str(run.path)) from error
+    backend.prepare(spec.seed, spec.precision)
+    network = build(spec, facts, restored=True)
+    try:
+        network.model.load_weights(run.model_file)
+    except Exception as error:  # Keras, h5py and zipfile each raise their own
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(f"model.keras does not hold the weights of its spec ({reason})", where=str(run.path)) from error
+    if network.scaler is not None:
+        network.scaler.finalize_state()
+    return network, info
+
+
+def _facts(info: Mapping[str, Any]) -> Facts:
+    """What a run says of its data; raises KeyError, TypeError or ValueError where it does not."""
+    shape, task = tuple(int(extent) for extent in info["input"]["shape"]), info["task"]
+    if min(shape, default=0) < 1 or task not in ("classification", "regression", "multi_label"):
+        raise ValueError(f"shape {shape}, task {task!r}")
+    classes, targets = tuple(str(name) for name in info["classes"]), int(info.get("targets", 1))
+    tokens = str(info["input"].get("dtype", "")) in ("int32", "int64")
+    return Facts(shape, task, classes, targets, tokens, int(info.get("steps", 0)))
+
+
+def weights_of(network: Network) -> dict[str, list[np.ndarray]]:
+    """The arrays of every layer that has some, by the layer's name."""
+    return {layer.name: layer.get_weights() for layer in network.model.layers if layer.weights}
+
+
+def start_from(network: Network, weights: Mapping[str, list[np.ndarray]]) -> tuple[list[str], list[str]]:
+    """Put another network's arrays into the layers of the same name and shapes.
+
+    Returns (the layers that got them, the layers that stay as they are, each with the reason).
+    """
+    matched, fresh = [], []
+    for layer in network.model.layers:
+        if not layer.weights:
+            continue
+        own, given = [tuple(weight.shape) for weight in layer.weights], weights.get(layer.name)
+        if given is None:
+            fresh.append(f"{layer.name} (no layer of that name there)")
+        elif [array.shape for array in given] != own:
+            fresh.append(f"{layer.name} ({_largest(given)} there, {_largest(layer.weights)} here)")
+        else:
+            layer.set_weights(given)
+            matched.append(layer.name)
+    return matched, fresh
+
+
+def _largest(arrays: Sequence[Any]) -> str:
+    """The shape of the largest array, for a remark."""
+    return " × ".join(map(str, max((tuple(array.shape) for array in arrays), key=math.prod, default=())))
+
+
+def _scaled(loss: Callable[..., Any], scaler: Any) -> Callable[..., Any]:
+    """`loss` of targets as the network sees them: of mean 0 and standard deviation 1 over the train split."""
+
+    def scaled(targets: Any, logits: Any, activation: Any) -> Any:
+        spread = keras.ops.sqrt(keras.ops.cast(scaler.adapt_variance.value, "float32"))
+        return loss((targets - scaler.adapt_mean.value) / spread, logits, lambda same: same)
+
+    return scaled
 
 
 def optimizer(spec: Spec) -> Any:
@@ -148,7 +238,8 @@ class _Builder:
             return part
         penalty = {key: value for key, value in (("l1", rule.l1), ("l2", rule.l2)) if value}
         known = layers.parameters(part.name)
-        names = ("kernel_regularizer", "recurrent_regularizer", "embeddings_regularizer")
+        kinds = ("kernel", "recurrent", "embeddings", "depthwise", "pointwise")
+        names = [f"{kind}_regularizer" for kind in kinds]
         added = {key: penalty for key in names if key in known and part.args.get(key) is None}
         return Part(part.name, {**part.args, **added}, part.where) if added else part
 
@@ -168,7 +259,7 @@ class _Builder:
                 layer, activation = self.make(part), "linear"
             each_step = part.name == "output" and len(x.shape) == 3
             x = self.apply(part, layer, x)
-            if each_step:  # the unit of each step is the target of that step
+            if each_step and not self.facts.steps:  # the unit of each step is the target of that step
                 x = keras.layers.Flatten()(x)
             logits = keras.layers.Activation("linear", dtype="float32")(x)
         activation = activation or "linear"
@@ -177,14 +268,20 @@ class _Builder:
 
     def _output(self, part: Part, x: Any) -> Part:
         labels = self.facts.task == "multi_label"
-        each_step = len(x.shape) == 3 and self.facts.task != "classification" and x.shape[1] == self.facts.targets
-        if len(x.shape) != 2 and not each_step:
+        classes, steps = self.facts.task == "classification", self.facts.steps
+        each_step = len(x.shape) == 3 and not classes and x.shape[1] == self.facts.targets
+        if steps and (len(x.shape) != 3 or x.shape[1] != steps):
+            raise self.problem(
+                part.where,
+                f"the data has a class for each of {steps} steps, but this input has the shape {tuple(x.shape[1:])}",
+                "keep the steps: return_sequences: true in recurrent layers, padding: same in convolutions, no flatten",
+            )
+        if len(x.shape) != 2 and not each_step and not steps:
             raise self.problem(
                 part.where,
                 f"output expects one row an example, but its input has the shape {tuple(x.shape[1:])}",
                 "put flatten or global_average_pooling2d before it; after a recurrent layer leave return_sequences out",
             )
-        classes = self.facts.task == "classification"
         units, activation = part.args["units"], part.args["activation"]
         if each_step:
             units = 1
@@ -202,11 +299,13 @@ class _Builder:
         wanted = count if self.facts.task == "classification" else self.facts.targets
         noun = {"classification": "class", "regression": "target", "multi_label": "label"}[self.facts.task]
         what = f"{wanted} {noun}" + ("" if wanted == 1 else "es" if noun == "class" else "s")
-        fits = shape == (wanted,) or (self.facts.task == "classification" and count == 2 and shape == (1,))
+        steps = (self.facts.steps,) if self.facts.steps else ()
+        fits = shape == (*steps, wanted)
+        fits = fits or (self.facts.task == "classification" and count == 2 and shape == (*steps, 1))
         if not fits:
             raise self.problem(
                 part.where,
-                f"the network ends in the shape {shape}, but the data has {what}: expected ({wanted},)",
+                f"the network ends in the shape {shape}, but the data has {what}: expected {(*steps, wanted)}",
                 "end it with `output`, which fits itself to the data"
                 + ("; flatten before it" if len(shape) > 1 else ""),
             )
@@ -228,25 +327,24 @@ class _Builder:
     def loss(self, activation: str) -> Callable[..., Any]:
         """The loss: what the spec says, or what the task and the head ask for."""
         part = self.spec.loss
-        if isinstance(part, Part):
-            name = part.name
-        elif self.facts.task == "regression":
-            name = "mean_squared_error"
-        else:
-            name = "categorical_crossentropy" if activation == "softmax" else "binary_crossentropy"
-        needs = {
-            "categorical_crossentropy": "softmax",
-            "sparse_categorical_crossentropy": "softmax",
-            "binary_crossentropy": "sigmoid",
-        }
-        if name in needs and needs[name] != activation:
+        if not isinstance(part, Part):
+            names = {"softmax": "categorical_crossentropy", "sigmoid": "binary_crossentropy"}
+            part = Part("mean_squared_error" if self.facts.task == "regression" else names[activation])
+        needed = losses.HEADS.get(part.name, activation)
+        if needed != activation:
             raise self.problem(
                 "loss",
-                f"{name} expects a head with {needs[name]}, but the network ends with {activation}",
+                f"{part.name} expects a head with {needed}, but the network ends with {activation}",
                 "loss: auto fits the head",
             )
-        function: Callable[..., Any] = REGISTRIES["loss"].make(Part(name))
+        function: Callable[..., Any] = REGISTRIES["loss"].make(part)
         return function
+
+    def scales(self, activation: str) -> bool:
+        """Whether the head learns scaled targets: `output` of a regression, unless it says otherwise."""
+        head = self.spec.layers[-1]
+        scaled = head.name == "output" and head.args.get("scale_targets", True)
+        return self.facts.task == "regression" and activation == "linear" and bool(scaled)
 
     def metric_parts(self) -> list[Part]:
         if self.spec.metrics != "auto":
@@ -294,6 +392,15 @@ def fit_preprocessing(network: Network, inputs: np.ndarray) -> None:
             mean = total / count
             set_statistics(made.layer, mean, np.maximum(square / count - mean**2, 0.0))
         before.append(made.layer)
+
+
+def fit_targets(network: Network, targets: np.ndarray) -> None:
+    """Set the scale of a regression's targets, (n, k), from the train split alone."""
+    import numpy as np
+
+    if network.scaler is not None:
+        values = np.asarray(targets, np.float64)
+        set_statistics(network.scaler, values.mean(axis=0), values.var(axis=0))
 
 
 def set_statistics(layer: Any, mean: Any, variance: Any) -> None:

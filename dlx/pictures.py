@@ -78,7 +78,8 @@ Draw = Callable[[Subject], "Figure"]
 
 def fits(subject: Subject) -> dict[str, Draw]:
     """The pictures that a subject has, by their names; curves are drawn from a history alone."""
-    shape, classes = subject.dataset.shape, subject.dataset.task == "classification"
+    shape = subject.dataset.shape
+    classes = subject.dataset.task == "classification" and subject.splits.train.targets.ndim == 1
     image = len(shape) == 3 and shape[-1] in (1, 3)
     found: dict[str, Draw] = {}
     if shape == (2,) and subject.dataset.task != "multi_label" and _one_target(subject):

@@ -103,6 +103,10 @@ def _csv(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
                     ["input", *(["value"] if len(several) == 1 else [f"value_{n}" for n in range(len(several))])]
                 )
             writer.writerow([record["input"], *several])
+        elif isinstance(record["probabilities"], list):  # a class for each step
+            if not begun:
+                writer.writerow(["input", "label"])
+            writer.writerow([record["input"], " ".join(record["label"])])
         elif top:
             if not begun:
                 places = [
@@ -132,8 +136,10 @@ def _table(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
             shown = record["value"] if isinstance(record["value"], list) else [record["value"]]
             print(f"{name}  {'  '.join(f'{value:.6g}' for value in shown)}", file=stream)
             return
-        if isinstance(record["label"], list) and not top:
-            print(f"{name}  {display.clean(', '.join(record['label'])) or '(no label)'}", file=stream)
+        steps = isinstance(record["probabilities"], list)
+        if isinstance(record["label"], list) and (steps or not top):
+            said = (" " if steps else ", ").join(record["label"])
+            print(f"{name}  {display.clean(said) or '(no label)'}", file=stream)
             return
         for place, (label, share) in enumerate(_ranked(record)[: top or 1]):
             head = name if place == 0 else " " * room

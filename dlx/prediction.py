@@ -17,9 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import backend, images, inference, model
-from dlx import spec as specs
-from dlx.dataset import Facts
-from dlx.errors import DataError, DlxError, RunError, SpecError
+from dlx.errors import DataError, DlxError
 from dlx.parts import datasets
 from dlx.runs import Run
 
@@ -275,28 +273,7 @@ def _is_number(text: str) -> bool:
 
 def load(run: Run) -> Predictor:
     """Rebuild the network of a run and load its weights. Raises RunError when there is no trained model in it."""
-    info = run.info()
-    if not run.model_file.is_file():
-        raise RunError(f"has no trained model: it is {run.status}", where=str(run.path))
-    try:
-        spec = specs.load(run.spec_file, alone=True)
-        shape, task = tuple(int(extent) for extent in info["input"]["shape"]), info["task"]
-        if min(shape, default=0) < 1 or task not in ("classification", "regression", "multi_label"):
-            raise ValueError(f"shape {shape}, task {task!r}")
-        classes, targets = tuple(str(name) for name in info["classes"]), int(info.get("targets", 1))
-        tokens = str(info["input"].get("dtype", "")) in ("int32", "int64")
-        facts = Facts(shape, task, classes, targets, tokens)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"run.json lacks what prediction needs ({error!r})", where=str(run.path)) from error
-    except SpecError as error:
-        raise RunError(f"its spec is not valid: {error.problems[0]}", where=str(run.path)) from error
-    backend.prepare(spec.seed, spec.precision)
-    network = model.build(spec, facts, restored=True)
-    try:
-        network.model.load_weights(run.model_file)
-    except Exception as error:  # Keras, h5py and zipfile each raise their own
-        reason = " ".join(str(error).split())[:200]
-        raise RunError(f"model.keras does not hold the weights of its spec ({reason})", where=str(run.path)) from error
+    network, info = model.restore(run)
     return Predictor(run, network.model, info)
 
 
@@ -307,6 +284,9 @@ def record(
 
     With `several` the label is a list: each that is more probable than not.
     """
+    if prediction.ndim == 2:  # a class for each step
+        steps = [record("", step, classes, top) for step in prediction]
+        return {"input": name, **{key: [step[key] for step in steps] for key in ("label", "probabilities")}}
     values = [float(value) for value in prediction]
     if not classes:
         return {"input": name, "value": values[0] if len(values) == 1 else values}

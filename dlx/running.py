@@ -200,6 +200,9 @@ def _observer(json: bool) -> Any:
             self.bar.__enter__()
             self.skipped, self.last = 0, {}
 
+        def noted(self, line: str) -> None:
+            display.console(error=json).print(display.clean(line))
+
         def progressed(self, experiment: Experiment, progress: Any) -> None:
             if self.bar is None:
                 return

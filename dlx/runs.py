@@ -256,7 +256,7 @@ def _next_number(root: Path, name: str) -> int:
 
 def maximized(metric: str) -> bool:
     """Whether more of the metric is better."""
-    return metric.endswith(("accuracy", "exact_match"))
+    return metric.endswith(("accuracy", "exact_match", "auc", "f1", "precision", "recall", "r2"))
 
 
 # Finding runs

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlx import __version__, backend, drawing, engine, events, feed, inference, model, pictures
+from dlx import __version__, backend, drawing, engine, events, feed, inference, model, pictures, runs
 from dlx import spec as specs
-from dlx.dataset import Dataset, Facts
-from dlx.errors import DataError, DlxError, SpecError, TrainingError
-from dlx.parts import REGISTRIES, datasets
+from dlx.dataset import Dataset, Facts, Split
+from dlx.errors import DataError, DlxError, RunError, SpecError, TrainingError, did_you_mean
+from dlx.parts import REGISTRIES, datasets, losses
+from dlx.parts.schedules import Plateau
 from dlx.registry import Part
 from dlx.runs import Run, maximized
 
@@ -87,6 +88,7 @@ class Observer:
     """What a training tells while it runs; every method may be overridden."""
 
     def started(self, run: Run, experiment: Experiment, device: str, parameters: int) -> None: ...
+    def noted(self, line: str) -> None: ...
     def progressed(self, experiment: Experiment, progress: engine.Progress) -> None: ...
     def ended(self, experiment: Experiment, outcome: Outcome) -> None: ...
 
@@ -148,19 +150,78 @@ def _check_fit(spec: Spec, facts: Facts) -> None:
     if spec.augment and (len(facts.shape) != 3):
         message = f"augmentations change images (height, width, channels), but an input has the shape {facts.shape}"
         problems.append(DlxError(message, where=spec.locate("augment"), hint="remove augment"))
-    values, labels = ("mae", "mse"), ("accuracy", "exact_match")
-    wrong = {"classification": (*values, "exact_match"), "regression": labels, "multi_label": values}[facts.task]
+
+    def fits(name: str) -> bool:
+        return facts.task in losses.TASKS.get(name, (facts.task,))
+
     for part in spec.metrics if spec.metrics != "auto" else []:
-        if part.name in wrong:
+        if not fits(part.name):
             problems.append(DlxError(f"{part.name} is no metric of a {facts.task}", where=spec.locate(part.where)))
-    if isinstance(spec.loss, Part) and facts.task == "regression" and "crossentropy" in spec.loss.name:
-        problems.append(
-            DlxError(f"{spec.loss.name} expects classes, but the task is regression", where=spec.locate("loss"))
-        )
-    if spec.monitor.endswith(wrong):
+        elif part.name == "top_k" and part.args["k"] >= len(facts.classes):
+            message = (
+                f"the data has {len(facts.classes)} classes, of which the right one is always among {part.args['k']}"
+            )
+            problems.append(DlxError(message, where=spec.locate(part.where), hint="a smaller k, or accuracy"))
+    if isinstance(spec.loss, Part) and not fits(spec.loss.name):
+        expected = " or ".join(losses.TASKS[spec.loss.name])
+        message = f"{spec.loss.name} expects the task {expected}, but the task is {facts.task}"
+        problems.append(DlxError(message, where=spec.locate("loss")))
+    if not fits(spec.monitor.partition("_")[2]):
         problems.append(DlxError(f"{spec.monitor!r} is no figure of a {facts.task}", where=spec.locate("monitor")))
+    problems += _check_weights(spec, facts)
     if problems:
         raise SpecError(problems)
+
+
+def _donor(spec: Spec, root: Path) -> tuple[str, dict[str, Any]] | None:
+    """(name, arrays by layer) of the run that `weights` names: a path, or else a RUN below the runs folder."""
+    if spec.weights is None:
+        return None
+    path = Path(spec.weights)
+    try:
+        run = Run.open(path) if runs.is_run(path) else runs.one(path.name, root)
+        network, _ = model.restore(run)
+    except RunError as error:
+        error.where = spec.locate("weights") + (f": {error.where}" if error.where else "")
+        raise
+    found = model.weights_of(network)
+    backend.prepare(spec.seed, spec.precision)
+    return run.name, found
+
+
+def _start_from(network: model.Network, name: str, arrays: dict[str, Any]) -> Iterator[str]:
+    """Give the network another run's weights; what became of it, in words."""
+    matched, fresh = model.start_from(network, arrays)
+    yield f"weights of {name}: {len(matched)} of {len(matched) + len(fresh)} layers with weights begin from them"
+    for layer in fresh:
+        yield f"  not from there: {layer}"
+
+
+def _check_weights(spec: Spec, facts: Facts) -> Iterator[DlxError]:
+    """What class_weight says that the data has no classes for."""
+    said = spec.class_weight
+    if said is None:
+        return
+    if facts.task != "classification":
+        yield DlxError(f"weighs classes, but the task is {facts.task}", where=spec.locate("class_weight"))
+    elif said != "balanced":
+        for name in said:
+            if name not in facts.classes:
+                known = ", ".join(facts.classes[:8]) + " …" * (len(facts.classes) > 8)
+                message = f"{name!r} is no class of the data{did_you_mean(name, facts.classes)}; it has {known}"
+                yield DlxError(message, where=spec.locate("class_weight"))
+
+
+def class_weights(spec: Spec, dataset: Dataset, train: Split) -> tuple[float, ...] | None:
+    """What an example of each class counts: as the spec says, or so that all classes count alike in the train split."""
+    import numpy as np
+
+    if spec.class_weight is None:
+        return None
+    if spec.class_weight != "balanced":
+        return tuple(float(spec.class_weight.get(name, 1.0)) for name in dataset.classes)
+    counts = np.bincount(np.asarray(train.targets).reshape(-1), minlength=len(dataset.classes))
+    return tuple(float(share) for share in counts.sum() / (len(counts) * np.maximum(counts, 1)))
 
 
 def facts_of(spec: Spec) -> Facts:
@@ -198,13 +259,17 @@ def train(
     spec, started = experiment.spec, experiment.started
     device = backend.load()
     backend.prepare(spec.seed, spec.precision)
-    network = model.build(spec, experiment.facts)
+    donor = _donor(spec, root)
+    network = model.build(spec, experiment.facts, restored=donor is not None)
     optimizer = model.optimizer(spec)
     run = Run.create(root, spec.name)
     try:
         base = str(run.path.resolve())
         run.begin(specs.dump(spec, base), _record(experiment, network, device, command, started, base, parent))
         run.log(f"dlx {__version__}, {device.description}")
+        for line in _start_from(network, *donor) if donor is not None else ():
+            run.log(line)
+            watcher.noted(line)
         watcher.started(run, experiment, device.description, model.parameters(network))
         with _politely() as stop:
             outcome = _train(experiment, network, optimizer, run, watcher, started, chunk_steps, stop)
@@ -358,11 +423,13 @@ def _program(experiment: Experiment, network: model.Network, optimizer: Any, pla
     """The compiled training, its preprocessing fitted on the train split."""
     train, held = experiment.splits.train, experiment.splits.validation
     model.fit_preprocessing(network, train.inputs)
+    model.fit_targets(network, train.targets)
     return engine.compile(network, optimizer, plan, (train.inputs, train.targets), held and (held.inputs, held.targets))
 
 
 def _plan(experiment: Experiment) -> engine.Plan:
     spec, stop = experiment.spec, experiment.spec.early_stop
+    schedule = REGISTRIES["schedule"].make(spec.schedule)
     return engine.Plan(
         seed=spec.seed,
         lr=spec.lr,
@@ -373,7 +440,9 @@ def _plan(experiment: Experiment) -> engine.Plan:
         maximize=experiment.maximize,
         patience=stop.patience if stop else None,
         min_delta=stop.min_delta if stop else 0.0,
-        schedule=REGISTRIES["schedule"].make(spec.schedule),
+        schedule=None if isinstance(schedule, Plateau) else schedule,
+        plateau=schedule if isinstance(schedule, Plateau) else None,
+        class_weights=class_weights(spec, experiment.dataset, experiment.splits.train),
     )
 
 
@@ -473,6 +542,7 @@ def _record(
         "dataset": {"fingerprint": dataset.fingerprint, "source": dataset.source, **experiment.splits.sizes()},
         "classes": list(dataset.classes),
         "targets": experiment.facts.targets,
+        "steps": experiment.facts.steps,
         "parameters": model.parameters(network),
         "parent": parent,
         "settings": specs.flat(specs.resolved(spec, base)),

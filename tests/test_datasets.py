@@ -460,7 +460,9 @@ def test_several_labels_an_example(world: Path) -> None:
     np.savez(world / "labels.npz", x=np.zeros((2, 4)), y=y)
     data = load("npz", "multi_label", path=str(world / "labels.npz"))
     assert (data.task, data.classes, data.train.targets.tolist()) == ("multi_label", ("0", "1", "2"), y.tolist())
-    assert load("npz", path=str(world / "labels.npz")).task == "regression"
+    with pytest.raises(DataError, match="classes of steps, labels or amounts"):
+        load("npz", path=str(world / "labels.npz"))
+    assert load("npz", "regression", path=str(world / "labels.npz")).task == "regression"
     np.savez(world / "labels.npz", x=np.zeros((2, 4)), y=y + 1)
     with pytest.raises(DataError, match="zeros and ones"):
         load("npz", "multi_label", path=str(world / "labels.npz"))

@@ -15,6 +15,7 @@ from dlx import spec as specs
 from dlx.dataset import Facts
 from dlx.errors import DataError, DlxError, SpecError
 from dlx.parts import REGISTRIES, signatures
+from dlx.parts.augment import Mix
 from dlx.registry import Part
 from dlx.spec import describe
 
@@ -262,7 +263,8 @@ def test_an_optimizer_takes_the_rate_of_the_spec(name: str) -> None:
 def test_an_augmentation_keeps_shape_and_follows_its_seed(name: str) -> None:
     keras = backend.keras
     part = Part(name, {"degrees": 30.0} if name == "rotate" else {})
-    apply = REGISTRIES["augment"].make(part)
+    made = REGISTRIES["augment"].make(part)
+    apply = (lambda *given: made.apply(*given)[0]) if isinstance(made, Mix) else made
     images = np.random.default_rng(0).uniform(0, 255, (16, 9, 7, 3)).astype(np.float32)
     once = apply(images, keras.random.SeedGenerator(5)).numpy()
     assert once.shape == images.shape
@@ -272,6 +274,18 @@ def test_an_augmentation_keeps_shape_and_follows_its_seed(name: str) -> None:
     assert not np.array_equal(once, images)
     assert once.min() >= -0.01
     assert once.max() <= 255.01
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_a_mix_shares_the_label_as_it_shares_the_pixels(name: str) -> None:
+    images = np.repeat(np.arange(1.0, 33.0, dtype=np.float32), 8 * 8).reshape(32, 8, 8, 1)
+    mixed, partners, share = REGISTRIES["augment"].make(Part(name)).apply(images, backend.keras.random.SeedGenerator(4))
+    mixed, partners, share = np.asarray(mixed), np.asarray(partners), np.asarray(share)
+    assert sorted(partners) == list(range(32))
+    expected = share * np.arange(1.0, 33.0) + (1 - share) * (partners + 1.0)
+    assert np.allclose(mixed.mean(axis=(1, 2, 3)), expected, atol=1e-3)
+    assert ((share >= 0) & (share <= 1)).all()
+    assert share.std() > 0.05
 
 
 def test_crop_moves_by_whole_pixels_and_fills_with_zero() -> None:
@@ -308,9 +322,14 @@ def test_flip_mirrors_about_half() -> None:
     [
         (Part("cosine"), {0.0: 1.0, 0.5: 0.5, 1.0: 0.0}),
         (Part("cosine", {"warmup": 0.2, "final": 0.1}), {0.0: 0.0, 0.1: 0.5, 0.2: 1.0, 0.6: 0.55, 1.0: 0.1}),
+        (Part("one_cycle", {"peak": 0.5, "start": 0.1, "final": 0.0}), {0.0: 0.1, 0.5: 1.0, 0.75: 0.5, 1.0: 0.0}),
+        (Part("exponential", {"final": 0.01}), {0.0: 1.0, 0.5: 0.1, 1.0: 0.01}),
+        (Part("polynomial", {"power": 2.0, "final": 0.2}), {0.0: 1.0, 0.5: 0.4, 1.0: 0.2}),
+        (Part("inverse_time", {"decay": 9.0}), {0.0: 1.0, 1.0: 0.1}),
+        (Part("cosine_restarts", {"cycles": 2, "shrink": 0.5}), {0.0: 1.0, 0.25: 0.5, 0.5: 0.5, 0.75: 0.25, 1.0: 0.0}),
         (Part("step", {"at": [0.5, 0.75], "factor": 0.1}), {0.0: 1.0, 0.49: 1.0, 0.5: 0.1, 0.75: 0.01, 1.0: 0.01}),
     ],
-    ids=["cosine", "warmup", "step"],
+    ids=["cosine", "warmup", "one_cycle", "exponential", "polynomial", "inverse_time", "restarts", "step"],
 )
 def test_schedules(part: Part, points: dict[float, float]) -> None:
     factor = REGISTRIES["schedule"].make(part)

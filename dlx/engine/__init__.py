@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from dlx.errors import TrainingError
+from dlx.parts.schedules import Plateau
 
 CHUNK_SECONDS = 0.25
 
@@ -28,7 +29,8 @@ class Plan:
     """How long, how fast and by which figure.
 
     steps: of the whole training; monitor: a column; patience: epochs, None for no early stop.
-    schedule: progress in 0..1 to a factor of lr, None for a constant rate.
+    schedule: progress in 0..1 to a factor of lr, None for a constant rate; plateau lowers it by the monitored figure.
+    class_weights: what the loss of an example of each class counts, in training alone.
     """
 
     seed: int
@@ -41,6 +43,8 @@ class Plan:
     patience: int | None = None
     min_delta: float = 0.0
     schedule: Callable[[Any], Any] | None = None
+    plateau: Plateau | None = None
+    class_weights: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

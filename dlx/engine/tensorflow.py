@@ -13,6 +13,9 @@ import tensorflow as tf
 
 from dlx.backend import keras
 from dlx.engine import Plan, Program, seed_of
+from dlx.parts import losses
+from dlx.parts.augment import Mix
+from dlx.parts.schedules import Plateau
 
 State = Mapping[str, Any]
 ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
@@ -50,6 +53,8 @@ class _Loop:
         self.trainable = self.model.trainable_variables
         optimizer.build(self.trainable)
         self.weights = list(self.model.weights)
+        given = plan.class_weights
+        self.class_weights = None if given is None else tf.constant(given, tf.float32)
         # Seed states are variables but no weights. Each step sets them, so that nothing random is carried along.
         held = {id(variable) for variable in self.weights}
         self.seeds = [v for v in self.model.variables if id(v) not in held]
@@ -60,7 +65,7 @@ class _Loop:
         self.metrics = network.metrics()
         self.losses = keras.metrics.Mean(name="loss")
         for metric in self.metrics:  # some make their variables at the first update
-            _update(metric, *_example(network))
+            losses.update(metric, *_example(network))
             metric.reset_state()
         names = ["loss", *(metric.name for metric in self.metrics)]
         splits = ("train", "val") if validated else ("train",)
@@ -75,6 +80,9 @@ class _Loop:
             "stop_best": tf.Variable(worst, dtype=tf.float32),
             "waited": tf.Variable(0, dtype=tf.int64),
             "stopped": tf.Variable(False),
+            "rate": tf.Variable(1.0),
+            "plateau_best": tf.Variable(worst, dtype=tf.float32),
+            "plateau_waited": tf.Variable(0, dtype=tf.int64),
         }
         self.best = [tf.Variable(weight.value) for weight in self.weights]
 
@@ -139,17 +147,14 @@ class _Loop:
         tf.while_loop(lambda number: (number < into + count) & (self.loop["bad_step"].value() == 0), step, [into])
 
     def _step(self, x: Any, y: Any) -> None:
-        plan, network, number = self.plan, self.network, self.loop["step"].value()
+        plan, number = self.plan, self.loop["step"].value()
         self._seed(number)
-        if self.generators:
-            x = tf.cast(x, tf.float32)
-            for augment, generator in zip(network.augment, self.generators, strict=True):
-                x = tf.stop_gradient(augment(x, generator))
+        x, mixed = self._augment(x)
         if plan.schedule is not None:
             progress = tf.cast(number, tf.float32) / float(plan.steps)
             self.optimizer.learning_rate.assign(plan.lr * plan.schedule(progress))
         with tf.GradientTape() as tape:
-            logits, total = self._forward(x, y, training=True)
+            logits, total = self._forward(x, y, training=True, mixed=mixed)
             scaled = self.optimizer.scale_loss(total)
         gradients = tape.gradient(scaled, self.trainable)
         self.optimizer.apply(gradients, self.trainable)
@@ -158,12 +163,36 @@ class _Loop:
         bad = ~tf.math.is_finite(total)
         self.loop["bad_step"].assign(tf.where(bad, number + 1, self.loop["bad_step"].value()))
 
-    def _forward(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
-        """(logits, loss with penalties) of a batch."""
+    def _augment(self, x: Any) -> tuple[Any, Any]:
+        """(the batch changed at random, whose labels it shares with which: (partners, shares), or None)."""
+        mixed = None
+        if self.generators:
+            x = tf.cast(x, tf.float32)
+            for augment, generator in zip(self.network.augment, self.generators, strict=True):
+                if isinstance(augment, Mix):
+                    x, *mixed = augment.apply(x, generator)
+                else:
+                    x = augment(x, generator)
+                x = tf.stop_gradient(x)
+        return x, mixed
+
+    def _forward(self, x: Any, y: Any, training: bool, mixed: Any = None) -> tuple[Any, Any]:
+        """(logits, loss with penalties) of a batch; class weights and mixed labels count in training alone."""
         logits = self.model(x, training=training)
-        total = self.network.loss(y, logits, self.network.activation)
+        each = self._losses(y, logits, training)
+        if mixed is not None:
+            partners, share = mixed
+            others = self._losses(tf.gather(y, partners), logits, training)
+            share = tf.reshape(share, (-1, *(1 for _ in each.shape[1:])))
+            each = share * each + (1.0 - share) * others
+        total = tf.reduce_mean(each)
         penalties = self.model.losses
         return logits, total + tf.add_n([tf.cast(p, tf.float32) for p in penalties]) if penalties else total
+
+    def _losses(self, y: Any, logits: Any, training: bool) -> Any:
+        """The loss of each class number or example, times the weight of its class in training."""
+        each = self.network.loss(y, logits, self.network.activation)
+        return each if self.class_weights is None or not training else each * tf.gather(self.class_weights, y)
 
     def _seed(self, step: Any) -> None:
         """Every random number of a step follows from (seed, purpose, step)."""
@@ -178,7 +207,7 @@ class _Loop:
         self.losses.update_state(total, sample_weight=examples)
         predictions = self.network.activation(logits)
         for metric in self.metrics:
-            _update(metric, y, predictions)
+            losses.update(metric, y, predictions)
 
     def _results(self) -> list[Any]:
         """The figures accumulated so far, which start over."""
@@ -235,6 +264,8 @@ class _Loop:
             return tf.constant(0)
 
         tf.cond(better(loop["best"].value(), 0.0), keep, lambda: tf.constant(0))
+        if plan.plateau is not None:
+            self._plateau(plan.plateau, better, figure)
         if plan.patience is None:
             return
         improved = better(loop["stop_best"].value(), plan.min_delta)
@@ -242,6 +273,18 @@ class _Loop:
         loop["stop_best"].assign(tf.where(improved, figure, loop["stop_best"].value()))
         loop["waited"].assign(waited)
         loop["stopped"].assign(waited >= plan.patience)
+
+    def _plateau(self, plateau: Plateau, better: Any, figure: Any) -> None:
+        """Lower the rate when the figure has not improved for long enough."""
+        loop, lr = self.loop, self.plan.lr
+        improved = better(loop["plateau_best"].value(), plateau.min_delta)
+        waited = tf.where(improved, tf.constant(0, tf.int64), loop["plateau_waited"].value() + 1)
+        lowers = waited >= plateau.patience
+        rate = tf.where(lowers, tf.maximum(loop["rate"].value() * plateau.factor, plateau.min_lr / lr), loop["rate"])
+        loop["rate"].assign(tf.minimum(rate, loop["rate"].value()))
+        loop["plateau_best"].assign(tf.where(improved, figure, loop["plateau_best"].value()))
+        loop["plateau_waited"].assign(tf.where(lowers, tf.constant(0, tf.int64), waited))
+        self.optimizer.learning_rate.assign(lr * loop["rate"].value())
 
 
 def _fuses(loop: _Loop) -> bool:
@@ -254,13 +297,6 @@ def _fuses(loop: _Loop) -> bool:
     plain = all(type(layer).__name__ in FUSED_LAYERS for layer in loop.model.layers)
     on_cpu = not tf.config.get_visible_devices("GPU")
     return loop.whole and small and plain and on_cpu and loop.plan.steps >= FUSED_STEPS
-
-
-def _update(metric: Any, targets: Any, predictions: Any) -> None:
-    """Class numbers as a column where the head is one unit wide, as Keras's binary metrics want them."""
-    if len(targets.shape) == 1 and predictions.shape[-1] == 1:
-        targets = tf.expand_dims(targets, -1)
-    metric.update_state(targets, predictions)
 
 
 def _example(network: Any) -> tuple[Any, Any]:

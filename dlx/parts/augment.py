@@ -6,12 +6,13 @@ float32, seed is a `keras.random.SeedGenerator` that the engine sets from (seed,
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from dlx.backend import keras
-from dlx.parts.types import Fraction, Positive
+from dlx.parts.types import Fraction, Positive, PositiveFloat
 from dlx.registry import Registry
 
 registry = Registry(
@@ -25,10 +26,29 @@ registry = Registry(
         "randomtranslation": "shift",
         "randomcrop": "crop",
         "randomzoom": "zoom",
+        "randomcontrast": "contrast",
+        "randombrightness": "brightness",
+        "gaussiannoise": "noise",
+        "randomerasing": "cutout",
+        "randaug": "rand_augment",
     },
 )
 
 Augment = Callable[[Any, Any], Any]
+Mixed = Callable[[Any, Any], tuple[Any, Any, Any]]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """An augmentation that lays two examples of a batch over one another, and so their labels.
+
+    `apply(images, seed)` returns (images, partners, shares): the row numbers (n,) of the second examples, and the share
+    (n,) of the first one's label; the loss is shared out alike.
+    """
+
+    apply: Mixed
+
+
 Fill = Literal["constant", "nearest", "reflect", "wrap"]
 
 
@@ -93,6 +113,123 @@ def zoom(fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1, fill: Fill = "cons
         return _affine(images, (scale, 0.0, 0.0, scale), (0.0, 0.0), fill, "bilinear")
 
     return apply
+
+
+@registry.register
+def brightness(amount: Fraction = 0.2) -> Augment:
+    """Makes each image lighter or darker by up to that share of the range 0 to 255."""
+
+    def apply(images: Any, seed: Any) -> Any:
+        return keras.ops.clip(images + _each(_uniform(images, seed, 255.0 * amount)), 0.0, 255.0)
+
+    return apply
+
+
+@registry.register
+def contrast(amount: Fraction = 0.2) -> Augment:
+    """Stretches each image's values about their mean by a random factor, 1 - amount to 1 + amount; 0 to 255 stay."""
+
+    def apply(images: Any, seed: Any) -> Any:
+        middle = keras.ops.mean(images, axis=(1, 2, 3), keepdims=True)
+        return keras.ops.clip(middle + (images - middle) * _each(1.0 + _uniform(images, seed, amount)), 0.0, 255.0)
+
+    return apply
+
+
+@registry.register
+def noise(stddev: PositiveFloat = 10.0) -> Augment:
+    """Adds to every value a normal random number of that standard deviation; 0 to 255 stay."""
+
+    def apply(images: Any, seed: Any) -> Any:
+        return keras.ops.clip(
+            images + keras.random.normal(keras.ops.shape(images), stddev=stddev, seed=seed), 0.0, 255.0
+        )
+
+    return apply
+
+
+@registry.register
+def cutout(fraction: Annotated[float, Field(gt=0, le=1)] = 0.25) -> Augment:
+    """Blanks a square at a random place of each image, `fraction` of its side wide (DeVries and Taylor 2017)."""
+
+    def apply(images: Any, seed: Any) -> Any:
+        side = fraction * min(images.shape[1:3])
+        centre = [(_uniform(images, seed, 0.5) + 0.5) * extent for extent in images.shape[1:3]]
+        return keras.ops.where(_box(images, centre, [side, side]), 0.0, images)
+
+    return apply
+
+
+@registry.register
+def rand_augment(num_ops: Annotated[int, Field(ge=1, le=8)] = 2, factor: Fraction = 0.5) -> Augment:
+    """Applies `num_ops` of ten changes (colours, sharpness, shear, …), of a random strength up to `factor`.
+
+    Cubuk et al. 2019, as Keras does it: one choice of changes a batch. For colour images.
+    """
+
+    layer = keras.layers.RandAugment(value_range=(0, 255), num_ops=num_ops, factor=factor)
+
+    def apply(images: Any, seed: Any) -> Any:
+        if images.shape[-1] != 3:
+            raise ValueError("rand_augment expects colour images")
+        for inner in (layer, *layer._layers):
+            inner.generator = seed
+        return keras.ops.clip(layer(images, training=True), 0.0, 255.0)
+
+    return apply
+
+
+@registry.register
+def mixup(alpha: PositiveFloat = 0.2) -> Mix:
+    """Fades each image into another of its batch, and its label into the other's (Zhang et al. 2017).
+
+    The share of the first is drawn from Beta(alpha, alpha).
+    """
+
+    def apply(images: Any, seed: Any) -> tuple[Any, Any, Any]:
+        partners, share = _partners(images, seed, alpha)
+        weight = _each(share)
+        return weight * images + (1.0 - weight) * keras.ops.take(images, partners, axis=0), partners, share
+
+    return Mix(apply)
+
+
+@registry.register
+def cutmix(alpha: PositiveFloat = 1.0) -> Mix:
+    """Pastes a box of another image of the batch into each, and shares the label by area (Yun et al. 2019)."""
+
+    def apply(images: Any, seed: Any) -> tuple[Any, Any, Any]:
+        partners, share = _partners(images, seed, alpha)
+        edge = keras.ops.sqrt(1.0 - share)
+        centre = [(_uniform(images, seed, 0.5) + 0.5) * extent for extent in images.shape[1:3]]
+        box = _box(images, centre, [edge * extent for extent in images.shape[1:3]])
+        kept = 1.0 - keras.ops.mean(keras.ops.cast(box, "float32"), axis=(1, 2, 3))
+        return keras.ops.where(box, keras.ops.take(images, partners, axis=0), images), partners, kept
+
+    return Mix(apply)
+
+
+def _partners(images: Any, seed: Any, alpha: float) -> tuple[Any, Any]:
+    """(row numbers of each image's partner, each one's own share), both (n,)."""
+    count = keras.ops.shape(images)[0]
+    rows = keras.ops.argsort(keras.random.uniform((count,), seed=seed))
+    return rows, keras.random.beta((count,), alpha, alpha, seed=seed)
+
+
+def _each(values: Any) -> Any:
+    """(n,) as (n, 1, 1, 1)."""
+    return keras.ops.reshape(values, (-1, 1, 1, 1))
+
+
+def _box(images: Any, centre: Any, size: Any) -> Any:
+    """True inside a box of each image: (n, height, width, 1); centre and size in pixels, (y, x), numbers or (n,)."""
+    inside = []
+    for axis, extent in enumerate(images.shape[1:3]):
+        places = keras.ops.reshape(keras.ops.arange(extent, dtype="float32"), (1, -1))
+        middle = keras.ops.reshape(centre[axis], (-1, 1))
+        half = keras.ops.reshape(keras.ops.convert_to_tensor(size[axis], "float32"), (-1, 1)) / 2
+        inside.append((places >= middle - half) & (places < middle + half))
+    return (inside[0][:, :, None] & inside[1][:, None, :])[..., None]
 
 
 def _uniform(images: Any, seed: Any, limit: float) -> Any:

@@ -181,15 +181,18 @@ def output(
     bias_initializer: Initializer = "zeros",
     kernel_regularizer: Regularizer = None,
     bias_regularizer: Regularizer = None,
+    scale_targets: bool = True,
     name: Name = None,
 ) -> Any:
     """The head that fits the task: a dense layer with units, activation and loss chosen together.
 
     Classes: one unit a class and softmax; `units: 1` for two classes: sigmoid. Several labels: one unit
-    a label, sigmoid. Regression: one unit a target, linear. Behind a layer that returns sequences, where the
-    data has a label or target a step, it is one unit, applied at every step. The loss is computed from
-    the logits; predictions are probabilities.
+    a label, sigmoid. Regression: one unit a target, linear; it learns the targets at mean 0 and standard deviation 1
+    (of the train split, so its loss has no unit) and predicts them in their own, unless `scale_targets: false`.
+    Behind a layer that returns sequences, where the data has a class, label or target a step, it is applied at every
+    step. The loss is computed from the logits; predictions are probabilities.
     """
     arguments = locals()
+    arguments.pop("scale_targets")
     arguments["activation"] = None  # the model puts the activation behind the logits
     return _keras("Dense", arguments)

@@ -13,12 +13,13 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from dlx.errors import DlxError, SpecError, did_you_mean, suggest
-from dlx.parts import REGISTRIES
+from dlx.parts import REGISTRIES, losses
 from dlx.parts.types import Tuned
 from dlx.registry import FilePath, Parameter, Part, Parts
 from dlx.spec.reading import Node
 from dlx.spec.sections import Spec, completed
 
+AUTO_METRICS = ("accuracy", "mae", "exact_match")
 KEY_ALIASES = {
     "learningrate": "lr",
     "model": "layers",
@@ -42,6 +43,11 @@ KEY_ALIASES = {
     "randomseed": "seed",
     "scheduler": "schedule",
     "lrschedule": "schedule",
+    "classweights": "class_weight",
+    "sampleweight": "class_weight",
+    "pretrainedweights": "weights",
+    "initfrom": "weights",
+    "checkpoint": "weights",
 }
 PARAMETER_ALIASES = {
     "filter": "filters",
@@ -402,6 +408,9 @@ def _crosswise(spec: Spec, said: dict[str, Any]) -> typing.Iterator[DlxError]:
     if spec.optimizer.args.get("nesterov") and not spec.optimizer.args.get("momentum"):
         hint = f"add momentum: 0.9 to {spec.optimizer.name}"
         yield DlxError("nesterov does nothing without momentum", where=spec.locate(spec.optimizer.where), hint=hint)
+    mixers = [part for part in spec.augment if part.name in ("mixup", "cutmix")]
+    if len(mixers) > 1:
+        yield DlxError("mixup and cutmix cannot both mix a batch", where=spec.locate(mixers[1].where))
     if len(spec.layers) > 500:
         yield DlxError(
             f"{len(spec.layers)} layers; expected at most 500", where=spec.locate("layers"), hint="see repeat"
@@ -434,7 +443,7 @@ def _crosswise(spec: Spec, said: dict[str, Any]) -> typing.Iterator[DlxError]:
 def _monitor(spec: Spec) -> typing.Iterator[DlxError]:
     if spec.monitor == "auto":
         return
-    metrics = [part.name for part in spec.metrics] if spec.metrics != "auto" else ["accuracy", "mae", "exact_match"]
+    metrics = [losses.metric_name(p) for p in spec.metrics] if spec.metrics != "auto" else list(AUTO_METRICS)
     figures = ["loss", *metrics]
     known = [f"train_{f}" for f in figures] + ([f"val_{f}" for f in figures] if spec.validation != "none" else [])
     if spec.monitor not in known:

@@ -58,6 +58,8 @@ class Spec:
     loss: Annotated[Part, Parts("loss")] | Literal["auto"] = "auto"
     metrics: Annotated[list[Part], Parts("metric")] | Literal["auto"] = "auto"
     regularization: Regularization | None = None
+    class_weight: Literal["balanced"] | dict[str, PositiveFloat] | None = None
+    weights: FilePath | None = None
     batch_size: Positive | Literal["full"] = 32
     epochs: Positive | None = None
     steps: Positive | None = None
@@ -83,7 +85,8 @@ class Spec:
 # The order in which a resolved spec is written.
 ORDER = (
     "name", "description", "dataset", "task", "test", "validation", "preprocess", "augment", "layers", "optimizer",
-    "lr", "schedule", "loss", "metrics", "regularization", "batch_size", "epochs", "steps", "monitor", "early_stop",
+    "lr", "schedule", "loss", "metrics", "regularization", "class_weight", "weights",
+    "batch_size", "epochs", "steps", "monitor", "early_stop",
     "precision", "seed", "plots", "tags", "sweep",
 )  # fmt: skip
 DEFAULT_EPOCHS = 10

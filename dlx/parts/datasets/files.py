@@ -212,9 +212,9 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:
     if task == "classification":
         y = y.reshape(len(y)) if y.size == len(y) else y
         whole = np.isfinite(y).all() and (np.floor(y) == y).all()
-        if y.ndim != 1 or not whole or y.min() < 0 or y.max() >= MOST_CLASSES:
+        if y.ndim > 2 or not whole or y.min() < 0 or y.max() >= MOST_CLASSES:
             raise DataError(
-                f"expected one class number an example, whole, from 0 to {MOST_CLASSES - 1:,} at most",
+                f"expected one class number an example (or a step), whole, from 0 to {MOST_CLASSES - 1:,} at most",
                 where=where,
                 hint="or say task: regression",
             )
@@ -249,7 +249,14 @@ def _guess_task(values: Any, wanted: str, where: str, label: str) -> Any:
         return wanted
     if values.dtype.kind not in "biuf":
         return "classification"
-    if (values.ndim > 1 and values.shape[-1] > 1) or (values.dtype.kind == "f" and (np.floor(values) != values).any()):
+    several, whole = values.ndim > 1 and values.shape[-1] > 1, bool((np.floor(values) == values).all())
+    if several and whole:
+        raise DataError(
+            f"{label} holds {values.shape[-1]} whole numbers an example: classes of steps, labels or amounts?",
+            where=where,
+            hint="say which: task: classification (a class a step), multi_label, or regression",
+        )
+    if several or not whole:
         return "regression"
     distinct = len(np.unique(values))
     if distinct <= FEW and values.min() in (0, 1):
