@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,12 +16,13 @@ Task = Literal["classification", "regression", "multi_label"]
 class Split:
     """Examples, in the order of their row numbers.
 
-    inputs: (n, *shape), as stored (images stay uint8, 0..255, channels last)
+    inputs: (n, *shape), as stored (images stay uint8, 0..255, channels last); or, of what is still to be encoded,
+        named columns (n,)
     targets: (n,) int32 class numbers, or (n, steps); (n, k) float32 values; or labels, (n, k) float32 of 0 and 1
     index: (n,) int64 row numbers in the source, stable whatever is split off or left out
     """
 
-    inputs: np.ndarray
+    inputs: Any
     targets: np.ndarray
     index: np.ndarray
 
@@ -30,7 +31,9 @@ class Split:
 
     def take(self, rows: np.ndarray) -> Split:
         """The examples at the positions `rows`, copied out of whatever file is behind them."""
-        return Split(self.inputs[rows], self.targets[rows], self.index[rows])
+        named = isinstance(self.inputs, Mapping)
+        inputs = {name: column[rows] for name, column in self.inputs.items()} if named else self.inputs[rows]
+        return Split(inputs, self.targets[rows], self.index[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,10 @@ class Dataset:
 
     test: the data set's own test split, if it has one.
     source: where the arrays came from, in words a person can read ("scikit-learn", "cifar10-jpeg.tar.xz").
-    encoding: for tables, how a row becomes numbers: `{"columns": [...], "categories": {...}}`.
+    encoding: for tables, texts and series, how a row becomes numbers; what JSON can say.
+    fit: the inputs of the train split -> what `encoding` still lacks; encode: (inputs, encoding) -> (n, *shape).
+    gap: examples follow one another in time: a split is cut off at the end, `gap` examples after the rest.
+    skipped: files that could not be read and were passed over, as the spec allowed.
     """
 
     train: Split
@@ -47,9 +53,13 @@ class Dataset:
     fingerprint: str
     test: Split | None = None
     classes: tuple[str, ...] = ()
-    kind: Literal["image", "table", "array"] = "array"
+    kind: Literal["image", "table", "text", "series", "array"] = "array"
     source: str = ""
     encoding: Mapping[str, Any] = field(default_factory=dict)
+    fit: Callable[[Any], dict[str, Any]] | None = None
+    encode: Callable[..., np.ndarray] | None = None
+    gap: int | None = None
+    skipped: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dlx.dataset import Dataset, Split
@@ -36,21 +36,43 @@ def cut(dataset: Dataset, test: Any, validation: Any) -> Splits:
     Raises DataError, with the address in `where`, when a share leaves a split empty.
     """
     train, held_out = dataset.train, dataset.test if test == "auto" else None
+    gap = dataset.gap
     stratify = dataset.task == "classification" and dataset.train.targets.ndim == 1
     if isinstance(test, float):
-        train, held_out = _cut(train, test, stratify, "test")
+        train, held_out = _cut(train, test, stratify, "test", gap)
     if validation == "test":
         if held_out is None:
             raise DataError("there is no test split to validate on", where="validation", hint="test: 0.2 cuts one off")
         return Splits(train, held_out, held_out, test_is_validation=True)
     checked = None
     if isinstance(validation, float):
-        train, checked = _cut(train, validation, stratify, "validation")
+        train, checked = _cut(train, validation, stratify, "validation", gap)
     return Splits(train, checked, held_out)
 
 
-def _cut(whole: Split, share: float, stratify: bool, name: str) -> tuple[Split, Split]:
-    """(the rest, the share), both in the order of their rows; by class where there are classes."""
+def encoded(dataset: Dataset, splits: Splits) -> tuple[Dataset, Splits]:
+    """Both with arrays for inputs: what a dataset still has to fit is fitted on the train split alone."""
+    if dataset.encode is None:
+        return dataset, splits
+    encoding = {**dataset.encoding, **(dataset.fit(splits.train.inputs) if dataset.fit else {})}
+    encode = dataset.encode
+
+    def arrays(split: Split | None) -> Split | None:
+        return split and Split(encode(split.inputs, encoding), split.targets, split.index)
+
+    train = arrays(splits.train)
+    assert train is not None
+    validation = arrays(splits.validation)
+    test = validation if splits.test_is_validation else arrays(splits.test)
+    whole = replace(dataset, train=train, test=test, encoding=encoding, fit=None, encode=None)
+    return whole, Splits(train, validation, test, splits.test_is_validation)
+
+
+def _cut(whole: Split, share: float, stratify: bool, name: str, gap: int | None) -> tuple[Split, Split]:
+    """(the rest, the share), both in the order of their rows; by class where there are classes.
+
+    With a `gap` the share is the end, and as many examples before it are left out.
+    """
     import numpy as np
 
     count = round(len(whole) * share)
@@ -60,6 +82,11 @@ def _cut(whole: Split, share: float, stratify: bool, name: str) -> tuple[Split, 
             where=name,
             hint=f"{name}: none, or a {'larger' if count == 0 else 'smaller'} share",
         )
+    if gap is not None:
+        rest = len(whole) - count - gap
+        if rest < 1:
+            raise DataError(f"{share} of {len(whole)} examples, and a gap of {gap}, leaves no others", where=name)
+        return whole.take(np.arange(rest)), whole.take(np.arange(len(whole) - count, len(whole)))
     generator = np.random.default_rng([SPLIT_SEED, 1 if name == "test" else 2])
     order = generator.permutation(len(whole))
     if stratify:

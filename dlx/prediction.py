@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import glob
 import io
+import itertools
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,17 @@ if TYPE_CHECKING:
 BATCH = 256
 TABLE_ROWS = 8192
 Batch = tuple[list[str], "np.ndarray"]
+
+
+class Row(str):
+    """The name of an input that is a row of a table; `fields` are its values by column."""
+
+    fields: Mapping[str, str]
+
+    def __new__(cls, name: str, fields: Mapping[str, str]) -> Row:
+        row = super().__new__(cls, name)
+        row.fields = fields
+        return row
 
 
 @dataclass(eq=False)
@@ -108,7 +120,7 @@ class Predictor:
                 if not paths:
                     raise DataError("no such file", where=word)
                 for path in paths:
-                    if path.suffix.lower() in (".csv", ".npy", ".npz"):
+                    if path.suffix.lower() in (".csv", ".npy", ".npz", ".txt"):
                         others.append(self._file(path))
                     elif path.is_dir():
                         found += images.files(path)
@@ -168,6 +180,12 @@ class Predictor:
             except (OSError, UnicodeDecodeError, csv.Error) as error:
                 raise DataError(f"cannot be read ({error})", where=str(path)) from error
             return
+        if path.suffix.lower() == ".txt" and self.info["input"].get("kind") == "text":
+            try:
+                yield from self._lines(path.read_text(encoding="utf-8-sig"), str(path))
+            except (OSError, UnicodeDecodeError) as error:
+                raise DataError(f"cannot be read as text in UTF-8 ({error})", where=str(path)) from error
+            return
         yield from self._array(path, str(path))
 
     def _array(self, source: Any, where: str) -> Iterator[Batch]:
@@ -202,46 +220,65 @@ class Predictor:
 
     def _table(self, stream: Any, where: str) -> Iterator[Batch]:
         """Rows of a CSV with the run's columns, or without a header where every column is a number."""
+        kind = self.info["input"].get("kind")
+        if len(self.shape) != 1 and kind not in ("text", "series"):
+            raise DataError(f"is a table, but the run was trained on inputs of the shape {self.shape}", where=where)
+        encoding = dict(self.info["input"]["encoding"])
+        reader = csv.reader(stream)
+        header = [field.strip() for field in next(reader, [])]
+        wanted = [encoding["column"]] if kind == "text" else list(encoding.get("columns") or [])
+        if set(wanted) & {name for name in header if header.count(name) > 1}:
+            raise DataError("the header names a column twice", where=where)
+        pending: list[list[str]] = []
+        if not wanted or not set(header) & set(wanted):
+            pending, header = self._without_header(header, wanted, where)
+        if kind != "text":
+            encoding |= {"columns": wanted or header, "categories": encoding.get("categories") or {}}
+        rows = _rows(reader, header, pending, where)
+        if kind == "series":
+            yield from self._windows([row for _, row in rows], header, encoding, where)
+            return
+        encode = datasets.sequences.encode_text if kind == "text" else datasets.tables.encode
+        while piece := list(itertools.islice(rows, TABLE_ROWS)):
+            texts = [row for _, row in piece]
+            if kind == "text":
+                held: Any = {wanted[0]: [row[header.index(wanted[0])] for row in texts]}
+            else:
+                held = datasets.tables.columns(texts, header, encoding, where)
+            named: list[str] = [Row(f"{where}:{n}", dict(zip(header, row, strict=True))) for n, row in piece]
+            yield named, encode(held, encoding, where, strict=True)
+
+    def _without_header(self, first: list[str], wanted: list[str], where: str) -> tuple[list[list[str]], list[str]]:
+        """(the rows read so far, the names of the columns) of a table whose first line names none of the run's."""
+        width = len(wanted) or self.shape[0]
+        if self.info["input"].get("kind") != "text" and len(first) == width:
+            if all(_is_number(field) for field in first):
+                return [first], wanted or [str(n) for n in range(width)]
+            if not wanted:
+                return [], first
+        expected = f"the columns {', '.join(wanted)}" if wanted else f"{width} columns"
+        raise DataError(f"expected {expected}, got {', '.join(first) or 'nothing'}", where=where)
+
+    def _windows(
+        self, rows: list[list[str]], header: list[str], encoding: dict[str, Any], where: str
+    ) -> Iterator[Batch]:
+        """Every window of a series; it is called by the row behind which it predicts."""
         import numpy as np
 
+        found = datasets.sequences.windows(rows, header, encoding, where)
+        size = int(encoding["window"])
+        for start in range(0, len(found), BATCH):
+            piece = np.ascontiguousarray(found[start : start + BATCH])
+            yield [f"{where}:{start + row + size}" for row in range(len(piece))], piece
+
+    def _lines(self, text: str, where: str) -> Iterator[Batch]:
+        """Every line of a plain text as an input of a run that was trained on texts."""
         encoding = self.info["input"]["encoding"]
-        reader = csv.reader(stream)
-        first = [field.strip() for field in next(reader, [])]
-        columns = list(encoding.get("columns") or [])
-        if set(columns) & {name for name in first if first.count(name) > 1}:
-            raise DataError("the header names a column twice", where=where)
-        if len(self.shape) != 1:
-            raise DataError(f"is a table, but the run was trained on inputs of the shape {self.shape}", where=where)
-        pending: list[list[str]] = []
-        if not columns or not set(first) & set(columns):
-            numeric = all(_is_number(field) for field in first)
-            width = len(columns) or self.shape[0]
-            if numeric and len(first) == width:
-                pending, first = [first], columns or [str(n) for n in range(width)]
-            elif not columns and len(first) == width:
-                columns = first
-            else:
-                wanted = f"the columns {', '.join(columns)}" if columns else f"{width} columns"
-                raise DataError(f"expected {wanted}, got {', '.join(first) or 'nothing'}", where=where)
-        encoding = {"columns": columns or first, "categories": encoding.get("categories") or {}}
-        number = 0
-
-        def batch(rows: list[list[str]]) -> Batch:
-            table = dict(zip(first, zip(*rows, strict=True), strict=True))
-            array = datasets.files.encode(table, encoding, where)
-            return [f"{where}:{number + row}" for row in range(1, len(rows) + 1)], np.asarray(array)
-
-        for row in reader:
-            if not row:
-                continue
-            if len(row) != len(first):
-                raise DataError(f"{len(row)} fields, expected {len(first)}", where=f"{where}:{reader.line_num}")
-            pending.append([field.strip() for field in row])
-            if len(pending) == TABLE_ROWS:
-                yield batch(pending)
-                number, pending = number + len(pending), []
-        if pending:
-            yield batch(pending)
+        lines = [line for line in text.splitlines() if line.strip()]
+        for start in range(0, len(lines), BATCH):
+            piece = lines[start : start + BATCH]
+            array = datasets.sequences.encode_text({encoding["column"]: piece}, encoding)
+            yield [f"{where}:{start + row}" for row in range(1, len(piece) + 1)], array
 
     def _standard_input(self) -> Iterator[Batch]:
         """An image, a .npy or .npz, or a table: told apart by their first bytes."""
@@ -260,7 +297,24 @@ class Predictor:
                 text = raw.decode("utf-8-sig")
             except UnicodeDecodeError as error:
                 raise DataError("is no text in UTF-8, expected a table", where="-") from error
-            yield from self._table(io.StringIO(text, newline=""), "-")
+            encoding = self.info["input"].get("encoding") or {}
+            named = encoding.get("column") in next(csv.reader(text.splitlines()[:1]), [])
+            if self.info["input"].get("kind") == "text" and not named:
+                yield from self._lines(text, "-")
+            else:
+                yield from self._table(io.StringIO(text, newline=""), "-")
+
+
+def _rows(reader: Any, header: list[str], pending: list[list[str]], where: str) -> Iterator[tuple[int, list[str]]]:
+    """(number from 1, fields) of each row; raises DataError at the line that has more or fewer."""
+    number = 0
+    for row in itertools.chain(pending, reader):
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise DataError(f"{len(row)} fields, expected {len(header)}", where=f"{where}:{reader.line_num}")
+        number += 1
+        yield number, [field.strip() for field in row]
 
 
 def _is_number(text: str) -> bool:

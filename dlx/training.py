@@ -105,8 +105,10 @@ def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None) -> Experi
             held = {"classification": "classes", "regression": "values", "multi_label": "several labels an example"}
             message = f"task: {spec.task}, but {spec.dataset.name} holds {held[dataset.task]}"
             raise SpecError([DlxError(message, where=spec.locate("task"), hint="leave task out, or task: auto")])
+        if dataset.task == "classification" and len(dataset.classes) < 2:
+            raise DataError(f"every example is of the class {dataset.classes[0]!r}; expected two classes or more")
+        dataset, splits = feed.encoded(dataset, feed.cut(dataset, spec.test, spec.validation))
         _check_data(spec, dataset)
-        splits = feed.cut(dataset, spec.test, spec.validation)
         feed.check_finite(splits)
     except DataError as error:
         # A place in a file stands; an address in the spec, or none, becomes a place in the spec.
@@ -121,8 +123,6 @@ def _check_data(spec: Spec, dataset: Dataset) -> None:
     """Raise DataError for data from which nothing can be learned, or that the first layer cannot take."""
     if 0 in dataset.shape:
         raise DataError(f"an input has the shape {dataset.shape}: it holds no number")
-    if dataset.task == "classification" and len(dataset.classes) < 2:
-        raise DataError(f"every example is of the class {dataset.classes[0]!r}; expected two classes or more")
     first = spec.layers[0]
     if first.name == "embedding":
         splits = [split.inputs for split in (dataset.train, dataset.test) if split is not None]
@@ -539,7 +539,16 @@ def _record(
             "dtype": dataset.train.inputs.dtype.name,
             "encoding": dict(dataset.encoding),
         },
-        "dataset": {"fingerprint": dataset.fingerprint, "source": dataset.source, **experiment.splits.sizes()},
+        "dataset": {
+            "fingerprint": dataset.fingerprint,
+            "source": dataset.source,
+            **experiment.splits.sizes(),
+            **(
+                {"skipped": len(dataset.skipped), "skipped_files": list(dataset.skipped[:100])}
+                if dataset.skipped
+                else {}
+            ),
+        },
         "classes": list(dataset.classes),
         "targets": experiment.facts.targets,
         "steps": experiment.facts.steps,
@@ -547,6 +556,12 @@ def _record(
         "parent": parent,
         "settings": specs.flat(specs.resolved(spec, base)),
     }
+
+
+def _skipped(dataset: Dataset) -> dict[str, Any]:
+    """How many files were passed over, and which, where some were."""
+    names = list(dataset.skipped)
+    return {"skipped": len(names), "skipped_files": names[:100]} if names else {}
 
 
 def _relative(word: str) -> str:

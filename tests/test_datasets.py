@@ -21,6 +21,7 @@ from dlx import feed, images, store
 from dlx.dataset import Dataset, Facts
 from dlx.errors import DataError
 from dlx.parts import REGISTRIES, datasets
+from dlx.parts.datasets import tables
 from dlx.registry import Part
 
 MADE = {
@@ -35,7 +36,7 @@ MADE = {
     "binary_addition": (10_000, (9, 2), 9),
 }
 STORED = ("mnist", "fashion_mnist", "cifar10", "cifar100")
-OWN = ("csv", "npz", "image_folder")
+OWN = ("csv", "npz", "image_folder", "text_csv", "series_csv")
 
 
 def load(name: str, task: str = "auto", **args: Any) -> Dataset:
@@ -537,10 +538,67 @@ def test_csv_numbers_categories_and_classes(world: Path) -> None:
     data = load("csv", path=path, label="kind")
     assert data.classes == ("a", "b")
     assert data.train.targets.tolist() == [1, 0, 0]
-    assert data.train.inputs.tolist() == [[1.5, 0, 1], [2, 1, 0], [3, 0, 1]]
-    assert data.encoding["categories"] == {"colour": ["blue", "red"]}
+    assert {name: column.tolist() for name, column in data.train.inputs.items()} == {
+        "size": [1.5, 2, 3],
+        "colour": ["red", "blue", "red"],
+    }
+    whole, splits = feed.encoded(data, feed.cut(data, "auto", "none"))
+    assert splits.train.inputs.tolist() == [[1.5, 0, 1], [2, 1, 0], [3, 0, 1]]
+    assert whole.encoding["categories"] == {"colour": ["blue", "red"]}
+    assert list(tables.inputs_of(whole.encoding)) == ["size", "colour=blue", "colour=red"]
     only = load("csv", path=path, label="kind", features=["size"])
-    assert only.shape == (1,)
+    assert feed.encoded(only, feed.cut(only, "auto", "none"))[0].shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("median", [[2.0, 0, 1], [2.0, 0, 1], [5.0, 0, 0]]),
+        ("flag", [[2.0, 1, 0, 1, 0], [2.0, 0, 0, 0, 1], [5.0, 0, 0, 0, 0]]),
+    ],
+)
+def test_what_fills_a_gap_is_fitted_on_train(world: Path, missing: str, expected: list[list[float]]) -> None:
+    path = table(world, "size,colour,kind\n,blue,b\n1,red,a\n3,red,a\n2,,a\n")
+    test = world / "test.csv"
+    test.write_text("colour,size,kind\nred,NA,a\n,2,a\ngreen,5,b\n")
+    data = load("csv", path=path, label="kind", missing=missing, test=str(test))
+    whole, splits = feed.encoded(data, feed.cut(data, "auto", "none"))
+    assert whole.encoding["fill"] == {"size": 2.0, "colour": "red"}
+    assert splits.test.inputs.tolist() == expected
+
+
+def test_a_gap_and_too_many_words_are_refused(world: Path) -> None:
+    with pytest.raises(DataError, match=r"no value for 'size' \(2\), 'colour' \(1\)") as caught:
+        load("csv", path=table(world, "size,colour,kind\n1,red,a\n,red,a\nNA,,b\n"), label="kind")
+    assert caught.value.where.endswith("t.csv:3")
+    text = "name,kind\n" + "".join(f"n{n},{n % 2}\n" for n in range(150))
+    with pytest.raises(DataError, match="150 different words in 150 rows") as caught:
+        load("csv", path=table(world, text), label="kind")
+    assert "drop: [name]" in caught.value.hint
+
+
+def test_a_texts_vocabulary_is_that_of_train(world: Path) -> None:
+    text = 'review,mood\n"Good, good film!",1\nBad film,0\n'
+    test = world / "test.csv"
+    test.write_text("review,mood\nGood weather,1\n")
+    data = load("text_csv", path=table(world, text), text="review", label="mood", sequence_length=4, test=str(test))
+    whole, splits = feed.encoded(data, feed.cut(data, "auto", "none"))
+    assert whole.encoding["vocabulary"] == ["film", "good", "bad"]
+    assert splits.train.inputs.tolist() == [[3, 3, 2, 0], [4, 2, 0, 0]]
+    assert splits.test.inputs.tolist() == [[3, 1, 0, 0]]
+    assert splits.test.inputs.dtype == np.int32
+
+
+def test_a_series_is_cut_by_time(world: Path) -> None:
+    text = "day,load,heat\n" + "".join(f"d{n},{n},{100 + n}\n" for n in range(20))
+    data = load("series_csv", path=table(world, text), target="load", window=3, horizon=2)
+    assert data.shape == (3, 2)
+    assert data.train.inputs[0].tolist() == [[0, 100], [1, 101], [2, 102]]
+    assert data.train.targets[0].tolist() == [3, 4]
+    assert len(data.train) == 16
+    splits = feed.cut(data, 0.25, "none")
+    assert splits.test.targets.tolist() == [[n, n + 1] for n in range(15, 19)]
+    assert splits.train.targets.max() < splits.test.inputs[..., 0].min()
 
 
 @pytest.mark.parametrize(

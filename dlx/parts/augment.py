@@ -173,7 +173,7 @@ def rand_augment(num_ops: Annotated[int, Field(ge=1, le=8)] = 2, factor: Fractio
         if images.shape[-1] != 3:
             raise ValueError("rand_augment expects colour images")
         for inner in (layer, *layer._layers):
-            inner.generator = seed
+            object.__setattr__(inner, "generator", seed)  # past Keras, which tracks the state of built layers
         return keras.ops.clip(layer(images, training=True), 0.0, 255.0)
 
     return apply

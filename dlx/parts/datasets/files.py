@@ -1,8 +1,7 @@
-"""Your own data: folders of images, CSV tables and .npz arrays."""
+"""Your own data: folders of images and .npz arrays."""
 
 from __future__ import annotations
 
-import csv as csvlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +12,15 @@ from pydantic import Field
 from dlx import display, images
 from dlx.backend import cores
 from dlx.dataset import Dataset, Facts, Split
-from dlx.errors import DataError, did_you_mean
-from dlx.parts.datasets.registry import fingerprint, know, registry, split
+from dlx.errors import DataError
+from dlx.parts.datasets.registry import fingerprint, float32, guess_task, know, registry, split
 from dlx.parts.types import ImageSize
 from dlx.registry import FilePath
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 MOST_CLASSES = 100_000
-FEW = 20  # whole numbers with more distinct values than this are not guessed to be classes
 
 
 @registry.register
@@ -175,7 +173,7 @@ def npz(path: FilePath, _task: str = "auto") -> Dataset:
         )
     if held[y].ndim == 0 or not held[y].size:
         raise DataError(f"{y} has the shape {held[y].shape}, expected (n,) or (n, k)", where=str(path))
-    task = _guess_task(held[y], _task, str(path), "y")
+    task = guess_task(held[y], _task, str(path), "y")
     test = None
     if "x_test" in held and "y_test" in held:
         test = _array_split(held["x_test"], held["y_test"], task, str(path))
@@ -208,7 +206,7 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:
     if x.dtype.kind == "i" and x.ndim == 2:
         x = x.astype(np.int32)  # tokens stay whole numbers
     elif x.dtype != np.uint8:
-        x = _float32(x, "inputs", where)
+        x = float32(x, "inputs", where)
     if task == "classification":
         y = y.reshape(len(y)) if y.size == len(y) else y
         whole = np.isfinite(y).all() and (np.floor(y) == y).all()
@@ -224,197 +222,4 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:
             f"expected a column of zeros and ones for each label, got {'other values' if y.ndim == 2 else y.shape}",
             where=where,
         )
-    return split(x, _float32(y, "targets", where).reshape(len(y), -1))
-
-
-def _float32(values: Any, what: str, where: str) -> Any:
-    """`values` as float32; raises DataError where one is not finite, or too large for it."""
-    import numpy as np
-
-    with np.errstate(over="ignore"):
-        found = np.asarray(values).astype(np.float32)
-    bad = int((~np.isfinite(found)).sum())
-    if bad:
-        raise DataError(
-            f"{bad} of the {what} {'is' if bad == 1 else 'are'} NaN, infinite or beyond 3.4e38", where=where
-        )
-    return found
-
-
-def _guess_task(values: Any, wanted: str, where: str, label: str) -> Any:
-    """The task that the targets `values` are for; raises DataError where a guess could be silently wrong."""
-    import numpy as np
-
-    if wanted != "auto":
-        return wanted
-    if values.dtype.kind not in "biuf":
-        return "classification"
-    several, whole = values.ndim > 1 and values.shape[-1] > 1, bool((np.floor(values) == values).all())
-    if several and whole:
-        raise DataError(
-            f"{label} holds {values.shape[-1]} whole numbers an example: classes of steps, labels or amounts?",
-            where=where,
-            hint="say which: task: classification (a class a step), multi_label, or regression",
-        )
-    if several or not whole:
-        return "regression"
-    distinct = len(np.unique(values))
-    if distinct <= FEW and values.min() in (0, 1):
-        return "classification"
-    raise DataError(
-        f"{label} holds whole numbers with {distinct} different values: classes or amounts?",
-        where=where,
-        hint="say which: task: classification, or task: regression",
-    )
-
-
-@registry.register
-def csv(
-    path: FilePath, label: str, features: list[str] | None = None, test: FilePath | None = None, _task: str = "auto"
-) -> Dataset:
-    """A table with a header: `label` is the column to predict, `features` the columns to predict it from.
-
-    Without `features` it is every other column. Columns of numbers stay numbers; others are categories,
-    one input each. `test` is a second file of the same columns.
-    """
-    if _task == "multi_label":
-        hint = "arrays x and y in an .npz can have several"
-        raise DataError("a table has one column of labels", where=str(path), hint=hint)
-    header, rows = _read_table(path)
-    if label not in header:
-        raise DataError(
-            f"has no column {label!r}{did_you_mean(label, header)}; it has {', '.join(header)}", where=str(path)
-        )
-    columns = features if features is not None else [name for name in header if name != label]
-    if not columns:
-        raise DataError(f"has no column to predict {label!r} from", where=str(path))
-    for name in columns:
-        if name not in header or name == label:
-            raise DataError(f"{name!r} is no column to predict from{did_you_mean(name, header)}", where=str(path))
-    table = dict(zip(header, zip(*rows, strict=True), strict=True))
-    encoding = {"columns": list(columns), "categories": _categories(table, columns), "label": label}
-    raw = _numbers(table[label])
-    task = _guess_task(_as_array(table[label], raw), _task, str(path), label)
-    classes = _class_names(table[label], raw) if task == "classification" else ()
-    train = _table_split(table, encoding, task, classes, path)
-    held_out = None
-    if test is not None:
-        test_header, test_rows = _read_table(test)
-        lacking = [name for name in [*columns, label] if name not in test_header]
-        if lacking:
-            raise DataError(f"has no column {', '.join(lacking)}", where=str(test))
-        second = dict(zip(test_header, zip(*test_rows, strict=True), strict=True))
-        held_out = _table_split(second, encoding, task, classes, test)
-    arrays = (train.inputs, train.targets) + ((held_out.inputs, held_out.targets) if held_out else ())
-    return Dataset(
-        train,
-        task,
-        fingerprint(*arrays),
-        test=held_out,
-        classes=tuple(classes),
-        kind="table",
-        source=Path(path).name,
-        encoding=encoding,
-    )
-
-
-def _read_table(path: str) -> tuple[list[str], list[list[str]]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            reader = csvlib.reader(stream)
-            numbered = [(reader.line_num, row) for row in reader if row]
-    except FileNotFoundError as error:
-        raise DataError("no such file", where=str(path)) from error
-    except (OSError, UnicodeDecodeError, csvlib.Error) as error:
-        raise DataError(f"cannot be read as CSV in UTF-8 ({error})", where=str(path)) from error
-    rows = [row for _, row in numbered]
-    if len(rows) < 2:
-        raise DataError("expected a header and at least one row", where=str(path))
-    header = [name.strip() for name in rows[0]]
-    twice = {name for name in header if header.count(name) > 1}
-    if twice:
-        raise DataError(f"the header names {', '.join(sorted(twice))} twice", where=f"{path}:1")
-    for number, row in numbered[1:]:
-        if len(row) != len(header):
-            raise DataError(f"{len(row)} fields, expected {len(header)} as in the header", where=f"{path}:{number}")
-        if any(not field.strip() for field in row):
-            column = header[[not field.strip() for field in row].index(True)]
-            raise DataError(
-                f"no value for {column!r}",
-                where=f"{path}:{number}",
-                hint="fill or remove the row; or leave the column out of features",
-            )
-    return header, [[field.strip() for field in row] for row in rows[1:]]
-
-
-def _numbers(values: Sequence[str]) -> np.ndarray | None:
-    """The column as numbers; None when a field is none."""
-    import numpy as np
-
-    try:
-        return np.array([float(value) for value in values])
-    except ValueError:
-        return None
-
-
-def _as_array(values: Sequence[str], numbers: np.ndarray | None) -> Any:
-    import numpy as np
-
-    return np.array(values) if numbers is None else numbers
-
-
-def _class_names(values: Sequence[str], numbers: np.ndarray | None) -> list[str]:
-    """The classes as the file writes them, numbers in their order."""
-    return sorted(set(values), key=(lambda value: (float(value), value)) if numbers is not None else None)
-
-
-def _categories(table: dict[str, Any], columns: Sequence[str]) -> dict[str, list[str]]:
-    return {name: sorted(set(table[name])) for name in columns if _numbers(table[name]) is None}
-
-
-def _table_split(
-    table: dict[str, Any], encoding: dict[str, Any], task: str, classes: Sequence[str], path: str
-) -> Split:
-    import numpy as np
-
-    inputs = encode(table, encoding, str(path))
-    values = table[encoding["label"]]
-    if task == "classification":
-        number = {name: i for i, name in enumerate(classes)}
-        strange = sorted({value for value in values if value not in number})
-        if strange:
-            raise DataError(f"classes that train has not: {', '.join(strange[:5])}", where=str(path))
-        return split(inputs, np.array([number[value] for value in values], np.int32))
-    numbers = _numbers(values)
-    if numbers is None:
-        raise DataError(f"column {encoding['label']!r} must hold numbers for a regression", where=str(path))
-    return split(inputs, _float32(numbers, f"values of {encoding['label']!r}", str(path))[:, None])
-
-
-def encode(table: dict[str, Any], encoding: Any, where: str) -> np.ndarray:
-    """A table (column -> fields) as (n, features) float32: numbers as they are, a category as one input a value.
-
-    Raises DataError for a missing column, a category that training did not see, and a field that is no number.
-    """
-    import numpy as np
-
-    blocks = []
-    for name in encoding["columns"]:
-        if name not in table:
-            raise DataError(f"has no column {name!r}{did_you_mean(name, table)}", where=where)
-        values = table[name]
-        known = encoding["categories"].get(name)
-        if known is None:
-            numbers = _numbers(values)
-            if numbers is None:
-                raise DataError(f"column {name!r} must hold numbers, as in training", where=where)
-            blocks.append(_float32(numbers, f"values of {name!r}", where)[:, None])
-            continue
-        strange = sorted({value for value in values if value not in known})
-        if strange:
-            raise DataError(
-                f"column {name!r} holds {strange[0]!r}; training saw {', '.join(known[:8])}{' …' * (len(known) > 8)}",
-                where=where,
-            )
-        blocks.append(np.array(values)[:, None] == np.array(known)[None, :])
-    return np.concatenate([block.astype(np.float32) for block in blocks], axis=1)
+    return split(x, float32(y, "targets", where).reshape(len(y), -1))

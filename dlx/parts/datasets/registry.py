@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.dataset import Dataset, Facts, Split
+from dlx.errors import DataError
 from dlx.registry import Part, Registry
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ registry = Registry(
         "table": "csv",
     },
 )
+
+FEW = 20  # whole numbers with more distinct values than this are not guessed to be classes
 
 # What is known of a dataset without its arrays: name -> Facts, or a function of its arguments that returns them
 # where they say enough. Others are loaded to be checked.
@@ -86,3 +89,44 @@ def load(part: Part, task: str = "auto") -> Dataset:
     """The dataset that `part` names. Raises DataError when it is missing or damaged."""
     dataset: Dataset = registry.make(part, _task=task)
     return dataset
+
+
+def float32(values: Any, what: str, where: str) -> Any:
+    """`values` as float32; raises DataError where one is not finite, or too large for it."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        found = np.asarray(values).astype(np.float32)
+    bad = int((~np.isfinite(found)).sum())
+    if bad:
+        raise DataError(
+            f"{bad} of the {what} {'is' if bad == 1 else 'are'} NaN, infinite or beyond 3.4e38", where=where
+        )
+    return found
+
+
+def guess_task(values: Any, wanted: str, where: str, label: str) -> Any:
+    """The task that the targets `values` are for; raises DataError where a guess could be silently wrong."""
+    import numpy as np
+
+    if wanted != "auto":
+        return wanted
+    if values.dtype.kind not in "biuf":
+        return "classification"
+    several, whole = values.ndim > 1 and values.shape[-1] > 1, bool((np.floor(values) == values).all())
+    if several and whole:
+        raise DataError(
+            f"{label} holds {values.shape[-1]} whole numbers an example: classes of steps, labels or amounts?",
+            where=where,
+            hint="say which: task: classification (a class a step), multi_label, or regression",
+        )
+    if several or not whole:
+        return "regression"
+    distinct = len(np.unique(values))
+    if distinct <= FEW and values.min() in (0, 1):
+        return "classification"
+    raise DataError(
+        f"{label} holds whole numbers with {distinct} different values: classes or amounts?",
+        where=where,
+        hint="say which: task: classification, or task: regression",
+    )
