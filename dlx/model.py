@@ -343,8 +343,8 @@ class _Builder:
     def scales(self, activation: str) -> bool:
         """Whether the head learns scaled targets: `output` of a regression, unless it says otherwise."""
         head = self.spec.layers[-1]
-        scaled = head.name == "output" and head.args.get("scale_targets", True)
-        return self.facts.task == "regression" and activation == "linear" and bool(scaled)
+        scaled = head.name == "output" and head.args.get("scale_targets") is not False
+        return self.facts.task == "regression" and activation == "linear" and scaled
 
     def metric_parts(self) -> list[Part]:
         if self.spec.metrics != "auto":

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from dlx import backend as backends
 from dlx import display, prediction, runs
-from dlx.errors import DiskError, DlxError
+from dlx.errors import DiskError, DlxError, did_you_mean
 
 FORMS = {".csv": "csv", ".json": "json", ".jsonl": "json"}
 
@@ -26,8 +26,14 @@ def predict(
     backend: str,
     device: str,
     folder: str | None,
+    columns: Sequence[str] | None = None,
 ) -> int:
-    """Predict and write; returns 3 when an input could not be read, else 0."""
+    """Predict and write; returns 3 when an input could not be read, else 0.
+
+    `columns` are those of a table to write; without them a run whose data has an `id` writes the id and the label.
+    """
+    if columns is not None and form is None and not output:
+        form = "csv"
     if output and form is None:
         form = FORMS.get(Path(output).suffix.lower())
         if form is None:
@@ -42,12 +48,16 @@ def predict(
     with ExitStack() as stack:
         stream = stack.enter_context(_writing(Path(output))) if output else sys.stdout
         write = _writer(form, stream, predictor.classes, top)
+        if form == "csv" and top is None and (chosen := columns or predictor.submission):
+            write = _chosen(stream, predictor, chosen)
+        elif columns is not None:
+            raise DlxError("--columns are those of a CSV file", hint="leave --json and --top out, or --columns")
         rows = predictor.stream(batches)
         bar = stack.enter_context(display.Bar(count or 1, "inputs", plain=bool(output) and (count or 0) > 10_000))
         quiet = not output and stream.isatty()
         for number, (name, values) in enumerate(rows, 1):
             shown = None if form is None else top
-            write(prediction.record(name, values, predictor.classes, shown, predictor.several), values)
+            write(prediction.record(name, values, predictor.classes, shown, predictor.several), name)
             if count and not quiet and number % 256 == 0:
                 bar.update(number)
         stream.flush()
@@ -84,17 +94,57 @@ Write = Callable[[dict[str, Any], Any], None]
 def _writer(form: str | None, stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
     """A function that writes one prediction in the form asked for."""
     if form == "json":
-        return lambda record, values: print(display.as_json(runs.finite(record)), file=stream)
+        return lambda record, row: print(display.as_json(runs.finite(record)), file=stream)
     if form == "csv":
         return _csv(stream, classes, top)
     return _table(stream, classes, top)
+
+
+def _chosen(stream: TextIO, predictor: prediction.Predictor, columns: Sequence[str]) -> Write:
+    """The columns asked for, each of the table that was read, or of what was predicted; a number as short as it is."""
+    writer = csv.writer(stream, lineterminator="\n")
+    labels, begun = predictor.labels, False
+
+    def field(column: str, record: dict[str, Any], row: Any) -> Any:
+        fields = getattr(row, "fields", {})
+        if column in labels:
+            return _said(record, labels.index(column), len(labels))
+        known: dict[str, Any] = {**record.get("probabilities", {}), "input": record["input"], **fields}
+        if record.get("probabilities"):
+            known.setdefault("probability", max(record["probabilities"].values()))
+        if column not in known:
+            names = [*fields, *labels, *record.get("probabilities", {}), "input", "probability"]
+            raise DlxError(
+                f"there is no column {column!r} to write{did_you_mean(column, names)}",
+                hint=f"expected some of {', '.join(dict.fromkeys(names))}",
+            )
+        return known[column]
+
+    def write(record: dict[str, Any], row: Any) -> None:
+        nonlocal begun
+        values = [field(column, record, row) for column in columns]
+        if not begun:
+            writer.writerow(columns)
+        writer.writerow([f"{value:.7g}" if isinstance(value, float) else value for value in values])
+        begun = True
+
+    return write
+
+
+def _said(record: dict[str, Any], place: int, count: int) -> Any:
+    """The prediction for the label column at `place` of `count`."""
+    if "value" in record:
+        return record["value"][place] if isinstance(record["value"], list) else record["value"]
+    if count > 1:
+        return int(list(record["probabilities"].values())[place] > 0.5)
+    return " ".join(record["label"]) if isinstance(record["label"], list) else record["label"]
 
 
 def _csv(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
     writer = csv.writer(stream, lineterminator="\n")
     begun = False
 
-    def write(record: dict[str, Any], values: Any) -> None:
+    def write(record: dict[str, Any], row: Any) -> None:
         nonlocal begun
         if not classes:
             several = record["value"] if isinstance(record["value"], list) else [record["value"]]
@@ -130,7 +180,7 @@ def _table(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
     room = 36
     widest = max((len(name) for name in classes), default=0)
 
-    def write(record: dict[str, Any], values: Any) -> None:
+    def write(record: dict[str, Any], row: Any) -> None:
         name = display.middle(display.clean(record["input"]), room).ljust(room)
         if not classes:
             shown = record["value"] if isinstance(record["value"], list) else [record["value"]]

@@ -55,6 +55,18 @@ class Predictor:
         return [str(name) for name in self.info["classes"]]
 
     @property
+    def labels(self) -> list[str]:
+        """The columns that a run on a table learned to predict."""
+        said = self.info["input"].get("encoding", {}).get("label")
+        return [] if said is None else [said] if isinstance(said, str) else list(said)
+
+    @property
+    def submission(self) -> list[str] | None:
+        """The columns that a prediction of a table is asked for: its id and what is predicted; None without an id."""
+        number = self.info["input"].get("encoding", {}).get("id")
+        return [number, *self.labels] if number else None
+
+    @property
     def several(self) -> bool:
         """Whether an example may have several labels."""
         return bool(self.info.get("task") == "multi_label")

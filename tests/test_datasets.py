@@ -436,17 +436,17 @@ def test_image_folder_with_its_own_test_split(world: Path) -> None:
 def test_labels_from_file_names(world: Path) -> None:
     sizes = {f"{kind}.{n}": (8, 6) for kind in ("dog", "cat", "bird") for n in range(3)}
     folder = str(folder_of(world, {**sizes, "more/cat.9.large": (8, 6)}))
-    data = load("image_folder", path=folder, label="file_name")
+    data = load("image_folder", path=folder, labels="filename")
     assert data.classes == ("bird", "cat", "dog")
     assert np.bincount(data.train.targets).tolist() == [3, 4, 3]
-    chosen = load("image_folder", path=folder, label="file_name", class_names=["dog", "cat"])
+    chosen = load("image_folder", path=folder, labels="filename", class_names=["dog", "cat"])
     assert chosen.classes == ("dog", "cat")
     assert np.bincount(chosen.train.targets).tolist() == [3, 4]
     with pytest.raises(DataError, match="no images for lion"):
-        load("image_folder", path=folder, label="file_name", class_names=["dog", "lion"])
+        load("image_folder", path=folder, labels="filename", class_names=["dog", "lion"])
     (world / "bare").mkdir()
     with pytest.raises(DataError, match="no images named after their class"):
-        load("image_folder", path=str(world / "bare"), label="file_name")
+        load("image_folder", path=str(world / "bare"), labels="filename")
 
 
 def test_a_folder_that_says_its_size_and_classes_is_known_before_it_is_there(world: Path) -> None:
@@ -482,7 +482,31 @@ def test_a_bad_image_is_named_with_its_path(world: Path) -> None:
     (folder / "b" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a jpeg")
     with pytest.raises(DataError) as caught:
         load("image_folder", path=str(folder))
-    assert caught.value.where.endswith("photos/b/broken.jpg")
+    assert "photos/b/broken.jpg: cannot be read as an image" in caught.value.message
+    data = load("image_folder", path=str(folder), bad="skip")
+    assert (data.skipped, len(data.train), data.train.index.tolist()) == (("b/broken.jpg",), 2, [0, 1])
+
+
+def test_labels_from_a_table(world: Path) -> None:
+    folder = folder_of(world, {"a/1": (8, 8), "a/2": (8, 8), "b/1": (8, 8)})
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
+    rows = "\n".join(f"{name},{label}" for name, label in zip(names, ("cat", "dog", "cat"), strict=True))
+    (world / "labels.csv").write_text(f"file,label\n{rows}\n")
+    data = load("image_folder", path=str(folder), labels=str(world / "labels.csv"))
+    assert (data.classes, sorted(data.train.targets.tolist())) == (("cat", "dog"), [0, 0, 1])
+    (world / "labels.csv").write_text(f"file,age\n{names[0]},0.5\n{names[1]},2\n")
+    data = load("image_folder", path=str(folder), labels=str(world / "labels.csv"))
+    assert (data.task, data.train.targets.tolist()) == ("regression", [[0.5], [2.0]])
+    (world / "labels.csv").write_text("file,label\n../secret.png,a\nlost.png,b\n")
+    with pytest.raises(DataError, match=r"2 of 2 files are not in photos: \.\./secret\.png, lost\.png"):
+        load("image_folder", path=str(folder), labels=str(world / "labels.csv"))
+
+
+def test_sizes_that_differ_are_counted(world: Path) -> None:
+    folder = folder_of(world, {"a/1": (8, 8), "a/2": (8, 8), "b/1": (4, 6)})
+    with pytest.raises(DataError, match=r"2 of 8 × 8, 1 of ") as caught:
+        load("image_folder", path=str(folder))
+    assert "image_size" in caught.value.hint
 
 
 def test_an_image_folder_that_is_none(world: Path) -> None:

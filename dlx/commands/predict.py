@@ -10,6 +10,9 @@ from dlx.commands import device_options, runs_dir
 @click.command("predict", short_help="Ask a trained run about new inputs.")
 @click.argument("run", metavar="RUN")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option(
+    "--columns", metavar="A,B", help="Of tables, the columns to write: its own, the label, a class, input, probability."
+)
 @click.option("--top", type=click.IntRange(1), metavar="K", help="The K most probable classes.")
 @click.option("--json", "form", flag_value="json", help="One JSON object a line for each input.")
 @click.option("--csv", "form", flag_value="csv", help="A CSV row for each input.")
@@ -21,6 +24,7 @@ from dlx.commands import device_options, runs_dir
 def command(
     run: str,
     inputs: tuple[str, ...],
+    columns: str | None,
     top: int | None,
     form: str | None,
     output: str | None,
@@ -36,7 +40,9 @@ def command(
     dlx predict latest photo.png
     dlx predict digits scans/ --top 3
     dlx predict iris flowers.csv -o predictions.csv
+    dlx predict titanic test.csv -o submission.csv --columns PassengerId,Survived
     """
     from dlx.predicting import predict
 
-    return predict(run, inputs, top, form, output, backend, device, runs_dir)
+    chosen = [name.strip() for name in columns.split(",")] if columns is not None else None
+    return predict(run, inputs, top, form, output, backend, device, runs_dir, chosen)

@@ -181,7 +181,7 @@ def output(
     bias_initializer: Initializer = "zeros",
     kernel_regularizer: Regularizer = None,
     bias_regularizer: Regularizer = None,
-    scale_targets: bool = True,
+    scale_targets: bool | None = None,
     name: Name = None,
 ) -> Any:
     """The head that fits the task: a dense layer with units, activation and loss chosen together.

@@ -1,151 +1,16 @@
-"""Your own data: folders of images and .npz arrays."""
+"""Arrays of your own: .npz files."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field
-
-from dlx import display, images
-from dlx.backend import cores
-from dlx.dataset import Dataset, Facts, Split
+from dlx.dataset import Dataset, Split
 from dlx.errors import DataError
-from dlx.parts.datasets.registry import fingerprint, float32, guess_task, know, registry, split
-from dlx.parts.types import ImageSize
+from dlx.parts.datasets.registry import fingerprint, float32, guess_task, registry, split
 from dlx.registry import FilePath
 
-if TYPE_CHECKING:
-    pass
-
 MOST_CLASSES = 100_000
-
-
-@registry.register
-def image_folder(
-    path: FilePath,
-    image_size: ImageSize | None = None,
-    grayscale: bool = False,
-    label: Literal["folder", "file_name"] = "folder",
-    class_names: Annotated[list[str], Field(min_length=2)] | None = None,
-) -> Dataset:
-    """A folder a class: photos/cat/1.jpg, photos/dog/2.jpg; with train/ and test/ above them where there are.
-
-    `image_size` is a number or [height, width] to which every image is resized; without it all images
-    must have the same size. With `label: file_name` the class is the file's name up to its first dot:
-    photos/cat.1.jpg, photos/dog.2.jpg. `class_names` says which classes are wanted, and in which order.
-    """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise DataError("no such folder", where=str(folder), hint="image_folder: {path: …} is relative to the spec")
-    parts = [folder / name for name in ("train", "test") if (folder / name).is_dir()]
-    base = folder / "train" if folder / "train" in parts else folder
-    labelled = _by_folder if label == "folder" else _by_file_name
-    found = labelled(base)
-    classes = class_names or sorted(found)
-    if not found:
-        expected = f"{base}/CLASS/image.jpg" if label == "folder" else f"{base}/CLASS.1.jpg"
-        what = "folders of images, one a class" if label == "folder" else "images named after their class"
-        raise DataError(f"holds no {what}", where=str(base), hint=f"expected {expected}")
-    if len(set(classes)) < len(classes):
-        raise DataError("names a class twice", where="dataset")
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size and (image_size[0], image_size[1])
-    channels = 1 if grayscale else 3
-    train = _folder_split(base, found, classes, size, channels, strict=class_names is None)
-    test = None
-    if base != folder and folder / "test" in parts:
-        held = folder / "test"
-        test = _folder_split(
-            held, labelled(held), classes, train.inputs.shape[1:3], channels, strict=class_names is None
-        )
-    arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
-    return Dataset(
-        train,
-        "classification",
-        fingerprint(*arrays),
-        test=test,
-        classes=tuple(classes),
-        kind="image",
-        source=folder.name,
-    )
-
-
-def _image_facts(image_size: Any, grayscale: bool, class_names: Sequence[str] | None, **_: Any) -> Facts | None:
-    """A folder's spec that says its size and its classes can be checked without the folder."""
-    if image_size is None or class_names is None:
-        return None
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-    return Facts((height, width, 1 if grayscale else 3), "classification", tuple(class_names))
-
-
-know("image_folder", _image_facts)
-
-
-def _by_folder(folder: Path) -> dict[str, list[Path]]:
-    """The images below `folder` by the name of the folder in it that they are in."""
-    return {name: images.files(folder / name) for name in images.classes_below(folder)}
-
-
-def _by_file_name(folder: Path) -> dict[str, list[Path]]:
-    """The images below `folder` by their names up to the first dot."""
-    found: dict[str, list[Path]] = {}
-    for file in images.files(folder):
-        found.setdefault(file.name.partition(".")[0], []).append(file)
-    return found
-
-
-def _folder_split(
-    folder: Path, found: dict[str, list[Path]], classes: Sequence[str], size: Any, channels: int, strict: bool
-) -> Split:
-    """The images of the wanted classes; with `strict` any other class is a mistake."""
-    import numpy as np
-
-    unknown = sorted(set(found) - set(classes))
-    if unknown and strict:
-        raise DataError(f"has classes that train has not: {', '.join(unknown[:5])}", where=str(folder))
-    rows = [(file, number) for number, name in enumerate(classes) for file in found.get(name, [])]
-    counts = np.bincount([number for _, number in rows], minlength=len(classes))
-    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
-    if (empty and folder.name != "test") or not rows:
-        raise DataError(
-            f"no images for {', '.join(empty[:5])}", where=str(folder), hint=f"looked for {', '.join(images.SUFFIXES)}"
-        )
-    read = images.in_parallel(lambda file: images.read(file, channels, size), [file for file, _ in rows], cores())
-    first = next(read)
-    _check_room(len(rows) * first.nbytes, f"{len(rows):,} images of {first.shape[0]} × {first.shape[1]}", str(folder))
-    pixels = np.empty((len(rows), *first.shape), np.uint8)
-    pixels[0] = first
-    others: dict[tuple[int, ...], Path] = {}
-    with display.Bar(len(rows), "images", plain=len(rows) > 5000) as bar:
-        for row, image in enumerate(read, 1):
-            if image.shape == first.shape:
-                pixels[row] = image
-            else:
-                others.setdefault(image.shape, rows[row][0])
-            if row % 100 == 0:
-                bar.update(row)
-    if others:
-        shape, example = next(iter(others.items()))
-        raise DataError(
-            f"the images have {len(others) + 1} different sizes (height × width): "
-            f"{rows[0][0].name} is {first.shape[0]} × {first.shape[1]}, {example.name} is {shape[0]} × {shape[1]}",
-            where=str(folder),
-            hint="image_size: 64 resizes them all",
-        )
-    return split(pixels, np.array([number for _, number in rows], np.int32))
-
-
-def _check_room(wanted: int, what: str, where: str) -> None:
-    """Raise DataError when an array would not fit the memory twice: once here, once on the device."""
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2 * wanted
-    if 2 * wanted > there:
-        raise DataError(
-            f"{what} take {wanted / 2**30:.1f} GiB, too much for a memory of {there / 2**30:.1f} GiB",
-            where=where,
-            hint="a smaller image_size, or fewer images",
-        )
 
 
 @registry.register
