@@ -5,6 +5,7 @@
     dlx.load(run.path).predict(images)
     dlx.compare(["runs/digits-1", "runs/digits-2"])
 
+@dlx.layer, @dlx.dataset, @dlx.augmentation and @dlx.metric mark parts of a spec's own, in a file of its `imports`.
 Nothing heavy is imported before it is used.
 """
 
@@ -13,7 +14,15 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compare", "load", "predict", "run"]
+__all__ = ["__version__", "augmentation", "compare", "dataset", "layer", "load", "metric", "predict", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("layer", "dataset", "augmentation", "metric"):
+        from dlx.parts import own
+
+        return getattr(own, name)
+    raise AttributeError(f"module 'dlx' has no attribute {name!r}")
 
 
 def run(spec: str, runs_dir: str | None = None, **overrides: Any) -> Any:

@@ -14,6 +14,7 @@ from dlx.errors import DlxError, SpecError
 def check_all(paths: Sequence[str], settings: Sequence[str], resolved: bool, backend: str, device: str) -> int:
     """Check every spec and go on after one that fails; returns the first exit code that is not 0."""
     code = 0
+    backends.want(backend, device)  # before a spec's own code loads Keras
     if len(paths) > 1:  # as a shell expands configs/*.yaml
         for base in [path for path in paths if Path(path).name.startswith("_")]:
             display.console(error=True).print(f"{display.clean(base)}: a base, checked with the specs that extend it")
@@ -31,8 +32,6 @@ def check_all(paths: Sequence[str], settings: Sequence[str], resolved: bool, bac
                 print(f"# {path}")
             print(specs.dump(spec), end="")
         return code
-    if found:
-        backends.want(backend, device)
     for path, spec in found:
         try:
             _table(path, spec)

@@ -14,7 +14,7 @@ from dlx import spec as specs
 from dlx.backend import keras
 from dlx.dataset import Facts
 from dlx.errors import DlxError, RunError, SpecError, TrainingError
-from dlx.parts import REGISTRIES, losses
+from dlx.parts import REGISTRIES, losses, own
 from dlx.registry import Part
 from dlx.runs import Run
 from dlx.spec import Spec
@@ -106,11 +106,16 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
     if not run.model_file.is_file():
         raise RunError(f"has no trained model: it is {run.status}", where=str(run.path))
     try:
-        spec = specs.load(run.spec_file, alone=True)
+        _unchanged(run, info)
+        spec = specs.load(run.spec_file, alone=True, bare=True)
         facts = _facts(info)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"run.json lacks what prediction needs ({error!r})", where=str(run.path)) from error
     except SpecError as error:
+        if info.get("code") and not own.allowed():
+            message = f"its network has layers of its own, from {', '.join(sorted(info['code']))}"
+            hint = "read the code first; --allow-code (or DLX_ALLOW_CODE=1) lets it run"
+            raise RunError(message, where=str(run.path), hint=hint) from error
         raise RunError(f"its spec is not valid: {error.problems[0]}", where=str(run.path)) from error
     backend.prepare(spec.seed, spec.precision)
     network = build(spec, facts, restored=True)
@@ -122,6 +127,13 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
     if network.scaler is not None:
         network.scaler.finalize_state()
     return network, info
+
+
+def _unchanged(run: Run, info: Mapping[str, Any]) -> None:
+    """Raise RunError when a file of the run's own code is not the one that it was trained with."""
+    for name, digest in dict(info.get("code") or {}).items() if own.allowed() else ():
+        if not (run.code / name).is_file() or own.hash_of(run.code / name) != digest:
+            raise RunError(f"code/{name} is not the code that this run was trained with", where=str(run.path))
 
 
 def _facts(info: Mapping[str, Any]) -> Facts:

@@ -84,11 +84,12 @@ class Registry:
         self._later: dict[str, Callable[[], Callable[..., Any]]] = {}
         self._parameters: dict[str, dict[str, Parameter]] = {}
 
-    def register(self, function: F) -> F:
-        """Add `function` under its own name. Raises ValueError for a second one of that name."""
+    def register(self, function: F, again: bool = False) -> F:
+        """Add `function` under its own name. Raises ValueError for a second one of that name, unless `again`."""
         name = function.__name__.rstrip("_")
-        if name in self._functions:
+        if name in self._functions and not again:
             raise ValueError(f"{self.kind} {name!r} is registered twice")
+        self._parameters.pop(name, None)
         self._functions[name] = function
         return function
 

@@ -50,13 +50,13 @@ def run_all(
 ) -> int:
     """Run every spec; returns the exit code: of the first run that did not end well, else 0."""
     labels = [] if name is None else [f"name={specs.write_value(name)}"]
+    backends.want(backend, device)  # before a spec's own code loads Keras
     planned = load_all(paths, [*settings, *labels])
     planned = [
         dataclasses.replace(spec, seed=(spec.seed + number) % 2**32, tags=[*spec.tags, *tags])
         for spec in planned
         for number in range(repeat)
     ]
-    backends.want(backend, device)
     root = runs.root(folder)
     code = 0
     made: list[str] = []

@@ -125,6 +125,11 @@ class Run:
         return self.path / "predictions.npz"
 
     @property
+    def code(self) -> Path:
+        """The folder of the files of `imports`."""
+        return self.path / "code"
+
+    @property
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"
 
@@ -152,6 +157,17 @@ class Run:
         except OSError as error:
             raise DiskError(f"cannot make a run directory ({error.strerror or error})", where=str(root)) from error
         return run
+
+    def keep_code(self, files: Sequence[str]) -> list[Path]:
+        """Copy a spec's own Python files into the run; returns the copies. Files of one name get numbers."""
+        copies: list[Path] = []
+        for number, file in enumerate(files):
+            name = Path(file).name
+            name = name if name not in {copy.name for copy in copies} else f"{number}_{name}"
+            with _disk(self.path):
+                self.code.mkdir(exist_ok=True)
+                copies.append(Path(shutil.copyfile(file, self.code / name)))
+        return copies
 
     def begin(self, spec: str, info: Mapping[str, Any]) -> None:
         """Write what the run is: spec.yaml and run.json."""

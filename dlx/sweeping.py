@@ -140,11 +140,11 @@ def run_sweep(
     folder: str | None,
 ) -> tuple[list[Run], int]:
     """Sweep a spec; returns the runs of its trials and the exit code: of the first that did not end well, else 0."""
+    backends.want(backend, device)  # before a spec's own code loads Keras
     trials = [
         dataclasses.replace(trial, spec=dataclasses.replace(trial.spec, tags=[*trial.spec.tags, *tags]))
         for trial in specs.trials(path, settings)
     ]
-    backends.want(backend, device)
     root = runs.root(folder)
     screen = _Screen(len(trials), as_json)
     here = Here(root, trials[0].spec.name, screen.watch)

@@ -18,9 +18,9 @@ from dlx import __version__, backend, drawing, engine, events, feed, inference, 
 from dlx import spec as specs
 from dlx.dataset import Dataset, Facts, Split
 from dlx.errors import DataError, DlxError, RunError, SpecError, TrainingError, did_you_mean
-from dlx.parts import REGISTRIES, datasets, losses
+from dlx.parts import REGISTRIES, datasets, losses, own
 from dlx.parts.schedules import Plateau
-from dlx.registry import Part
+from dlx.registry import FilePath, Part
 from dlx.runs import Run, maximized
 
 Spec = specs.Spec
@@ -265,6 +265,9 @@ def train(
     run = Run.create(root, spec.name)
     try:
         base = str(run.path.resolve())
+        copies = run.keep_code(spec.imports)
+        spec = dataclasses.replace(spec, imports=[FilePath(copy.resolve()) for copy in copies])
+        experiment = dataclasses.replace(experiment, spec=spec)
         run.begin(specs.dump(spec, base), _record(experiment, network, device, command, started, base, parent))
         run.log(f"dlx {__version__}, {device.description}")
         for line in _start_from(network, *donor) if donor is not None else ():
@@ -554,6 +557,7 @@ def _record(
         "steps": experiment.facts.steps,
         "parameters": model.parameters(network),
         "parent": parent,
+        "code": {Path(path).name: own.hash_of(path) for path in spec.imports},
         "settings": specs.flat(specs.resolved(spec, base)),
     }
 

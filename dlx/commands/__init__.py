@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -32,6 +33,19 @@ def run_options(function: F) -> F:
         "--json", "as_json", is_flag=True, help="One JSON object a line on standard output for each run."
     )(function)
     return click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; any number of times.")(function)
+
+
+def allow_code(function: F) -> F:
+    """--allow-code: a spec's own Python may run."""
+
+    def allow(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+        if value:
+            os.environ["DLX_ALLOW_CODE"] = "1"
+
+    return click.option(
+        "--allow-code", is_flag=True, expose_value=False, is_eager=True, callback=allow,
+        help="Let the Python files that a spec imports run.",
+    )(function)  # fmt: skip
 
 
 def device_options(function: F) -> F:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import device_options, runs_dir
+from dlx.commands import allow_code, device_options, runs_dir
 
 KINDS = ("curves", "boundary", "confusion", "mistakes", "filters", "activations")
 
@@ -15,6 +15,7 @@ KINDS = ("curves", "boundary", "confusion", "mistakes", "filters", "activations"
 @click.option("--only", multiple=True, type=click.Choice(KINDS), help="This picture alone; any number of times.")
 @click.option("--image", metavar="FILE", help="The image whose activations are drawn.  [default: the first test image]")
 @click.option("--svg", is_flag=True, help="Write .svg files instead of .png.")
+@allow_code
 @device_options
 @runs_dir
 def command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import device_options, runs_dir
+from dlx.commands import allow_code, device_options, runs_dir
 
 
 @click.command("predict", short_help="Ask a trained run about new inputs.")
@@ -19,6 +19,7 @@ from dlx.commands import device_options, runs_dir
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE: .csv, .json or .jsonl."
 )
+@allow_code
 @device_options
 @runs_dir
 def command(

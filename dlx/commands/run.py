@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import device_options, overrides, run_options, runs_dir
+from dlx.commands import allow_code, device_options, overrides, run_options, runs_dir
 
 
 @click.command("run", short_help="Train one or several specs.")
@@ -15,6 +15,7 @@ from dlx.commands import device_options, overrides, run_options, runs_dir
     "--repeat", type=click.IntRange(1), default=1, metavar="N", help="Run each spec N times, seeds counting up."
 )
 @run_options
+@allow_code
 @device_options
 @runs_dir
 def command(

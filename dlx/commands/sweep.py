@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import device_options, overrides, run_options, runs_dir
+from dlx.commands import allow_code, device_options, overrides, run_options, runs_dir
 
 
 @click.command("sweep", short_help="Train every combination of alternatives.")
@@ -16,6 +16,7 @@ from dlx.commands import device_options, overrides, run_options, runs_dir
     help="List the combinations with the time they will take: each is trained for a second, and nothing kept.",
 )
 @run_options
+@allow_code
 @device_options
 @runs_dir
 def command(

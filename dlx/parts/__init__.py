@@ -1,6 +1,6 @@
 """Every part that a spec can name. The imports below fill the registries."""
 
-from dlx.parts import augment, blocks, datasets, layers, losses, optimizers, preprocess, schedules
+from dlx.parts import augment, blocks, datasets, layers, losses, optimizers, own, preprocess, schedules
 from dlx.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -14,4 +14,6 @@ REGISTRIES: dict[str, Registry] = {
     "metric": losses.metrics,
 }
 
-__all__ = ["REGISTRIES", "augment", "blocks", "datasets", "layers", "losses", "optimizers", "preprocess", "schedules"]
+__all__ = [
+    "REGISTRIES", "augment", "blocks", "datasets", "layers", "losses", "optimizers", "own", "preprocess", "schedules",
+]  # fmt: skip

@@ -13,14 +13,15 @@ from dlx.spec.reading import write_value
 from dlx.spec.sections import EarlyStop, Regularization, Spec, flat, resolved
 
 
-def load(path: str | Path, overrides: Sequence[str] = (), alone: bool = False) -> Spec:
+def load(path: str | Path, overrides: Sequence[str] = (), alone: bool = False, bare: bool = False) -> Spec:
     """The Spec that a file says, with its bases and the overrides (`address=value`) laid in.
 
-    With `alone` no other file is read: what a run says is whole.
+    With `alone` no other file is read: what a run says is whole. With `bare` only what makes the network is read where
+    the spec has code of its own that may not run. Code runs here: see `parts.own`.
     Raises SpecError with every problem, each at its file, line and column. Loads no Keras.
     """
     file = Path(path)
-    root = gather(file, overrides, alone)
+    root = gather(file, overrides, alone, bare)
     spec = check(root, file.stem)
     if spec.sweep:
         grid.check_alternatives(root, grid.said(root), file.stem)

@@ -114,6 +114,11 @@ def _options(annotation: Any) -> tuple[Any, ...]:
     return (annotation,)
 
 
+def listed(node: Node) -> list[Node]:
+    """The entries of a list, or the one that stands in its place."""
+    return list(node.value) if node.is_list else [node]
+
+
 def unknown_key(key: str, where: str) -> DlxError:
     """The problem of a key that no spec has, with the one that was probably meant."""
     hint = did_you_mean(key, [*SECTIONS, "extends", "set"], KEY_ALIASES)
@@ -219,6 +224,9 @@ class _Checker:
             return self.section(node, kind, address)
         if any(option is FilePath for option in _options(annotation)):
             return self.path(node, address)
+        if annotation == list[FilePath]:
+            found = [self.path(child, f"{address}.{number}") for number, child in enumerate(listed(node))]
+            return _BAD if any(path is _BAD for path in found) else found
         return self.scalar(node, annotation, address)
 
     def section(self, node: Node, section: Any, address: str) -> Any:

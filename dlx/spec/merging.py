@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from dlx.errors import DlxError, SpecError, did_you_mean
-from dlx.parts import REGISTRIES
+from dlx.parts import REGISTRIES, own
 from dlx.registry import Parts
-from dlx.spec.checking import SECTIONS, annotation_kind, kind_of, part_of, unknown_key
+from dlx.spec.checking import SECTIONS, annotation_kind, kind_of, listed, part_of, unknown_key
 from dlx.spec.reading import Node, read_file, read_text
 
+# The keys that a trained network is rebuilt from.
+NETWORK = ("name", "layers", "preprocess", "regularization", "seed", "precision", "batch_size", "validation")
 
-def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False) -> Node:
-    """The whole tree of a spec: its bases, itself, its `set`, and the overrides, in this order."""
+
+def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False, bare: bool = False) -> Node:
+    """The whole tree of a spec: its bases, itself, its `set`, and the overrides, in this order.
+
+    Its own code runs here, if it is allowed to; where it is not, `bare` leaves out all that makes no network.
+    """
     root = read_file(path) if alone else _file(path, ())
     problems: list[DlxError] = []
     for text in overrides:
@@ -26,7 +32,34 @@ def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False) -> No
             problems += error.problems
     if problems:
         raise SpecError(problems)
+    if bare and "imports" in root.value and not own.allowed():
+        kept = {key: node for key, node in root.value.items() if key in NETWORK}
+        root = root.with_value({**kept, "dataset": root.with_value("or")})
+    _import(root)
     return root
+
+
+def _import(root: Node) -> None:
+    """Run the files of `imports`, if that is allowed; raises SpecError at the file that is not, or that fails."""
+    node = root.value.get("imports")
+    if node is None or node.value is None:
+        return
+    files = [(child, child.base / str(child.value)) for child in listed(node) if isinstance(child.value, str)]
+    problems = []
+    for child, file in files:
+        if not file.is_file():
+            problems.append(DlxError(f"no such file: {child.value}", where=f"{child.where}: imports"))
+        elif not own.allowed():
+            count = len(file.read_bytes().splitlines())
+            message = f"this spec wants to run {count} lines of Python, {child.value}, which may do whatever you may"
+            hint = "read them first; --allow-code (or DLX_ALLOW_CODE=1) lets them run"
+            problems.append(DlxError(message, where=f"{child.where}: imports", hint=hint))
+    if problems:
+        raise SpecError(problems)
+    try:
+        own.load([str(file.resolve()) for _, file in files])
+    except DlxError as error:
+        raise SpecError([error]) from error
 
 
 def _file(path: Path, chain: tuple[Path, ...], said: str = "") -> Node:

@@ -69,6 +69,7 @@ class Spec:
     seed: Seed = 42
     plots: bool = False
     tags: list[str] = field(default_factory=list)
+    imports: list[FilePath] = field(default_factory=list)
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -87,7 +88,7 @@ ORDER = (
     "name", "description", "dataset", "task", "test", "validation", "preprocess", "augment", "layers", "optimizer",
     "lr", "schedule", "loss", "metrics", "regularization", "class_weight", "weights",
     "batch_size", "epochs", "steps", "monitor", "early_stop",
-    "precision", "seed", "plots", "tags", "sweep",
+    "precision", "seed", "plots", "tags", "imports", "sweep",
 )  # fmt: skip
 DEFAULT_EPOCHS = 10
 
@@ -109,7 +110,7 @@ def resolved(spec: Spec, base: str | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ORDER:
         value = getattr(spec, name)
-        if value is None or (name in ("description", "sweep") and not value):
+        if value is None or (name in ("description", "imports", "sweep") and not value):
             continue
         if dataclasses.is_dataclass(value) and not isinstance(value, Part):
             value = {

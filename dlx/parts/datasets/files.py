@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +32,28 @@ def npz(path: FilePath, _task: str = "auto") -> Dataset:
         raise DataError(
             "cannot be read as .npz, made by numpy.savez without Python objects", where=str(path)
         ) from error
+    return from_arrays(held, _task, str(path), Path(path).name)
+
+
+def from_arrays(held: Mapping[str, Any], _task: str, where: str, source: str = "") -> Dataset:
+    """The dataset of arrays by name, as `npz` reads them; `where` is what a message names."""
+    import numpy as np
+
+    held = {name: np.asarray(array) for name, array in held.items()}
     x, y = ("x_train", "y_train") if "x_train" in held else ("x", "y")
     if x not in held or y not in held:
         raise DataError(
-            f"expected arrays x and y, or x_train and y_train; it holds {', '.join(held) or 'nothing'}", where=str(path)
+            f"expected arrays x and y, or x_train and y_train; it holds {', '.join(held) or 'nothing'}", where=where
         )
     if held[y].ndim == 0 or not held[y].size:
-        raise DataError(f"{y} has the shape {held[y].shape}, expected (n,) or (n, k)", where=str(path))
-    task = guess_task(held[y], _task, str(path), "y")
+        raise DataError(f"{y} has the shape {held[y].shape}, expected (n,) or (n, k)", where=where)
+    task = guess_task(held[y], _task, where, "y")
     test = None
     if "x_test" in held and "y_test" in held:
-        test = _array_split(held["x_test"], held["y_test"], task, str(path))
-    train = _array_split(held[x], held[y], task, str(path))
+        test = _array_split(held["x_test"], held["y_test"], task, where)
+    train = _array_split(held[x], held[y], task, where)
     if test is not None and test.inputs.shape[1:] != train.inputs.shape[1:]:
-        raise DataError(f"x_test holds {test.inputs.shape[1:]}, {x} holds {train.inputs.shape[1:]}", where=str(path))
+        raise DataError(f"x_test holds {test.inputs.shape[1:]}, {x} holds {train.inputs.shape[1:]}", where=where)
     classes: tuple[str, ...] = ()
     if task == "classification":
         highest = max([int(train.targets.max())] + ([int(test.targets.max())] if test else []))
@@ -53,7 +62,7 @@ def npz(path: FilePath, _task: str = "auto") -> Dataset:
         classes = tuple(str(number) for number in range(train.targets.shape[1]))
     arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
     kind = "image" if train.inputs.ndim == 4 and train.inputs.shape[-1] in (1, 3) else "array"
-    return Dataset(train, task, fingerprint(*arrays), test=test, classes=classes, kind=kind, source=Path(path).name)  # type: ignore[arg-type]
+    return Dataset(train, task, fingerprint(*arrays), test=test, classes=classes, kind=kind, source=source or where)  # type: ignore[arg-type]
 
 
 def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:
