@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -115,6 +116,9 @@ def say(part: Any, parameters: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, str) and os.path.isabs(value):
+        near = os.path.relpath(value)
+        return near if len(near) < len(value) else str(value)
     return getattr(value, "name", None) or str(value)
 
 

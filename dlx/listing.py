@@ -2,35 +2,104 @@
 
 from __future__ import annotations
 
+import datetime
 import re
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from dlx import comparison, display, runs
-from dlx.errors import DlxError
+from dlx.errors import DlxError, did_you_mean
 from dlx.runs import Run
 
 
-def list_runs(folder: str | None, as_json: bool) -> None:
-    """Every run below the folder; damaged ones with their reason."""
+def list_runs(
+    folder: str | None,
+    words: Sequence[str] = (),
+    status: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    since: str | None = None,
+    sort: str | None = None,
+    quiet: bool = False,
+    as_json: bool = False,
+) -> None:
+    """The runs below the folder, or those that the words mean, which have one of the statuses and all of the tags."""
     root = runs.root(folder)
-    paths = [
-        path for path in runs.below(root) if runs.is_run(path) or not any(runs.is_run(p) for p in runs.below(path))
+    paths = [path for word in words for path in runs.find(word, root)] if words else runs.below(root)
+    paths = [path for path in paths if runs.is_run(path) or not any(runs.is_run(p) for p in runs.below(path))]
+    entries = [comparison.read(path) for path in dict.fromkeys(paths)]
+    changed = dict(zip([entry.path for entry in entries], _changed(entries), strict=True))
+    earliest = _time(since) if since is not None else 0.0
+    entries = [
+        entry
+        for entry in entries
+        if (not status or entry.status in status)
+        and set(tags) <= set(entry.settings.get("tags") or [])
+        and _started(entry) >= earliest
     ]
-    entries = [comparison.read(path) for path in paths]
+    entries = _sorted(entries, sort)
     if as_json:
         print(display.as_json({"runs": [comparison.as_record(entry) for entry in entries]}))
         return
+    if quiet:
+        for entry in entries:
+            print(display.clean(entry.name))
+        return
     if not entries:
-        display.console().print(f"no runs in {root} yet: dlx run SPEC")
+        left = f"no runs in {root} that fit" if runs.below(root) else f"no runs in {root} yet: dlx run SPEC"
+        display.console().print(left)
         return
     columns = [
         ("run", [entry.name for entry in entries]),
         ("status", [entry.status for entry in entries]),
         ("start", [str(entry.info.get("start", ""))[:16].replace("T", " ") for entry in entries]),
         ("figure", [_figure(entry) for entry in entries]),
-        ("changed", _changed(entries)),
+        ("changed", [_remark(entry, changed[entry.path]) for entry in entries]),
     ]
     display.table(columns, [False, False, False, True, False])
+
+
+def _remark(entry: comparison.Entry, changed: str) -> str:
+    """A run's note before what it changed."""
+    note = "" if entry.reason else Run(entry.path).note().replace("\n", " ")
+    return "; ".join(word for word in (f"“{note}”" if note else "", changed) if word)
+
+
+def _started(entry: comparison.Entry) -> float:
+    value = entry.info.get("started")
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _time(text: str) -> float:
+    """The moment that --since says; raises DlxError where it says none."""
+    units = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+    if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
+        return time.time() - int(match[1]) * units[match[2]]
+    try:
+        return datetime.datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError) as error:
+        message = f"--since: expected a date (2026-03-01) or an age (30m, 12h, 7d, 2w), got {text!r}"
+        raise DlxError(message) from error
+
+
+def _sorted(entries: list[comparison.Entry], sort: str | None) -> list[comparison.Entry]:
+    """By name as they stand, by start, or best first by a figure; those without it last."""
+    if sort in (None, "name"):
+        return entries
+    if sort == "start":
+        return sorted(entries, key=_started)
+    known = sorted({key for entry in entries for key in entry.metrics})
+    if sort not in known and entries:
+        expected = f"expected start, name, or one of {', '.join(known)}"
+        raise DlxError(f"--sort: no run has the figure {sort!r}{did_you_mean(str(sort), known)}", hint=expected)
+    sign = -1 if runs.maximized(str(sort)) else 1
+
+    def key(entry: comparison.Entry) -> tuple[bool, float]:
+        value = entry.metrics.get(str(sort))
+        lacking = not isinstance(value, (int, float))
+        return lacking, 0.0 if lacking else sign * float(str(value))
+
+    return sorted(entries, key=key)
 
 
 def _figure(entry: comparison.Entry) -> str:
@@ -65,6 +134,7 @@ def show_run(word: str, folder: str | None, as_json: bool) -> None:
         print(display.as_json({"run": str(run.path), "status": run.status, **info, "metrics": metrics}))
         return
     pairs = [("run", str(run.path)), ("status", _status(run)), ("start", str(info.get("start", "")))]
+    pairs += [("note", run.note())] if run.note() else []
     pairs += [("command", str(info.get("command", "")))]
     versions = ", ".join(f"{name} {version}" for name, version in dict(info.get("versions") or {}).items())
     pairs += [("versions", f"dlx {info.get('dlx', '?')}, {versions}")]

@@ -139,6 +139,11 @@ def show(experiment: Experiment, error: bool = False, number: int = 1, of: int =
     shape = " × ".join(map(str, dataset.shape))
     name = display.say(spec.dataset, REGISTRIES["dataset"].parameters(spec.dataset.name))
     pairs = [("data", f"{name} from {dataset.source}: {sizes}")]
+    if dataset.skipped:
+        told = ", ".join(dataset.skipped[:3]) + " …" * (len(dataset.skipped) > 3)
+        pairs.append(("skipped", f"{len(dataset.skipped)} that cannot be read: {told}"))
+    if dataset.kind == "table" and dataset.encoding.get("categories"):
+        shape = f"{len(dataset.encoding['columns'])} columns as {shape} inputs"
     if dataset.task == "multi_label":
         pairs.append(("input", f"{shape}, {len(dataset.classes)} labels, any of which may hold"))
     elif dataset.classes:

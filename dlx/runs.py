@@ -191,6 +191,21 @@ class Run:
         self.write("failure.json", _dumps({"kind": kind, "message": message, **details}))
         self.release()
 
+    def note(self) -> str:
+        """What a person remarked on the run; empty when nothing."""
+        try:
+            return (self.path / "note.txt").read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return ""
+
+    def set_note(self, text: str) -> None:
+        """Keep a remark; an empty one removes it."""
+        if text.strip():
+            self.write("note.txt", text.strip() + "\n")
+            return
+        with _disk(self.path):
+            (self.path / "note.txt").unlink(missing_ok=True)
+
     def release(self) -> None:
         if self._lock is not None:
             self._lock.release()
@@ -263,8 +278,52 @@ def _owner() -> dict[str, Any]:
 
 def _next_number(root: Path, name: str) -> int:
     pattern = re.compile(re.escape(name) + r"-([0-9]+)")
-    matches = (pattern.fullmatch(entry.name) for entry in root.iterdir())
+    entries = [*root.iterdir(), *(trash(root).iterdir() if trash(root).is_dir() else ())]
+    matches = (pattern.fullmatch(entry.name) for entry in entries)  # one in the trash keeps its number
     return max((int(match[1]) for match in matches if match), default=0) + 1
+
+
+# The trash: a folder beside the runs, so that nothing is lost before it is emptied
+
+
+def trash(root: Path) -> Path:
+    """Where removed runs of a runs folder wait."""
+    return root / ".trash"
+
+
+def remove(run: Path, root: Path) -> Path:
+    """Move a run into the trash; returns where it is now. Raises RunError while it is running."""
+    if is_run(run) and Run(run).status == "running":
+        raise RunError("is running", where=str(run), hint="stop it first")
+    with _disk(run):
+        trash(root).mkdir(exist_ok=True)
+        place, number = trash(root) / run.name, 1
+        while place.exists():
+            place, number = trash(root) / f"{run.name}.{number}", number + 1
+        shutil.move(run, place)
+    return place
+
+
+def restore(name: str, root: Path) -> Path:
+    """Bring a run back from the trash; raises RunError where there is none, or its place is taken."""
+    waiting = [path.name for path in below(trash(root))]
+    if name not in waiting:
+        hint = f"in the trash: {', '.join(waiting[:8])}" if waiting else "the trash is empty"
+        raise RunError(f"{name!r} is not in the trash{did_you_mean(name, waiting)}", hint=hint)
+    if (root / name).exists():
+        raise RunError("is there already", where=str(root / name), hint="remove it first, or leave this one")
+    with _disk(root):
+        shutil.move(trash(root) / name, root / name)
+    return root / name
+
+
+def empty(root: Path) -> int:
+    """Delete what is in the trash for good; returns how many runs that were."""
+    waiting = below(trash(root))
+    with _disk(trash(root)):
+        for path in waiting:
+            shutil.rmtree(path)
+    return len(waiting)
 
 
 # Figures

@@ -299,10 +299,10 @@ def estimate(experiment: Experiment, seconds: float = 1.0) -> float:
     spec, began = experiment.spec, time.monotonic()
     backend.prepare(spec.seed, spec.precision)
     network = model.build(spec, experiment.facts)
-    splits, plan = experiment.splits, _plan(experiment)
-    program = _program(experiment, network, model.optimizer(spec), plan)
+    splits, whole = experiment.splits, plan(experiment)
+    compiled = program(experiment, network, model.optimizer(spec), whole)
     tracker, first = _Tracker(experiment), 0.0
-    for progress in engine.fit(program, plan):
+    for progress in engine.fit(compiled, whole):
         tracker.add(progress)
         first = first or tracker.seconds  # compiling
         if tracker.seconds - first > seconds or progress.stopped:
@@ -352,13 +352,13 @@ def _train(
     chunk_steps: int | None,
     stop: list[int],
 ) -> Outcome:
-    plan = _plan(experiment)
-    program = _program(experiment, network, optimizer, plan)
+    steps = plan(experiment)
+    compiled = program(experiment, network, optimizer, steps)
     board = events.TensorBoard(run.tensorboard, run.info()["settings"], run.name)
     tracker = _Tracker(experiment)
     outcome = Outcome(run, "done")
     try:
-        for progress in engine.fit(program, plan, chunk_steps):
+        for progress in engine.fit(compiled, steps, chunk_steps):
             tracker.add(progress)
             run.append(progress.rows)
             for row in progress.rows:
@@ -372,7 +372,7 @@ def _train(
         outcome = Outcome(run, "failed", error=error)
     try:
         if tracker.best_epoch or outcome.status == "done":
-            program.restore_best(program.state)
+            compiled.restore_best(compiled.state)
             with run.replacing("model.keras") as path:
                 network.model.save(path)
         if outcome.status == "done":
@@ -422,7 +422,7 @@ def _politely() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _program(experiment: Experiment, network: model.Network, optimizer: Any, plan: engine.Plan) -> engine.Program:
+def program(experiment: Experiment, network: model.Network, optimizer: Any, plan: engine.Plan) -> engine.Program:
     """The compiled training, its preprocessing fitted on the train split."""
     train, held = experiment.splits.train, experiment.splits.validation
     model.fit_preprocessing(network, train.inputs)
@@ -430,7 +430,8 @@ def _program(experiment: Experiment, network: model.Network, optimizer: Any, pla
     return engine.compile(network, optimizer, plan, (train.inputs, train.targets), held and (held.inputs, held.targets))
 
 
-def _plan(experiment: Experiment) -> engine.Plan:
+def plan(experiment: Experiment) -> engine.Plan:
+    """How long the training is, how fast, and by which figure."""
     spec, stop = experiment.spec, experiment.spec.early_stop
     schedule = REGISTRIES["schedule"].make(spec.schedule)
     return engine.Plan(

@@ -54,14 +54,14 @@ def test_version_and_no_words(dlx: Dlx) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["rum"], "did you mean 'run'?"),
+        (["rn"], "did you mean 'run'?"),
         (["configs/digits.yaml"], "did you mean `dlx run configs/digits.yaml`?"),
         (["run"], "Missing argument 'SPEC...'"),
         (["run", "x.yaml", "--repeat", "0"], "--repeat"),
         (["run", "x.yaml", "--device", "tpu"], "expected auto, cpu, gpu or gpu:N"),
         (["compare", "nowhere"], "unknown run 'nowhere'"),
         (["show", "latest"], "there are no runs in runs yet: dlx run SPEC"),
-        (["parts", "conv3"], "did you mean 'conv2d'?"),
+        (["parts", "conv3"], "did you mean 'conv3d'?"),
         (["parts", "Linear"], "did you mean 'dense'?"),
         (["predict", "x"], "Missing argument"),
     ],

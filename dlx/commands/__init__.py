@@ -8,8 +8,65 @@ from typing import Any, TypeVar
 
 import click
 
-COMMANDS = ("run", "sweep", "check", "list", "show", "compare", "plot", "predict", "data", "parts")
+COMMANDS = (
+    "init", "run", "sweep", "check", "list", "show", "note", "rm", "compare", "plot", "predict", "data", "parts",
+    "schema", "doctor",
+)  # fmt: skip
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def complete_runs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The runs, for the shell."""
+    from dlx import runs
+
+    folder = runs.root(ctx.params.get("runs_dir"))
+    names = [path.name for path in runs.below(folder)]
+    if "rm" in ctx.command_path and ctx.params.get("restore"):
+        names = [path.name for path in runs.below(runs.trash(folder))]
+    return [name for name in [*names, "latest"] if name.startswith(incomplete)]
+
+
+def complete_specs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Spec files and folders, for the shell; bases are left out."""
+    from pathlib import Path
+
+    from click.shell_completion import CompletionItem
+
+    folder = Path(incomplete).parent if not incomplete.endswith("/") else Path(incomplete)
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if str(path).startswith(incomplete) and not path.name.startswith((".", "_")):
+            if path.is_dir():
+                found.append(CompletionItem(f"{path}/"))
+            elif path.suffix in (".yaml", ".yml"):
+                found.append(CompletionItem(str(path)))
+    return found
+
+
+def complete_settings(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The addresses of the specs named so far, and the keys of every spec, for the shell after -s."""
+    from dlx import spec as specs
+    from dlx.errors import DlxError
+    from dlx.spec.checking import SECTIONS
+
+    found = set(SECTIONS)
+    # click has not parsed the line before an option that still waits for its value.
+    words = os.environ.get("COMP_WORDS", "").split()
+    for word in words:
+        if not word.endswith((".yaml", ".yml")):
+            continue
+        try:
+            found |= set(specs.flat(specs.resolved(specs.load(word))))
+        except DlxError:
+            continue
+    return [f"{address}=" for address in sorted(found) if address.startswith(incomplete)]
+
+
+def complete_parts(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The names of all parts, for the shell."""
+    from dlx.parts import REGISTRIES
+
+    return sorted({name for registry in REGISTRIES.values() for name in registry if name.startswith(incomplete)})
 
 
 def runs_dir(function: F) -> F:
@@ -22,7 +79,7 @@ def runs_dir(function: F) -> F:
 def overrides(function: F) -> F:
     """-s address=value, any number of times."""
     return click.option(
-        "-s", "--set", "settings", multiple=True, metavar="K=V",
+        "-s", "--set", "settings", multiple=True, metavar="K=V", shell_complete=complete_settings,
         help="Override a setting by its address: -s lr=0.1 -s layers.dropout.rate=0.3",
     )(function)  # fmt: skip
 

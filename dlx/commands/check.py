@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import allow_code, device_options, overrides
+from dlx.commands import allow_code, complete_specs, device_options, overrides
 
 
 @click.command("check", short_help="Find every problem of a spec; show its model.")
-@click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=complete_specs)
 @overrides
 @click.option("--print", "resolved", is_flag=True, help="Print the resolved spec: inheritance, overrides, defaults.")
 @allow_code

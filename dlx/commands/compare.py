@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import runs_dir
+from dlx.commands import complete_runs, runs_dir
 
 
 @click.command("compare", short_help="What differs between runs, and what resulted.")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_runs)
 @click.option("--sort", metavar="METRIC", help="Best first by this figure, test_accuracy for one.")
 @click.option("--columns", metavar="A,B,...", help="The figures to show, instead of the usual ones.")
 @click.option("--json", "form", flag_value="json", help="Everything as one JSON object, never folded.")

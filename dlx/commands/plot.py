@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import allow_code, device_options, runs_dir
+from dlx.commands import allow_code, complete_runs, device_options, runs_dir
 
 KINDS = ("curves", "boundary", "confusion", "mistakes", "filters", "activations")
 
 
 @click.command("plot", short_help="Draw runs: curves, boundaries, mistakes, filters, …")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_runs)
 @click.option("-o", "--output", default="plots", metavar="DIR", help="Where the pictures go.  [default: plots]")
 @click.option("--only", multiple=True, type=click.Choice(KINDS), help="This picture alone; any number of times.")
 @click.option("--image", metavar="FILE", help="The image whose activations are drawn.  [default: the first test image]")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import allow_code, device_options, runs_dir
+from dlx.commands import allow_code, complete_runs, device_options, runs_dir
 
 
 @click.command("predict", short_help="Ask a trained run about new inputs.")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete_runs)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
     "--columns", metavar="A,B", help="Of tables, the columns to write: its own, the label, a class, input, probability."

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import allow_code, device_options, overrides, run_options, runs_dir
+from dlx.commands import allow_code, complete_specs, device_options, overrides, run_options, runs_dir
 
 
 @click.command("run", short_help="Train one or several specs.")
-@click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=complete_specs)
 @overrides
 @click.option("--name", metavar="NAME", help="Name the run, instead of after its spec.")
 @click.option(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import runs_dir
+from dlx.commands import complete_runs, runs_dir
 
 
 @click.command("show", short_help="One run: settings, data, versions, figures.")
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete_runs)
 @click.option("--json", "as_json", is_flag=True, help="run.json, metrics and status as one JSON object.")
 @runs_dir
 def command(run: str, as_json: bool, runs_dir: str | None) -> None:

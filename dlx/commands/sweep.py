@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import allow_code, device_options, overrides, run_options, runs_dir
+from dlx.commands import allow_code, complete_specs, device_options, overrides, run_options, runs_dir
 
 
 @click.command("sweep", short_help="Train every combination of alternatives.")
-@click.argument("spec", metavar="SPEC")
+@click.argument("spec", metavar="SPEC", shell_complete=complete_specs)
 @overrides
 @click.option(
     "--dry-run",

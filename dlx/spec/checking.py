@@ -92,7 +92,7 @@ SECTIONS: dict[str, Parameter] = _sections()
 
 def annotation_kind(annotation: Any) -> Any:
     """Parts(kind) for a part, [Parts(kind)] for a list of them, the dataclass of a section of its own, else None."""
-    for option in _options(annotation):
+    for option in options(annotation):
         if typing.get_origin(option) is typing.Annotated:
             base, *extra = typing.get_args(option)
             marker = next((item for item in extra if isinstance(item, Parts)), None)
@@ -108,9 +108,10 @@ def kind_of(section: str) -> Any:
     return annotation_kind(SECTIONS[section].annotation) if section in SECTIONS else None
 
 
-def _options(annotation: Any) -> tuple[Any, ...]:
+def options(annotation: Any) -> tuple[Any, ...]:
+    """The alternatives of an annotation, one by one."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return tuple(inner for option in typing.get_args(annotation) for inner in _options(option))
+        return tuple(inner for option in typing.get_args(annotation) for inner in options(option))
     return (annotation,)
 
 
@@ -212,7 +213,7 @@ class _Checker:
 
     def value(self, node: Node, annotation: Any, address: str) -> Any:
         """The value of a node under an annotation, or _BAD after noting the problem."""
-        words = [word for o in _options(annotation) if typing.get_origin(o) is Literal for word in typing.get_args(o)]
+        words = [word for o in options(annotation) if typing.get_origin(o) is Literal for word in typing.get_args(o)]
         if isinstance(node.value, str) and node.value in words:
             return node.value
         kind = annotation_kind(annotation)
@@ -222,7 +223,7 @@ class _Checker:
             return self.parts(node, kind[0].kind, address, words)
         if dataclasses.is_dataclass(kind):
             return self.section(node, kind, address)
-        if any(option is FilePath for option in _options(annotation)):
+        if any(option is FilePath for option in options(annotation)):
             return self.path(node, address)
         if annotation == list[FilePath]:
             found = [self.path(child, f"{address}.{number}") for number, child in enumerate(listed(node))]
@@ -344,7 +345,7 @@ def _shown(node: Node) -> str:
 
 
 def _value_hint(node: Node, annotation: Any) -> str:
-    words = [word for o in _options(annotation) if typing.get_origin(o) is Literal for word in typing.get_args(o)]
+    words = [word for o in options(annotation) if typing.get_origin(o) is Literal for word in typing.get_args(o)]
     if isinstance(node.value, str) and words:
         return did_you_mean(node.value, words).strip(" ()")
     far = isinstance(node.value, (int, float)) and abs(node.value) >= FAR
@@ -353,7 +354,7 @@ def _value_hint(node: Node, annotation: Any) -> str:
 
 def describe(annotation: Any) -> str:
     """What a value must be, in words: "a whole number, at least 1", "'same' or 'valid'"."""
-    return " or ".join(dict.fromkeys(_describe(option) for option in _options(annotation) if option is not type(None)))
+    return " or ".join(dict.fromkeys(_describe(option) for option in options(annotation) if option is not type(None)))
 
 
 def _describe(option: Any) -> str:
@@ -365,7 +366,7 @@ def _describe(option: Any) -> str:
         marker = next((item for item in extra if isinstance(item, Parts)), None)
         if marker:
             noun = REGISTRIES[marker.kind].kind
-            return f"a list of {noun}s" if typing.get_origin(base) is list else f"a {noun}"
+            return f"a list of {noun}s" if typing.get_origin(base) is list else f"{article(noun)} {noun}"
         return _describe(base) + _limits(extra)
     if origin is Literal:
         words = [str(word) for word in typing.get_args(option)]
@@ -383,8 +384,19 @@ def _describe(option: Any) -> str:
     return names.get(option, str(option))
 
 
+def article(noun: str) -> str:
+    """The one that fits the noun."""
+    return "an" if noun[0] in "aeiou" else "a"
+
+
 def _plural(text: str) -> str:
-    for singular, plural in (("a whole number", "whole numbers"), ("a number", "numbers"), ("a text", "texts")):
+    for singular, plural in (
+        ("a whole number", "whole numbers"),
+        ("a number", "numbers"),
+        ("a text", "texts"),
+        ("a path", "paths"),
+        ("a value", "values"),
+    ):
         text = text.replace(singular, plural)
     return text
 
