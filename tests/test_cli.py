@@ -134,7 +134,7 @@ def test_every_command_in_the_readme_runs(world: Path) -> None:
     shutil.copytree(ROOT / "configs", world / "configs")
     shutil.copytree(ROOT / "tests" / "data", world / "tests" / "data")
     shutil.copytree(ROOT / "runs" / "tutorials", world / "runs" / "tutorials")
-    for name, text in re.findall(r"```(?:yaml|csv) title=(\S+)\n(.*?)```", README, re.DOTALL):
+    for name, text in re.findall(r"```(?:yaml|csv|python) title=(\S+).*?\n(.*?)```", README, re.DOTALL):
         (world / name).write_text(text)
     script = ["set -e", f'dlx() {{ {shlex.quote(sys.executable)} -m dlx "$@"; }}', *commands()]
     assert len(script) > 12
@@ -147,7 +147,7 @@ def test_every_command_in_the_readme_runs(world: Path) -> None:
 
 def test_every_spec_in_the_readme_checks(dlx: Dlx, world: Path) -> None:
     shutil.copytree(ROOT / "configs", world / "configs")
-    found = re.findall(r"```yaml(?: title=(\S+))?\n(.*?)```", README, re.DOTALL)
+    found = re.findall(r"```yaml(?: title=(\S+))?\n(.*?)```", README, re.DOTALL)  # not those with code of their own
     assert len(found) > 3
     for number, (title, text) in enumerate(found):
         name = title or f"s{number}.yaml"
