@@ -15,6 +15,7 @@ from dlx.backend import keras
 from dlx.dataset import Facts
 from dlx.errors import DlxError, RunError, SpecError, TrainingError
 from dlx.parts import REGISTRIES, losses, own
+from dlx.parts.augment import Mix
 from dlx.registry import Part
 from dlx.runs import Run
 from dlx.spec import Spec
@@ -87,9 +88,9 @@ def build(spec: Spec, facts: Facts, restored: bool = False) -> Network:
         body,
         scaler or keras.activations.get(activation),
         loss,
-        lambda: [REGISTRIES["metric"].make(part, _units=units, _task=facts.task) for part in builder.metric_parts()],
+        builder.metrics(units),
         fitted,
-        [REGISTRIES["augment"].make(part) for part in spec.augment],
+        builder.augmentations(),
         units,
         facts.task == "classification",
         scaler,
@@ -357,6 +358,30 @@ class _Builder:
         head = self.spec.layers[-1]
         scaled = head.name == "output" and head.args.get("scale_targets") is not False
         return self.facts.task == "regression" and activation == "linear" and scaled
+
+    def metrics(self, units: int) -> Callable[[], list[Any]]:
+        """What makes fresh metrics; each is fed a made-up example once, to find what does not fit."""
+        parts, registry = self.metric_parts(), REGISTRIES["metric"]
+        made = [registry.make(part, _units=units, _task=self.facts.task) for part in parts]
+        for part, metric in zip(parts, made, strict=True):
+            try:
+                losses.update(metric, *losses.example(self.facts.task == "classification", units))
+            except Exception as error:  # Keras's, or whatever a spec's own code raises
+                raise self.problem(part.where, _sentence(error)) from error
+        return lambda: [registry.make(part, _units=units, _task=self.facts.task) for part in parts]
+
+    def augmentations(self) -> list[Any]:
+        """The augmentations, each tried on a blank image."""
+        made, registry = [], REGISTRIES["augment"]
+        for number, part in enumerate(self.spec.augment):
+            try:
+                augment = registry.make(part)
+                blank = keras.ops.zeros((2, *self.facts.shape))
+                (augment.apply if isinstance(augment, Mix) else augment)(blank, keras.random.SeedGenerator(0))
+            except Exception as error:  # Keras's, or whatever a spec's own code raises
+                raise self.problem(part.where or f"augment.{number}", _sentence(error)) from error
+            made.append(augment)
+        return made
 
     def metric_parts(self) -> list[Part]:
         if self.spec.metrics != "auto":

@@ -14,7 +14,7 @@ GOOD = "dataset: digits\nlayers: [flatten, output]\nepochs: 1\n"
 READER: dict[str, tuple[str, str]] = {
     "unknown_key": (GOOD + "learning_rat: 0.1\n", "x.yaml:4:1: unknown key 'learning_rat'"),
     "key_of_other_tools": (GOOD + "learning_rate: 0.1\n", "x.yaml:4:1: unknown key 'learning_rate' (did you mean 'lr'?)"),
-    "not_built_key": (GOOD + "imports: [my.py]\n", "x.yaml:4:1: unknown key 'imports'"),
+    "code_that_is_not_there": (GOOD + "imports: [my.py]\n", "x.yaml:4:11: imports: no such file: my.py"),
     "sweep_is_no_mapping": (GOOD + "sweep: lr\n", "x.yaml:4:8: sweep: expected a mapping of a text to a list of"),
     "sweep_without_a_list": (GOOD + "sweep: {lr: 0.1}\n", "x.yaml:4:13: sweep: expected a mapping of a text to a list"),
     "sweep_of_a_wrong_value": (GOOD + "sweep: {lr: [0.1, -1]}\n", "x.yaml:4:19: lr: expected a number (above 0), got -1"),

@@ -16,6 +16,7 @@ from dlx.dataset import Facts
 from dlx.errors import DataError, DlxError, SpecError
 from dlx.parts import REGISTRIES, signatures
 from dlx.parts.augment import Mix
+from dlx.parts.types import Activation
 from dlx.registry import Part
 from dlx.spec import describe
 
@@ -251,6 +252,42 @@ def test_names_and_defaults_are_kerass(package: str, kind: str) -> None:
             else:
                 wanted = default.lower() if isinstance(default, str) and default[:1].isupper() else default
                 assert parameter.default == wanted, (name, parameter.name)
+
+
+def test_activations_are_kerass() -> None:
+    from typing import get_args
+
+    theirs = {name for name in dir(backend.keras.activations) if not name.startswith("_")}
+    # glu halves its input, which no layer expects of its activation; threshold needs two numbers.
+    assert set(get_args(Activation)) == theirs - {"get", "serialize", "deserialize", "glu", "threshold"}
+
+
+def test_the_last_layers_of_a_pretrained_network_learn(world: Path) -> None:
+    said = {"name": "mobilenet_v2", "weights": "none", "trainable": "last 4"}
+    spec = make_spec(world, [{"pretrained": said}, "global_average_pooling2d", "output"])
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, facts((32, 32, 3)))
+    body = network.model.get_layer("mobilenet_v2")
+    learning = [layer.name for layer in body.layers if layer.trainable_weights]
+    weighted = [layer.name for layer in body.layers if layer.weights]
+    assert set(learning) <= set(weighted[-4:])
+    assert learning
+    assert not any(type(body.get_layer(name)).__name__ == "BatchNormalization" for name in learning)
+    frozen = make_spec(world, [{"pretrained": {**said, "trainable": False}}, "global_average_pooling2d", "output"])
+    assert model.parameters(model.build(frozen, facts((32, 32, 3)))) == 1280 * 3 + 3
+
+
+def test_a_pretrained_network_scales_its_input(world: Path) -> None:
+    spec = make_spec(world, [{"pretrained": {"name": "mobilenet_v2", "weights": "none"}}, "flatten", "output"])
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, facts((32, 32, 3)))
+    body = network.model.get_layer("mobilenet_v2")
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    ours = backend.keras.Model(network.model.inputs, network.model.get_layer("flatten").output).predict(
+        images, verbose=0
+    )
+    theirs = body.predict(images / 127.5 - 1.0, verbose=0).reshape(2, -1)
+    assert np.allclose(ours, theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", list(REGISTRIES["optimizer"]))

@@ -253,3 +253,42 @@ def test_arrays_that_no_one_can_read_or_that_hold_no_numbers(dlx: Dlx, runs: Pat
         result = dlx("predict", run, name, "--json")
         assert (result.code, "internal" in result.err) == (3, False), result.err
         assert name in result.err
+
+
+TABLE = "size,colour,kind\n" + "".join(f"{n % 7},{'red' if n % 2 else 'blue'},{n % 2}\n" for n in range(40))
+
+
+@pytest.mark.parametrize("missing", ["error", "median", "flag"])
+def test_a_table_is_encoded_as_in_training(dlx: Dlx, world: Path, missing: str) -> None:
+    text = TABLE if missing == "error" else TABLE + ",,1\n"
+    (world / "t.csv").write_text(text)
+    (world / "t.yaml").write_text(
+        f"dataset: {{csv: {{path: t.csv, label: kind, missing: {missing}}}}}\nlayers: [output]\nlr: 0.1\nepochs: 5\n"
+    )
+    assert dlx("run", "t.yaml").code == 0
+
+    def said(table: str) -> list[float]:
+        (world / "new.csv").write_text(table)
+        result = dlx("predict", "t", "new.csv", "--json")
+        assert result.code == 0, result.err
+        return [line["probabilities"]["1"] for line in result.lines]
+
+    plain = said("size,colour\n3,red\n4,blue\n")
+    assert said("extra,colour,size\nx,red,3\ny,blue,4\n") == plain  # other columns, another order
+    assert said("size,colour,kind\n3,red,\n4,blue,7\n") == plain  # the label may stand there
+    cases = {"unknown": "size,colour\n3,green\n", "gap": "size,colour\n,red\n", "column": "size\n3\n"}
+    if missing == "error":
+        expected = (
+            "column 'colour' holds 'green'; training saw blue, red",
+            "no value for 'size'",
+            "has no column 'colour'",
+        )
+        for table, message in zip(cases.values(), expected, strict=True):
+            (world / "new.csv").write_text(table)
+            result = dlx("predict", "t", "new.csv")
+            assert (result.code, message in result.err) == (3, True), result.err
+        return
+    found = {name: said(table)[0] for name, table in cases.items()}
+    assert all(0 < share < 1 for share in found.values())
+    if missing == "median":
+        assert found["gap"] == said("size,colour\n3,red\n")[0]  # the median of 0 to 6

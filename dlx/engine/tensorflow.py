@@ -65,7 +65,7 @@ class _Loop:
         self.metrics = network.metrics()
         self.losses = keras.metrics.Mean(name="loss")
         for metric in self.metrics:  # some make their variables at the first update
-            losses.update(metric, *_example(network))
+            losses.update(metric, *losses.example(network.classes, network.units))
             metric.reset_state()
         names = ["loss", *(metric.name for metric in self.metrics)]
         splits = ("train", "val") if validated else ("train",)
@@ -297,10 +297,3 @@ def _fuses(loop: _Loop) -> bool:
     plain = all(type(layer).__name__ in FUSED_LAYERS for layer in loop.model.layers)
     on_cpu = not tf.config.get_visible_devices("GPU")
     return loop.whole and small and plain and on_cpu and loop.plan.steps >= FUSED_STEPS
-
-
-def _example(network: Any) -> tuple[Any, Any]:
-    """Targets and predictions of one made-up example, in the shapes of the real ones."""
-    predictions = tf.ones((1, network.units)) / network.units
-    targets = tf.zeros((1,), tf.int32) if network.classes else tf.zeros((1, network.units))
-    return targets, predictions

@@ -11,12 +11,12 @@ from pydantic import Field
 from dlx.backend import keras
 from dlx.errors import DataError
 from dlx.parts.layers import registry
-from dlx.parts.types import Activation, Layers, Name, Positive, PositiveFloat, Rate
+from dlx.parts.types import Activation, Branches, Name, Positive, PositiveFloat, Rate, Stack
 from dlx.registry import FilePath, Part
 
 
 @registry.register
-def repeat(times: Annotated[int, Field(gt=0, le=100)], layers: Layers, _build: Any = None) -> Callable[[Any], Any]:
+def repeat(times: Annotated[int, Field(gt=0, le=100)], layers: Stack, _build: Any = None) -> Callable[[Any], Any]:
     """The same stack of layers several times over, each time with weights of its own."""
     stacks = [_build(layers) for _ in range(times)]
 
@@ -30,7 +30,7 @@ def repeat(times: Annotated[int, Field(gt=0, le=100)], layers: Layers, _build: A
 
 @registry.register
 def residual(
-    layers: Layers, activation: Activation | None = None, name: Name = None, _build: Any = None
+    layers: Stack, activation: Activation | None = None, name: Name = None, _build: Any = None
 ) -> Callable[[Any], Any]:
     """x + layers(x), then the activation (He et al. 2015).
 
@@ -65,7 +65,7 @@ def _shortcut(x: Any, shape: tuple[int | None, ...]) -> Any:
 
 
 @registry.register
-def sequential(layers: Layers, name: Name = None, _build: Any = None) -> Callable[[Any], Any]:
+def sequential(layers: Stack, name: Name = None, _build: Any = None) -> Callable[[Any], Any]:
     """Several layers as one: a branch of `parallel`, or what `time_distributed` cannot hold."""
     stack: Callable[[Any], Any] = _build(layers)
     return stack
@@ -73,7 +73,7 @@ def sequential(layers: Layers, name: Name = None, _build: Any = None) -> Callabl
 
 @registry.register
 def parallel(
-    layers: Annotated[Layers, Field(min_length=2)],
+    layers: Branches,
     merge: Literal["concatenate", "add", "average", "multiply", "maximum", "minimum"] = "concatenate",
     name: Name = None,
     _build: Any = None,

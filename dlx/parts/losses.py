@@ -185,6 +185,12 @@ def update(metric: Any, targets: Any, predictions: Any) -> None:
     metric.update_state(targets, predictions)
 
 
+def example(classes: bool, units: int) -> tuple[Any, Any]:
+    """Targets and predictions of one made-up example, in the shapes of the real ones: it makes a metric's variables."""
+    predictions = keras.ops.ones((1, units)) / units
+    return keras.ops.zeros((1,), "int32") if classes else keras.ops.zeros((1, units)), predictions
+
+
 def metric_name(part: Part) -> str:
     """The name that a metric's figures have: top_k: 3 is top_3_accuracy."""
     return f"top_{part.args['k']}_accuracy" if part.name == "top_k" else part.name

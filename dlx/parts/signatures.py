@@ -46,12 +46,14 @@ BY_NAME: dict[str, Any] = {
     **dict.fromkeys(("layer", "cell"), types.Layer),
     "axis": int | list[int],
     "bin_boundaries": list[Number],
-    "cells": types.Layers,
+    "cells": types.Stack,
     "cropping": Counts,
     "data_format": Literal["channels_last", "channels_first"],
     "equation": str,
     "exclude_layers": list[str],
     "fill_mode": Literal["constant", "nearest", "reflect", "wrap"],
+    "interpolation": Literal["nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area"],
+    "output_mode": Literal["int", "one_hot", "multi_hot", "count"],
     "merge_mode": Literal["sum", "mul", "concat", "ave"],
     "bias_axes": str,
     "output_shape": int | list[int | None],
@@ -166,6 +168,8 @@ def _by_name(class_name: str, name: str, default: Any) -> Any:
     rank = (re.search(r"([123])D", class_name) or [None, "1"])[1]
     if name == "padding" and not isinstance(default, str):
         return Counts
+    if name == "mode" and class_name == "RandomFlip":
+        return Literal["horizontal", "vertical", "horizontal_and_vertical"]
     if name == "padding" and class_name == "Conv1D":
         return Literal["valid", "same", "causal"]
     if name in SIZED and not (name == "size" and class_name == "UpSampling1D"):

@@ -23,12 +23,15 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")] | None
 
 Layer = Annotated[Part, Parts("layer")]
 Layers = Annotated[list[Part], Parts("layer")]
+Stack = Annotated[list[Part], Parts("layer"), Field(min_length=1)]
+Branches = Annotated[list[Part], Parts("layer"), Field(min_length=2)]
 
 Padding = Literal["valid", "same"]
 Activation = Literal[
-    "celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu",
-    "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink",
-    "softmax", "softplus", "softsign", "swish", "tanh", "tanh_shrink",
+    "celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
+    "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu",
+    "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus",
+    "swish", "tanh", "tanh_shrink",
 ]  # fmt: skip
 Initial = Literal[
     "glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "identity", "lecun_normal", "lecun_uniform",

@@ -220,7 +220,7 @@ class _Checker:
         if isinstance(kind, Parts):
             return self.part(node, kind.kind, address)
         if isinstance(kind, list):
-            return self.parts(node, kind[0].kind, address, words)
+            return self.parts(node, kind[0].kind, address, words, _least(annotation))
         if dataclasses.is_dataclass(kind):
             return self.section(node, kind, address)
         if any(option is FilePath for option in options(annotation)):
@@ -257,7 +257,7 @@ class _Checker:
             self.problem(node.where, address, f"expected a path, got {_shown(node)} ({error})")
             return _BAD
 
-    def parts(self, node: Node, kind: str, address: str, words: list[Any]) -> Any:
+    def parts(self, node: Node, kind: str, address: str, words: list[Any], least: int = 0) -> Any:
         if not node.is_list:
             also = f", or {' or '.join(words)}" if words else ""
             self.problem(
@@ -266,6 +266,9 @@ class _Checker:
                 f"expected a list, got {_shown(node)}{also}",
                 f"write it as\n    {address}:\n      - …",
             )
+            return _BAD
+        if len(node.value) < least:
+            self.problem(node.where, address, f"expected {least} entries or more, got {len(node.value)}")
             return _BAD
         found = []
         for number, child in enumerate(node.value):
@@ -283,7 +286,8 @@ class _Checker:
             self.problem(
                 node.where,
                 address,
-                f"expected a {registry.kind}: name, name: value or name: {{parameter: value}}, got {_shown(node)}",
+                f"expected {article(registry.kind)} {registry.kind}: name, name: value or name: {{parameter: value}}, "
+                f"got {_shown(node)}",
                 hint,
             )
             return _BAD
@@ -318,6 +322,13 @@ class _Checker:
                 where, address, f"expected {describe(annotation)}, got {_shown(node)}", _value_hint(node, annotation)
             )
             return _BAD
+
+
+def _least(annotation: Any) -> int:
+    """The smallest number of entries that a list may have."""
+    held = [item for option in options(annotation) for item in typing.get_args(option)[1:]]
+    bounds = [bound for item in held for bound in getattr(item, "metadata", [])]
+    return max((int(bound.min_length) for bound in bounds if hasattr(bound, "min_length")), default=0)
 
 
 _BAD: Any = object()
