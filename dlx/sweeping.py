@@ -19,6 +19,8 @@ from dlx import backend as backends
 from dlx import comparison, display, runs
 from dlx import spec as specs
 from dlx.errors import DlxError
+from dlx.parts import own
+from dlx.registry import FilePath
 from dlx.runs import Run
 
 if TYPE_CHECKING:
@@ -71,9 +73,11 @@ class Finished:
 
     def find(self, trial: Trial) -> Run | None:
         """The run that has the settings of a trial."""
-        base = str((self._root / "any").resolve())  # paths in a run are relative to it
-        entry = self._runs.get(_identity(specs.flat(specs.resolved(trial.spec, base))))
-        if entry is None:
+        base = (self._root / "any").resolve()  # paths in a run are relative to it, and its code is in it
+        code = {Path(path).name: own.hash_of(path) for path in trial.spec.imports}
+        spec = dataclasses.replace(trial.spec, imports=[FilePath(base / "code" / name) for name in code])
+        entry = self._runs.get(_identity(specs.flat(specs.resolved(spec, str(base)))))
+        if entry is None or (entry.info.get("code") or {}) != code:
             return None
         recorded = (entry.info.get("dataset") or {}).get("fingerprint")
         return Run(entry.path) if self._fingerprint(trial.spec) in (None, recorded) else None

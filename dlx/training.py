@@ -173,8 +173,8 @@ def _check_fit(spec: Spec, facts: Facts) -> None:
         raise SpecError(problems)
 
 
-def _donor(spec: Spec, root: Path) -> tuple[str, dict[str, Any]] | None:
-    """(name, arrays by layer) of the run that `weights` names: a path, or else a RUN below the runs folder."""
+def _donor(spec: Spec, root: Path) -> tuple[Run, dict[str, Any]] | None:
+    """(the run, its arrays by layer) of the run that `weights` names: a path, or else a RUN below the runs folder."""
     if spec.weights is None:
         return None
     path = Path(spec.weights)
@@ -186,7 +186,7 @@ def _donor(spec: Spec, root: Path) -> tuple[str, dict[str, Any]] | None:
         raise
     found = model.weights_of(network)
     backend.prepare(spec.seed, spec.precision)
-    return run.name, found
+    return run, found
 
 
 def _start_from(network: model.Network, name: str, arrays: dict[str, Any]) -> Iterator[str]:
@@ -260,6 +260,9 @@ def train(
     device = backend.load()
     backend.prepare(spec.seed, spec.precision)
     donor = _donor(spec, root)
+    if donor is not None:  # `latest` is another run tomorrow
+        spec = dataclasses.replace(spec, weights=FilePath(donor[0].path.resolve()))
+        experiment = dataclasses.replace(experiment, spec=spec)
     network = model.build(spec, experiment.facts, restored=donor is not None)
     optimizer = model.optimizer(spec)
     run = Run.create(root, spec.name)
@@ -270,7 +273,7 @@ def train(
         experiment = dataclasses.replace(experiment, spec=spec)
         run.begin(specs.dump(spec, base), _record(experiment, network, device, command, started, base, parent))
         run.log(f"dlx {__version__}, {device.description}")
-        for line in _start_from(network, *donor) if donor is not None else ():
+        for line in _start_from(network, donor[0].name, donor[1]) if donor is not None else ():
             run.log(line)
             watcher.noted(line)
         watcher.started(run, experiment, device.description, model.parameters(network))

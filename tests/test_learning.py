@@ -19,6 +19,13 @@ keras = backend.keras
 RANDOM = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def fresh_numbers() -> None:
+    """The same numbers in every test, whichever ran before."""
+    global RANDOM
+    RANDOM = np.random.default_rng(0)
+
+
 def fed(part: Part, targets: np.ndarray, predictions: np.ndarray, task: str, pieces: int) -> float:
     """The metric after several batches of unlike sizes."""
     backend.prepare(1, "float32")

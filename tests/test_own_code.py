@@ -161,3 +161,14 @@ def test_a_parameter_of_an_own_part_is_checked(dlx: Dlx, own: Path) -> None:
 def test_a_file_that_is_not_there(dlx: Dlx, own: Path) -> None:
     (own / "parts.py").unlink()
     assert "no such file: parts.py" in dlx("run", "x.yaml", "--allow-code").err
+
+
+def test_a_sweep_knows_its_finished_runs_by_their_code(dlx: Dlx, own: Path) -> None:
+    words = ("sweep", "x.yaml", "-s", "epochs=1,2", "--allow-code")
+    assert dlx(*words).code == 0
+    assert len(runs.below(own / "runs")) == 2
+    assert dlx(*words).code == 0
+    assert len(runs.below(own / "runs")) == 2
+    (own / "parts.py").write_text(CODE + "\n# another\n")
+    assert dlx(*words).code == 0
+    assert len(runs.below(own / "runs")) == 4

@@ -15,6 +15,15 @@ from dlx import spec as specs
 from dlx.parts import REGISTRIES
 
 RANDOM = np.random.default_rng(5)
+
+
+@pytest.fixture(autouse=True)
+def fresh_numbers() -> None:
+    """The same numbers in every test, whichever ran before."""
+    global RANDOM
+    RANDOM = np.random.default_rng(5)
+
+
 HEADER = "PassengerId,Survived,Pclass,Name,Sex,Age,SibSp,Ticket,Fare,Cabin,Embarked".split(",")
 
 

@@ -76,7 +76,9 @@ def load(paths: Sequence[str]) -> None:
 
 def layer(thing: T) -> T:
     """Register a layer: a class of Keras, or a function that returns a layer or a function of x."""
-    return _register(layers.registry, thing, lambda made, given: made)
+    target: Any = thing
+    _keep(layers.registry, _wrapped(target, target, 0))
+    return thing
 
 
 def metric(thing: T) -> T:
@@ -84,9 +86,10 @@ def metric(thing: T) -> T:
 
     The smaller it is the better, where it is the monitored figure.
     """
-    if inspect.isclass(thing):
-        return _register(losses.metrics, thing, lambda made, given: made)
     function: Any = thing
+    if inspect.isclass(thing):
+        _keep(losses.metrics, _wrapped(function, function, 0))
+        return thing
     name = function.__name__
 
     def build(**arguments: Any) -> Any:
@@ -124,12 +127,6 @@ def dataset(thing: T) -> T:
         return datasets.files.from_arrays(made, _task, function.__name__)
 
     _keep(datasets.registry, _wrapped(function, build, 0, task=True))
-    return thing
-
-
-def _register(registry: Registry, thing: T, finish: Callable[[Any, Any], Any]) -> T:
-    target: Any = thing
-    _keep(registry, _wrapped(target, lambda **arguments: finish(target(**arguments), None), 0))
     return thing
 
 
