@@ -49,14 +49,16 @@ class Network:
     scaler: Any = None
 
 
-def build(spec: Spec, facts: Facts, restored: bool = False) -> Network:
+def build(spec: Spec, facts: Facts, restored: bool = False, scaled: bool = True) -> Network:
     """The network of a spec for inputs and targets as in `facts`. Loads Keras.
 
-    `restored` says that weights will be loaded into it: no pretrained ones are fetched.
+    `restored` says that weights will be loaded into it: no pretrained ones are fetched. `scaled: False` is for runs
+    of before there were scaled targets.
 
     Raises SpecError, located at the layer, where one cannot follow another or the head does not fit the task.
     """
-    builder = _Builder(spec, facts, restored)
+    own.install(spec.imports)
+    builder = _Builder(spec, facts, restored, scaled)
     tokens = facts.integer and bool(spec.layers) and spec.layers[0].name in TOKENS
     inputs = keras.Input(facts.shape, dtype="int32" if tokens else "float32", name="input")
     x, fitted = inputs, []
@@ -119,7 +121,7 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
             raise RunError(message, where=str(run.path), hint=hint) from error
         raise RunError(f"its spec is not valid: {error.problems[0]}", where=str(run.path)) from error
     backend.prepare(spec.seed, spec.precision)
-    network = build(spec, facts, restored=True)
+    network = build(spec, facts, restored=True, scaled=bool(info.get("scaled")))
     try:
         network.model.load_weights(run.model_file)
     except Exception as error:  # Keras, h5py and zipfile each raise their own
@@ -159,8 +161,8 @@ def start_from(network: Network, weights: Mapping[str, list[np.ndarray]]) -> tup
     """
     matched, fresh = [], []
     for layer in network.model.layers:
-        if not layer.weights:
-            continue
+        if not layer.weights or any(layer is made.layer for made in network.preprocess) or layer is network.scaler:
+            continue  # what the train split decides is none of another run's
         own, given = [tuple(weight.shape) for weight in layer.weights], weights.get(layer.name)
         if given is None:
             fresh.append(f"{layer.name} (no layer of that name there)")
@@ -201,8 +203,8 @@ def _identifier(name: str) -> str:
 
 
 class _Builder:
-    def __init__(self, spec: Spec, facts: Facts, restored: bool) -> None:
-        self.spec, self.facts, self.restored = spec, facts, restored
+    def __init__(self, spec: Spec, facts: Facts, restored: bool, scaled: bool) -> None:
+        self.spec, self.facts, self.restored, self.scaled = spec, facts, restored, scaled
 
     def problem(self, address: str, message: str, hint: str = "") -> SpecError:
         return SpecError([DlxError(message, where=self.spec.locate(address), hint=hint)])
@@ -357,7 +359,7 @@ class _Builder:
         """Whether the head learns scaled targets: `output` of a regression, unless it says otherwise."""
         head = self.spec.layers[-1]
         scaled = head.name == "output" and head.args.get("scale_targets") is not False
-        return self.facts.task == "regression" and activation == "linear" and scaled
+        return self.scaled and self.facts.task == "regression" and activation == "linear" and scaled
 
     def metrics(self, units: int) -> Callable[[], list[Any]]:
         """What makes fresh metrics; each is fed a made-up example once, to find what does not fit."""

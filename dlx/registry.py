@@ -93,6 +93,15 @@ class Registry:
         self._functions[name] = function
         return function
 
+    def own(self, name: str) -> bool:
+        """Whether the part comes from a spec's own code."""
+        return bool(getattr(self._functions.get(name), "own", False))
+
+    def forget(self, name: str) -> None:
+        """Remove a part of a spec's own code."""
+        self._functions.pop(name, None)
+        self._parameters.pop(name, None)
+
     def register_later(self, name: str, make: Callable[[], Callable[..., Any]]) -> None:
         """Add a part whose function `make` writes when it is first asked for; one registered itself comes first."""
         self._later[name] = make

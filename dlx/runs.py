@@ -158,15 +158,15 @@ class Run:
             raise DiskError(f"cannot make a run directory ({error.strerror or error})", where=str(root)) from error
         return run
 
-    def keep_code(self, files: Sequence[str]) -> list[Path]:
-        """Copy a spec's own Python files into the run; returns the copies. Files of one name get numbers."""
+    def keep_code(self, sources: Sequence[tuple[str, bytes]]) -> list[Path]:
+        """Keep a spec's own Python files (name, bytes); returns where. Files of one name get numbers."""
         copies: list[Path] = []
-        for number, file in enumerate(files):
-            name = Path(file).name
-            name = name if name not in {copy.name for copy in copies} else f"{number}_{name}"
+        for number, (name, source) in enumerate(sources):
+            free = name if name not in {copy.name for copy in copies} else f"{number}_{name}"
             with _disk(self.path):
                 self.code.mkdir(exist_ok=True)
-                copies.append(Path(shutil.copyfile(file, self.code / name)))
+                (self.code / free).write_bytes(source)
+            copies.append(self.code / free)
         return copies
 
     def begin(self, spec: str, info: Mapping[str, Any]) -> None:

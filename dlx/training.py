@@ -99,6 +99,7 @@ def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None) -> Experi
     Raises DataError, or SpecError where the spec does not fit the data.
     """
     started = time.time()
+    own.install(spec.imports)
     try:
         dataset = load(spec) if load else datasets.load(spec.dataset, spec.task)
         if spec.task not in ("auto", dataset.task):
@@ -263,12 +264,14 @@ def train(
     if donor is not None:  # `latest` is another run tomorrow
         spec = dataclasses.replace(spec, weights=FilePath(donor[0].path.resolve()))
         experiment = dataclasses.replace(experiment, spec=spec)
-    network = model.build(spec, experiment.facts, restored=donor is not None)
+    network = model.build(spec, experiment.facts)
     optimizer = model.optimizer(spec)
     run = Run.create(root, spec.name)
     try:
         base = str(run.path.resolve())
-        copies = run.keep_code(spec.imports)
+        copies = run.keep_code([(Path(path).name, own.source_of(path)) for path in spec.imports])
+        for path, copy in zip(spec.imports, copies, strict=True):
+            own.adopt(copy.resolve(), path)
         spec = dataclasses.replace(spec, imports=[FilePath(copy.resolve()) for copy in copies])
         experiment = dataclasses.replace(experiment, spec=spec)
         run.begin(specs.dump(spec, base), _record(experiment, network, device, command, started, base, parent))
@@ -550,15 +553,12 @@ def _record(
             "fingerprint": dataset.fingerprint,
             "source": dataset.source,
             **experiment.splits.sizes(),
-            **(
-                {"skipped": len(dataset.skipped), "skipped_files": list(dataset.skipped[:100])}
-                if dataset.skipped
-                else {}
-            ),
+            **_skipped(dataset),
         },
         "classes": list(dataset.classes),
         "targets": experiment.facts.targets,
         "steps": experiment.facts.steps,
+        "scaled": network.scaler is not None,
         "parameters": model.parameters(network),
         "parent": parent,
         "code": {Path(path).name: own.hash_of(path) for path in spec.imports},

@@ -16,13 +16,15 @@ A class of Keras (keras.layers.Layer, keras.metrics.Metric) may stand in place o
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import importlib.util
 import inspect
 import os
 import sys
 import traceback
+import types
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,7 +37,19 @@ from dlx.parts import augment, datasets, layers, losses, signatures
 from dlx.registry import Registry
 
 T = TypeVar("T")
-_done: set[tuple[str, str]] = set()
+
+
+@dataclass
+class Module:
+    """A file that has run: its bytes as they were then, their sha256, and the parts that it registered."""
+
+    source: bytes
+    digest: str
+    parts: list[tuple[Registry, Any]] = field(default_factory=list)
+
+
+_modules: dict[str, Module] = {}
+_running: Module | None = None
 
 
 def allowed() -> bool:
@@ -44,40 +58,111 @@ def allowed() -> bool:
 
 
 def hash_of(path: str | Path) -> str:
-    """The sha256 of a file. Raises DlxError when it cannot be read."""
+    """The sha256 of a file: of the bytes that ran, where it has. Raises DlxError when it cannot be read."""
+    held = _modules.get(str(path))
+    return held.digest if held else hashlib.sha256(_read(path)).hexdigest()
+
+
+def source_of(path: str | Path) -> bytes:
+    """The bytes of a file that ran, whatever has become of it since."""
+    return _modules[str(path)].source
+
+
+def _read(path: str | Path) -> bytes:
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return Path(path).read_bytes()
     except OSError as error:
         raise DlxError(f"cannot be read ({error.strerror})", where=str(path)) from error
 
 
 def load(paths: Sequence[str]) -> None:
-    """Run the files, each once; raises DlxError with the line at which one fails."""
+    """Run the files, each once for what it holds, and make their parts the only own ones that there are.
+
+    The bytes that were read are what is hashed, compiled and kept: no cached bytecode runs in their place.
+    Raises DlxError with the line at which one fails.
+    """
     backend.load()  # before a file imports Keras by itself
-    for path in paths:
-        key = (str(path), hash_of(path))
-        if key in _done:
-            continue
-        name = f"dlx_own_{Path(path).stem}_{key[1][:8]}"
-        found = importlib.util.spec_from_file_location(name, path)
-        if found is None or found.loader is None:
-            raise DlxError("is no Python file", where=str(path))
-        module = importlib.util.module_from_spec(found)
-        sys.modules[name] = module
+    for path in map(str, paths):
+        source = _read(path)
+        digest = hashlib.sha256(source).hexdigest()
+        if path not in _modules or _modules[path].digest != digest:
+            _modules[path] = _execute(path, Module(source, digest))
+    install(paths)
+
+
+def _execute(path: str, module: Module) -> Module:
+    global _running
+    name = f"dlx_own_{Path(path).stem}_{module.digest[:8]}"
+    namespace = types.ModuleType(name)
+    namespace.__file__ = path
+    sys.modules[name] = namespace
+    _running = module
+    try:
+        exec(compile(module.source, path, "exec"), namespace.__dict__)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the file raises, sys.exit among it
+        raise located(error, path) from error
+    finally:
+        _running = None
+    return module
+
+
+def install(paths: Sequence[str]) -> None:
+    """Let the own parts be those of these files, which have run: another spec's are none of this one's."""
+    for registry in (layers.registry, losses.metrics, augment.registry, datasets.registry):
+        for name in list(registry):
+            if registry.own(name):
+                registry.forget(name)
+    for path in map(str, paths):
+        for registry, part in _modules[path].parts if path in _modules else ():
+            registry.register(part, again=True)
+
+
+def adopt(copy: str | Path, original: str | Path) -> None:
+    """Let a run's copy of a file stand for it: it need not run again."""
+    if str(original) in _modules:
+        _modules[str(copy)] = _modules[str(original)]
+
+
+def located(error: BaseException, path: str = "") -> DlxError:
+    """What own code raised, with the line of its file."""
+    files = {path} if path else set(_modules)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    place = (path, error.lineno) if isinstance(error, SyntaxError) and path else None
+    if place is None and frames:
+        place = (frames[-1].filename, frames[-1].lineno)
+    said = error.message if isinstance(error, DlxError) else f"{type(error).__name__}: {error}"
+    return DlxError(said, where=f"{place[0]}:{place[1]}" if place else path, hint=getattr(error, "hint", ""))
+
+
+def _guarded(function: Any) -> Any:
+    """`function`, whose errors name its file and line."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
         try:
-            found.loader.exec_module(module)
-        except Exception as error:  # whatever the file raises
-            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-            line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else lines[-1] if lines else None
-            said = error.message if isinstance(error, DlxError) else f"{type(error).__name__}: {error}"
-            raise DlxError(said, where=f"{path}:{line}" if line else str(path)) from error
-        _done.add(key)
+            return function(*arguments, **named)
+        except (DlxError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            found = located(error)
+            raise DataError(f"{function.__name__}: {found.message}", where=found.where) from error
+
+    return call
 
 
 def layer(thing: T) -> T:
     """Register a layer: a class of Keras, or a function that returns a layer or a function of x."""
     target: Any = thing
-    _keep(layers.registry, _wrapped(target, target, 0))
+
+    def build(**arguments: Any) -> Any:
+        made = _guarded(target)(**arguments)
+        if not callable(made):
+            raise TypeError(f"{target.__name__} returned {type(made).__name__}, expected a Keras layer or a function")
+        return made
+
+    _keep(layers.registry, _wrapped(target, build, 0))
     return thing
 
 
@@ -88,12 +173,20 @@ def metric(thing: T) -> T:
     """
     function: Any = thing
     if inspect.isclass(thing):
-        _keep(losses.metrics, _wrapped(function, function, 0))
+
+        def made(**arguments: Any) -> Any:
+            metric = _guarded(function)(**arguments)
+            metric.name = signatures.snake(function.__name__)
+            return metric
+
+        _keep(losses.metrics, _wrapped(function, made, 0))
         return thing
     name = function.__name__
 
     def build(**arguments: Any) -> Any:
-        return keras.metrics.MeanMetricWrapper(lambda wanted, said: function(wanted, said, **arguments), name=name)
+        return keras.metrics.MeanMetricWrapper(
+            lambda wanted, said: _guarded(function)(wanted, said, **arguments), name=name
+        )
 
     _keep(losses.metrics, _wrapped(function, build, 2))
     return thing
@@ -104,7 +197,7 @@ def augmentation(thing: T) -> T:
     function: Any = thing
 
     def build(**arguments: Any) -> Any:
-        return lambda images, seed: function(images, seed, **arguments)
+        return lambda images, seed: _guarded(function)(images, seed, **arguments)
 
     _keep(augment.registry, _wrapped(function, build, 2))
     return thing
@@ -115,7 +208,7 @@ def dataset(thing: T) -> T:
     function: Any = thing
 
     def build(_task: str = "auto", **arguments: Any) -> Dataset:
-        made = function(**arguments)
+        made = _guarded(function)(**arguments)
         if isinstance(made, Dataset):
             return made
         if isinstance(made, tuple) and len(made) == 2:
@@ -157,9 +250,14 @@ def _wrapped(target: Any, build: Callable[..., Any], given: int, task: bool = Fa
 
 
 def _keep(registry: Registry, part: Any) -> None:
-    """Register an own part; one of its own name may come again from a changed file, dlx's never."""
-    if part.__name__ in registry and not getattr(registry.find(part.__name__), "own", False):
-        raise DlxError(f"{part.__name__!r} is a {registry.kind} of dlx", hint="give your own another name")
+    """Register an own part; dlx's own names are taken, and a file may say a name once."""
+    name = part.__name__
+    if name in registry and not registry.own(name):
+        raise DlxError(f"{name!r} is a {registry.kind} of dlx", hint="give your own another name")
+    if _running is not None:
+        if any(held is registry and other.__name__ == name for held, other in _running.parts):
+            raise DlxError(f"{name!r} is registered twice in this file", hint="give one of them another name")
+        _running.parts.append((registry, part))
     part.own = True
     registry.register(part, again=True)
 

@@ -41,29 +41,33 @@ def text_csv(
     `embedding: {input_dim: 20000, output_dim: 64}`: lower case, punctuation removed, split at spaces; 0 is padding, 1 a
     word outside of the vocabulary, which is the commonest words of the train split and stays with the run.
     """
-    import numpy as np
+    labels = [label] if isinstance(label, str) else list(label)
+    frame = tables.read(path, [text, *labels], gaps=False)
+    for name in (text, *labels):
+        if name not in frame.columns:
+            raise tables.no_column(name, list(frame.columns), str(path))
+    if text in labels:
+        raise DataError(f"{text!r} cannot be both text and label", where=str(path))
+    task = tables.task_of(frame, labels, _task, str(path))
+    classes = tables.classes_of(frame, labels, task, str(path))
 
-    whole = tables.csv(path, label, features=[text], categorical=[text], missing="median", test=test, _task=_task)
-    encoding = {"kind": "text", "column": text, "max_tokens": max_tokens, "sequence_length": sequence_length}
+    def split(table: Any, where: str) -> Split:
+        return Split({text: table[text].to_numpy(object)}, *tables.targets_of(table, labels, task, classes, where))
 
-    def texts(split: Split | None) -> Split | None:
-        return split and Split({text: split.inputs[text]}, split.targets, split.index)
-
-    train = texts(whole.train)
-    assert train is not None
-    lengths = np.array([len(words(value)) for value in train.inputs[text][:1000]])
-    if not lengths.any():
+    train = split(frame, path)
+    if not any(words(value) for value in train.inputs[text][:1000]):
         raise DataError(f"column {text!r} holds no words", where=str(path))
-    said = json.dumps(encoding).encode()
+    held = None if test is None else split(tables.second_of(test, [text, *labels], labels, [text]), test)
+    encoding = {"kind": "text", "column": text, "max_tokens": max_tokens, "sequence_length": sequence_length}
     return Dataset(
         train,
-        whole.task,
-        hashlib.sha256(whole.fingerprint.encode() + said).hexdigest(),
-        test=texts(whole.test),
-        classes=whole.classes,
+        task,
+        tables.fingerprint_of(path, test, json.dumps([encoding, labels, task]).encode()),
+        test=held,
+        classes=classes,
         kind="text",
-        source=whole.source,
-        encoding={**encoding, "label": whole.encoding["label"]},
+        source=Path(path).name,
+        encoding={**encoding, "label": labels[0] if len(labels) == 1 else labels},
         fit=lambda inputs: {"vocabulary": vocabulary(inputs[text], max_tokens)},
         encode=encode_text,
     )
@@ -123,6 +127,10 @@ def series_csv(
     for name in columns:
         if name not in numbers:
             raise DataError(f"column {name!r} must hold numbers", where=str(path), hint="leave it out of features")
+        gaps = np.flatnonzero(frame[name].isna())
+        if len(gaps):
+            place = f"{path}:{tables.line_of(path, int(gaps[0]))}"
+            raise DataError(f"no value for {name!r} ({len(gaps)})", where=place, hint="a series has no gaps: fill them")
     values = np.stack(
         [float32(frame[name].to_numpy(np.float64), f"values of {name!r}", str(path)) for name in columns], axis=1
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv as csvlib
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from pydantic import Field
 
 from dlx.dataset import Dataset, Split
 from dlx.errors import DataError, did_you_mean
-from dlx.parts.datasets.registry import float32, guess_task, registry
+from dlx.parts.datasets.registry import FEW, float32, guess_task, registry
 from dlx.registry import FilePath
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ Columns = Mapping[str, "np.ndarray"]
 ABSENT = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "#N/A")
 MANY = 100  # a column of more texts than this is no category unless the spec says so
 MOST = 10_000
+csvlib.field_size_limit(2**27)  # texts are longer than the 131,072 characters that Python allows
 
 
 @registry.register
@@ -51,45 +53,41 @@ def csv(
     `test` is a second file of the same columns.
     """
     labels = [label] if isinstance(label, str) else list(label)
+    for what, names in (("label", labels), ("features", features or []), ("drop", drop or [])):
+        if len(set(names)) < len(names):
+            raise DataError(f"{what} names a column twice", where=str(path))
     frame = read(path, [*labels, *([id] if id else []), *(categorical or [])])
     header = [str(name) for name in frame.columns]
     for name in (*labels, *(features or []), *([id] if id else []), *(drop or []), *(categorical or [])):
         if name not in header:
-            raise DataError(
-                f"has no column {name!r}{did_you_mean(name, header)}; it has {_some(header)}", where=str(path)
-            )
-    left = {*labels, *(drop or []), *([id] if id else [])}
+            raise no_column(name, header, str(path))
+    left = [*labels, *(drop or []), *([id] if id else [])]
+    for name in left:
+        if left.count(name) > 1 or name in (features or []):
+            raise DataError(f"{name!r} cannot be two of feature, label, id and dropped", where=str(path))
     columns = features if features is not None else [name for name in header if name not in left]
-    for name in columns:
-        if name in left:
-            raise DataError(f"{name!r} cannot be both a feature and label, id or dropped", where=str(path))
     if not columns:
         raise DataError(f"has no column to predict {', '.join(labels)!r} from", where=str(path))
-    task = _task_of(frame, labels, _task, str(path))
-    classes = _classes(frame, labels, task)
-    train = _split(frame, columns, categorical or [], labels, task, classes, path)
+    task = task_of(frame, labels, _task, str(path))
+    classes = classes_of(frame, labels, task, str(path))
+    train = Split(_inputs(frame, columns, categorical or [], path), *targets_of(frame, labels, task, classes, path))
     _check(train.inputs, missing, categorical or [], path)
     held = None
     if test is not None:
-        second = read(test, [*labels, *(categorical or [])])
-        lacking = [name for name in [*columns, *labels] if name not in second.columns]
-        if lacking:
-            hint = "a table without the label is for dlx predict" if set(lacking) <= set(labels) else ""
-            raise DataError(f"has no column {', '.join(lacking)}", where=str(test), hint=hint)
         words = [name for name in columns if train.inputs[name].dtype == object]
-        held = _split(second, columns, words, labels, task, classes, test)
+        second = second_of(test, [*columns, *labels], labels, words)
+        held = Split(_inputs(second, columns, words, test), *targets_of(second, labels, task, classes, test))
+        for name in columns:
+            if held.inputs[name].dtype != train.inputs[name].dtype:
+                raise DataError(f"column {name!r} must hold numbers, as in {Path(path).name}", where=str(test))
         _check(held.inputs, missing, columns, test)
-    encoding = {
-        "columns": list(columns),
-        "label": labels[0] if len(labels) == 1 else labels,
-        "id": id,
-        "missing": missing,
-    }
+    one = labels[0] if len(labels) == 1 else labels
+    encoding = {"columns": list(columns), "label": one, "id": id, "missing": missing}
     said = json.dumps([encoding, categorical, task]).encode()
     return Dataset(
         train,
         task,
-        hashlib.sha256(b"".join(Path(p).read_bytes() for p in (path, test) if p) + said).hexdigest(),
+        fingerprint_of(path, test, said),
         test=held,
         classes=classes,
         kind="table",
@@ -100,35 +98,60 @@ def csv(
     )
 
 
+def fingerprint_of(path: str, test: str | None, said: bytes) -> str:
+    """A hash of a table's files, and of what the spec says of them."""
+    return hashlib.sha256(b"".join(Path(p).read_bytes() for p in (path, test) if p) + said).hexdigest()
+
+
+def no_column(name: str, header: Sequence[str], where: str) -> DataError:
+    """The error of a column that is not there, with the nearest, and with what parts the columns if no comma does."""
+    hint = ""
+    if len(header) == 1 and (mark := next((m for m in (";", "\t") if m in header[0]), None)):
+        hint = f"its columns are parted by {'tabs' if mark != ';' else mark!r}; expected commas: save it so"
+    near = did_you_mean(name, header)
+    return DataError(f"has no column {name!r}{near}; it has {_some(header)}", where=where, hint=hint)
+
+
+def second_of(path: str, columns: Sequence[str], labels: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
+    """The table of the test split, its columns read as those of train were; raises DataError where one is not there."""
+    frame = read(path, [*labels, *words])
+    lacking = [name for name in columns if name not in frame.columns]
+    if lacking:
+        hint = "a table without the label is for dlx predict" if set(lacking) <= set(labels) else ""
+        raise DataError(f"has no column {', '.join(lacking)}", where=str(path), hint=hint)
+    return frame
+
+
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + " …" * (len(names) > 20)
 
 
-def read(path: str, words: Sequence[str]) -> pd.DataFrame:
-    """A table with a type for each column; the columns `words` as they are written, gaps as ''.
+def read(path: str, words: Sequence[str], gaps: bool = True) -> pd.DataFrame:
+    """A table with a type for each column: float64 with NaN for a gap, or words (objects), '' for one.
 
+    The columns `words` stay as they are written, whatever they hold; without `gaps` NA and null are words of theirs.
     Raises DataError at the line that is torn.
     """
     import pandas as pd
 
     header = _shape(path)
-    given: Any = {
-        "na_values": list(ABSENT),
-        "keep_default_na": False,
-        "skipinitialspace": True,
-        "encoding": "utf-8-sig",
-    }
+    given: Any = {"header": 0, "names": header, "keep_default_na": False, "skipinitialspace": True}
+    given |= {"encoding": "utf-8-sig", "low_memory": False}
     try:
         texts = {name for name in words if name in header}
-        frame = pd.read_csv(path, header=0, names=header, dtype=dict.fromkeys(texts, str), low_memory=False, **given)
-        unsure = [name for name in header if name not in texts and not _numeric(frame[name])]
-        if unsure:  # words, and truth values, which pandas writes in its own way
-            frame[unsure] = pd.read_csv(path, header=0, names=header, usecols=unsure, dtype=str, **given)[unsure]
+        frame = pd.read_csv(path, dtype=dict.fromkeys(texts, str), na_values=list(ABSENT), **given)
+        unsure = [name for name in header if name in texts or not _numeric(frame[name])]
+        if unsure:  # as they are written: pandas has its own way with truth values, gaps and spaces
+            frame[unsure] = pd.read_csv(path, usecols=unsure, dtype=str, **given)[unsure]
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise DataError(f"cannot be read as a table ({' '.join(str(error).split())[:200]})", where=str(path)) from error
-    for name in frame.columns:
-        if not _numeric(frame[name]):
-            frame[name] = frame[name].astype(object).where(frame[name].notna(), "").str.strip()
+    for name in unsure:
+        column = frame[name].astype(object).where(frame[name].notna(), "").str.strip()
+        if gaps or name not in texts:
+            column = column.where(~column.isin(ABSENT), "")
+        numbers = pd.to_numeric(column.where(column != "", None), errors="coerce")
+        whole = name not in texts and bool((numbers.notna() | (column == "")).all()) and bool(numbers.notna().any())
+        frame[name] = numbers.astype("float64") if whole else column
     return frame
 
 
@@ -150,8 +173,13 @@ def _shape(path: str) -> list[str]:
                     )
                 count += bool(row)
     except FileNotFoundError as error:
-        raise DataError("no such file", where=str(path)) from error
-    except (OSError, UnicodeDecodeError, csvlib.Error) as error:
+        hint = "a path is relative to the file that says it"
+        raise DataError("no such file", where=str(path), hint=hint) from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"cannot be read as CSV in UTF-8 ({error})", where=str(path), hint="save it as UTF-8"
+        ) from error
+    except (OSError, csvlib.Error) as error:
         raise DataError(f"cannot be read as CSV in UTF-8 ({error})", where=str(path)) from error
     if not header or not count:
         raise DataError("expected a header and at least one row", where=str(path))
@@ -163,7 +191,15 @@ def _shape(path: str) -> list[str]:
     return header
 
 
-def _task_of(frame: pd.DataFrame, labels: Sequence[str], wanted: str, where: str) -> Any:
+def line_of(path: str, row: int) -> int:
+    """The line of a file on which row number `row` (from 0) ends: fields may hold line breaks, and lines be blank."""
+    with open(path, newline="", encoding="utf-8-sig") as stream:
+        reader = csvlib.reader(stream)
+        rows = (reader.line_num for fields in reader if fields)
+        return next(itertools.islice(rows, row + 1, None), 0)
+
+
+def task_of(frame: pd.DataFrame, labels: Sequence[str], wanted: str, where: str) -> Any:
     """The task of the label columns; a gap in one is an error: nothing can be learned from it."""
     import numpy as np
     import pandas as pd
@@ -172,7 +208,9 @@ def _task_of(frame: pd.DataFrame, labels: Sequence[str], wanted: str, where: str
         gaps = np.flatnonzero(frame[name].to_numpy() == "")
         if len(gaps):
             raise DataError(
-                f"no value for {name!r} in {len(gaps)} row{'s' * (len(gaps) > 1)}", where=f"{where}:{gaps[0] + 2}"
+                f"no value for {name!r} in {len(gaps)} row{'s' * (len(gaps) > 1)}",
+                where=f"{where}:{line_of(where, int(gaps[0]))}",
+                hint="remove these rows: nothing can be learned from them",
             )
     if len(labels) > 1:
         numbers = [pd.to_numeric(frame[name], errors="coerce").to_numpy() for name in labels]
@@ -189,7 +227,7 @@ def _task_of(frame: pd.DataFrame, labels: Sequence[str], wanted: str, where: str
     return guess_task(values, wanted, where, labels[0])
 
 
-def _classes(frame: pd.DataFrame, labels: Sequence[str], task: str) -> tuple[str, ...]:
+def classes_of(frame: pd.DataFrame, labels: Sequence[str], task: str, where: str) -> tuple[str, ...]:
     """The classes as the file writes them, numbers in their order; of several labels, the columns' names."""
     if task == "multi_label":
         return tuple(labels)
@@ -197,61 +235,68 @@ def _classes(frame: pd.DataFrame, labels: Sequence[str], task: str) -> tuple[str
         return ()
     values = frame[labels[0]].unique().tolist()
     numbers = all(_is_number(value) for value in values)
+    if numbers and len({float(value) for value in values}) < len(values):
+        twins = sorted(values, key=float)
+        a, b = next(pair for pair in itertools.pairwise(twins) if float(pair[0]) == float(pair[1]))
+        raise DataError(f"column {labels[0]!r} writes one class in two ways, {a} and {b}", where=where)
     return tuple(sorted(values, key=(lambda value: (float(value), value)) if numbers else None))
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        number(text)
     except ValueError:
         return False
     return True
 
 
-def _split(
-    frame: pd.DataFrame,
-    columns: Sequence[str],
-    words: Sequence[str],
-    labels: Sequence[str],
-    task: str,
-    classes: Sequence[str],
-    path: str,
-) -> Split:
-    """The rows as named columns: numbers float64 with NaN for a gap, words as objects with '' for one."""
+def _inputs(frame: pd.DataFrame, columns: Sequence[str], words: Sequence[str], path: str) -> dict[str, np.ndarray]:
+    """Named columns: numbers float64 with NaN for a gap, words as objects with '' for one."""
     import numpy as np
-    import pandas as pd
 
     inputs: dict[str, Any] = {}
     for name in columns:
         column = frame[name]
-        if name in words:
-            text = column.astype(str) if _numeric(column) else column
-            inputs[name] = (
-                np.where(column.isna(), "", text).astype(object) if _numeric(column) else text.to_numpy(object)
-            )
-        elif _numeric(column):
-            inputs[name] = column.to_numpy(np.float64)
-        else:
-            inputs[name] = column.to_numpy(object)
-    for name, values in inputs.items():
-        if values.dtype == np.float64:
-            _finite(values, name, str(path))
+        inputs[name] = column.to_numpy(np.float64) if _numeric(column) else column.to_numpy(object)
+        if _numeric(column):
+            _finite(inputs[name], name, str(path))
+        elif name not in words:
+            _suspect(inputs[name], name, str(path))
+    return inputs
+
+
+def _suspect(values: np.ndarray, name: str, where: str) -> None:
+    """Raise DataError for a column of numbers that a few words would silently turn into categories."""
+    held = [value for value in values.tolist() if value]
+    strange = [value for value in held if not _is_number(value)]
+    if len(set(held)) > FEW and strange and len(strange) <= 0.1 * len(held):
+        raise DataError(
+            f"column {name!r} holds numbers, and {len(strange)} that are none: {', '.join(sorted(set(strange))[:5])}",
+            where=where,
+            hint=f"mend them or leave them empty; or categorical: [{name}]",
+        )
+
+
+def targets_of(
+    frame: pd.DataFrame, labels: Sequence[str], task: str, classes: Sequence[str], path: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """(targets, row numbers): class numbers (n,) int32, or values or labels (n, k) float32."""
+    import numpy as np
+    import pandas as pd
+
+    rows = np.arange(len(frame), dtype=np.int64)
     if task == "classification":
-        number = {name: i for i, name in enumerate(classes)}
-        targets = frame[labels[0]].map(number)
+        targets = frame[labels[0]].map({name: number for number, name in enumerate(classes)})
         if targets.isna().any():
             strange = sorted(set(frame[labels[0]][targets.isna()]))
             raise DataError(f"classes that train has not: {', '.join(strange[:5])}", where=str(path))
-        found = targets.to_numpy(np.int32)
-    else:
-        numbers = [pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64) for name in labels]
-        for name, values in zip(labels, numbers, strict=True):
-            if np.isnan(values).any():
-                raise DataError(f"column {name!r} must hold numbers for a {task}", where=str(path))
-        found = np.stack(
-            [float32(v, f"values of {n!r}", str(path)) for n, v in zip(labels, numbers, strict=True)], axis=1
-        )
-    return Split(inputs, found, np.arange(len(frame), dtype=np.int64))
+        return targets.to_numpy(np.int32), rows
+    numbers = [pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64) for name in labels]
+    for name, values in zip(labels, numbers, strict=True):
+        if np.isnan(values).any():
+            raise DataError(f"column {name!r} must hold numbers for a {task}", where=str(path))
+    named = zip(labels, numbers, strict=True)
+    return np.stack([float32(values, f"values of {name!r}", str(path)) for name, values in named], axis=1), rows
 
 
 def _finite(values: np.ndarray, name: str, where: str) -> None:
@@ -275,10 +320,12 @@ def _check(inputs: Any, missing: str, allowed: Sequence[str], path: str) -> None
         first = min(int(rows[0]) for rows in gaps.values())
         raise DataError(
             f"no value for {told}",
-            where=f"{path}:{first + 2}",
+            where=f"{path}:{line_of(path, first)}",
             hint="missing: median fills the gaps, missing: flag also says where they were; or drop the columns",
         )
     for name, values in inputs.items():
+        if len(gaps.get(name, ())) == len(values):
+            raise DataError(f"column {name!r} holds nothing", where=str(path), hint=f"drop: [{name}]")
         if values.dtype != object:
             continue
         count, most = len(set(values)), MOST if name in allowed else MANY
@@ -376,11 +423,18 @@ def columns(rows: Sequence[Sequence[str]], header: Sequence[str], encoding: Mapp
             found[name] = np.array(["" if text in ABSENT else text for text in texts[name]], object)
             continue
         try:
-            found[name] = np.array([np.nan if text in ABSENT else float(text) for text in texts[name]])
+            found[name] = np.array([np.nan if text in ABSENT else number(text) for text in texts[name]])
         except ValueError as error:
             raise DataError(f"column {name!r} must hold numbers, as in training", where=where) from error
         _finite(found[name], name, where)
     return found
+
+
+def number(text: str) -> float:
+    """What a field says, as pandas reads it; raises ValueError where it is no number."""
+    if "_" in text:  # which Python takes
+        raise ValueError(text)
+    return float(text)
 
 
 def inputs_of(encoding: Mapping[str, Any]) -> Iterator[str]:
