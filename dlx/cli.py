@@ -14,6 +14,10 @@ from dlx import __version__
 from dlx.commands import COMMANDS
 from dlx.errors import DlxError, did_you_mean
 
+# What other tools call a command.
+MEANT = {"train": "run", "fit": "run", "start": "run", "ls": "list", "remove": "rm", "delete": "rm", "diff": "compare",
+         "new": "init", "validate": "check", "infer": "predict", "tune": "sweep"}  # fmt: skip
+
 
 class _Group(click.Group):
     """Commands in the order in which a newcomer needs them; an unknown one gets the nearest."""
@@ -29,7 +33,7 @@ class _Group(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            hint = did_you_mean(args[0], COMMANDS)
+            hint = did_you_mean(args[0], COMMANDS, MEANT)
             if args[0].endswith((".yaml", ".yml")):
                 hint = f" (did you mean `dlx run {args[0]}`?)"
             raise click.UsageError(f"no such command {args[0]!r}{hint}", ctx)

@@ -114,9 +114,11 @@ def _train() -> int:
                 bar.update(min(int((time.monotonic() - began) * 10), int(SECONDS * 10)))
                 if time.monotonic() - began > SECONDS:
                     break
-    except TrainingError as error:
-        display.lines([("  failed", f"{error.message}; {error.hint}")])
-        return error.exit_code
+        if not rows:
+            raise TrainingError(f"not one of its epochs ended within {SECONDS:.0f} seconds")
+    except Exception as error:  # to say what is wrong with the backend is what this command is for
+        display.lines([("  failed", f"{type(error).__name__}: {model.sentence(error)}")])
+        return TrainingError.exit_code
     rate = (progress.step - step) * experiment.batch_size / max(time.monotonic() - first, 1e-9)
     loss, accuracy = rows[-1]["val_loss"], rows[-1]["val_accuracy"]
     display.lines(

@@ -29,7 +29,9 @@ def remove(words: Sequence[str], folder: str | None) -> None:
         if path.resolve().parent != root.resolve():
             hint = f"dlx rm {path.name} --runs-dir {path.parent}"
             raise RunError(f"is not in {root}, the runs folder", where=str(path), hint=hint)
-        if runs.is_run(path) and runs.Run(path).status == "running":
+        if not any((path / name).is_file() for name in ("run.json", "lock", "spec.yaml")):
+            raise RunError("is no run", where=str(path))
+        if runs.Run(path).status == "running":
             raise RunError("is running", where=str(path), hint="stop it first")
     for path in paths:
         runs.remove(path, root)

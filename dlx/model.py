@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dlx import backend
@@ -47,6 +48,7 @@ class Network:
     units: int
     classes: bool
     scaler: Any = None
+    applied: Sequence[tuple[Part, Any]] = ()
 
 
 def build(spec: Spec, facts: Facts, restored: bool = False, scaled: bool = True) -> Network:
@@ -84,7 +86,7 @@ def build(spec: Spec, facts: Facts, restored: bool = False, scaled: bool = True)
         RecursionError,
     ) as error:  # a name given twice: inside repeat, or one that a layer without a name has got
         hint = "give each layer another name; one inside repeat needs none, and input and predictions are taken"
-        raise builder.problem("layers", _sentence(error), hint) from error
+        raise builder.problem("layers", sentence(error), hint) from error
     return Network(
         whole,
         body,
@@ -96,7 +98,25 @@ def build(spec: Spec, facts: Facts, restored: bool = False, scaled: bool = True)
         units,
         facts.task == "classification",
         scaler,
+        builder.applied,
     )
+
+
+def probe(network: Network, spec: Spec) -> None:
+    """Compute one blank example: what symbolic shapes let pass is found here, at its layer. Raises SpecError."""
+    inputs = network.model.inputs[0]
+    blank = keras.ops.zeros((1, *inputs.shape[1:]), inputs.dtype)
+    try:
+        network.model(blank, training=False)
+    except Exception as error:  # whatever the backend raises
+        for part, tensor in network.applied:
+            try:
+                keras.Model(network.model.inputs, tensor)(blank, training=False)
+            except Exception as first:
+                message = f"cannot be computed ({sentence(first)})"
+                raise SpecError([DlxError(message, where=spec.locate(part.where))]) from first
+        message = f"the network cannot be computed ({sentence(error)})"
+        raise SpecError([DlxError(message, where=spec.locate("layers"))]) from error
 
 
 def restore(run: Run) -> tuple[Network, dict[str, Any]]:
@@ -194,7 +214,7 @@ def optimizer(spec: Spec) -> Any:
     try:
         made = optimizers.make(spec.optimizer, _learning_rate=spec.lr)
     except Exception as error:  # Keras checks what a signature cannot say, nesterov without momentum for one
-        raise SpecError([DlxError(_sentence(error), where=spec.locate(f"optimizer.{spec.optimizer.name}"))]) from error
+        raise SpecError([DlxError(sentence(error), where=spec.locate(f"optimizer.{spec.optimizer.name}"))]) from error
     return keras.optimizers.LossScaleOptimizer(made) if spec.precision == "mixed_float16" else made
 
 
@@ -205,22 +225,25 @@ def _identifier(name: str) -> str:
 class _Builder:
     def __init__(self, spec: Spec, facts: Facts, restored: bool, scaled: bool) -> None:
         self.spec, self.facts, self.restored, self.scaled = spec, facts, restored, scaled
+        self.applied: list[tuple[Part, Any]] = []
 
     def problem(self, address: str, message: str, hint: str = "") -> SpecError:
         return SpecError([DlxError(message, where=self.spec.locate(address), hint=hint)])
 
-    def make(self, part: Part) -> Any:
-        """The layer of a part, with the spec's regularization laid under its own."""
+    def make(self, part: Part, plain: bool = False) -> Any:
+        """The layer of a part, with the spec's regularization laid under its own, unless it is left `plain`."""
+        plain = plain or self.excluded(part)
+        inner = {"_make": partial(self.make, plain=plain), "_build": partial(self.stack, plain=plain)}
         try:
-            return layers.make(self.regularized(part), _make=self.make, _build=self.stack, _restored=self.restored)
+            return layers.make(part if plain else self.regularized(part), **inner, _restored=self.restored)
         except DlxError:
             raise
         except Exception as error:  # Keras raises ValueError, TypeError and others for arguments that do not fit
-            raise self.problem(part.where, _sentence(error)) from error
+            raise self.problem(part.where, sentence(error)) from error
 
-    def stack(self, parts: Sequence[Part]) -> Callable[[Any], Any]:
+    def stack(self, parts: Sequence[Part], plain: bool = False) -> Callable[[Any], Any]:
         """Several parts as one function."""
-        made = [(part, self.make(part)) for part in parts]
+        made = [(part, self.make(part, plain)) for part in parts]
 
         def apply(x: Any) -> Any:
             for part, layer in made:
@@ -231,10 +254,14 @@ class _Builder:
 
     def apply(self, part: Part, layer: Any, x: Any) -> Any:
         before = tuple(x.shape[1:])
+        if part.name.endswith(("_cell", "_cells")):
+            raise self.problem(part.where, "is a cell, no layer", f"rnn: {{{part.name}: …}} is the layer of it")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # Keras remarks on masks that end at a layer
-                return layer(x)
+                y = layer(x)
+            self.applied.append((part, y))
+            return y
         except DlxError:
             raise
         except Exception as error:  # Keras raises ValueError, the backend what it likes
@@ -244,12 +271,17 @@ class _Builder:
                     where=self.spec.locate(part.where),
                     hint="a smaller layer, or a smaller input to it",
                 ) from error
-            message = f"cannot follow: its input has the shape {before} ({_sentence(error)})"
+            message = f"cannot follow: its input has the shape {before} ({sentence(error)})"
             raise self.problem(part.where, message, _shape_hint(part.name, before, str(error))) from error
+
+    def excluded(self, part: Part) -> bool:
+        """Whether the regularization leaves out a layer, and with it all that is inside."""
+        rule = self.spec.regularization
+        return rule is not None and bool({part.name, part.args.get("name")} & set(rule.excluded))
 
     def regularized(self, part: Part) -> Part:
         rule = self.spec.regularization
-        if rule is None or not (rule.l1 or rule.l2) or {part.name, part.args.get("name")} & set(rule.excluded):
+        if rule is None or not (rule.l1 or rule.l2):
             return part
         penalty = {key: value for key, value in (("l1", rule.l1), ("l2", rule.l2)) if value}
         known = layers.parameters(part.name)
@@ -295,7 +327,9 @@ class _Builder:
             raise self.problem(
                 part.where,
                 f"output expects one row an example, but its input has the shape {tuple(x.shape[1:])}",
-                "put flatten or global_average_pooling2d before it; after a recurrent layer leave return_sequences out",
+                "put global_average_pooling1d or flatten before it; after a recurrent layer leave return_sequences out"
+                if len(x.shape) == 3
+                else "put flatten or global_average_pooling2d before it",
             )
         units, activation = part.args["units"], part.args["activation"]
         if each_step:
@@ -369,7 +403,7 @@ class _Builder:
             try:
                 losses.update(metric, *losses.example(self.facts.task == "classification", units))
             except Exception as error:  # Keras's, or whatever a spec's own code raises
-                raise self.problem(part.where, _sentence(error)) from error
+                raise self.problem(part.where, sentence(error)) from error
         return lambda: [registry.make(part, _units=units, _task=self.facts.task) for part in parts]
 
     def augmentations(self) -> list[Any]:
@@ -381,7 +415,7 @@ class _Builder:
                 blank = keras.ops.zeros((2, *self.facts.shape))
                 (augment.apply if isinstance(augment, Mix) else augment)(blank, keras.random.SeedGenerator(0))
             except Exception as error:  # Keras's, or whatever a spec's own code raises
-                raise self.problem(part.where or f"augment.{number}", _sentence(error)) from error
+                raise self.problem(part.where or f"augment.{number}", sentence(error)) from error
             made.append(augment)
         return made
 
@@ -392,12 +426,15 @@ class _Builder:
         return [Part(name) for name in auto[self.facts.task]]
 
 
-def _sentence(error: BaseException) -> str:
-    """The first sentences of a Keras error, on one line."""
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
-    text = text.removeprefix("Exception encountered when calling ")
-    text = text.split("Arguments received by")[0].strip()
-    return text[:300] or type(error).__name__
+def sentence(error: BaseException) -> str:
+    """What a Keras or backend error says, on one line: without its frames, its arguments and its colours."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split("Arguments received by")[0]
+    lines = [line.strip() for line in text.splitlines()]
+    idle = ("Graph execution error", "Detected at node", "Exception encountered when calling", "<stack", "File ")
+    said = [line for line in lines if line and not line.startswith(idle)]
+    found = " ".join(" ".join(said or lines).split())
+    found = re.sub(r"\{\{function_node .*?\}\}", "", found).split("[[{{node")[0].strip()
+    return found[:300] or type(error).__name__
 
 
 def _shape_hint(name: str, shape: tuple[int | None, ...], said: str) -> str:
@@ -446,7 +483,8 @@ def set_statistics(layer: Any, mean: Any, variance: Any) -> None:
     """Give a Normalization layer its mean and variance, as `adapt` would; a feature that never varies stays 0."""
     import numpy as np
 
-    safe = np.where(np.asarray(variance) < 1e-12, 1.0, variance)
+    constant = np.asarray(variance) <= 1e-12 * np.square(mean)
+    safe = np.where(constant, 1.0, variance)
     layer.adapt_mean.assign(np.reshape(mean, layer.adapt_mean.shape))
     layer.adapt_variance.assign(np.reshape(safe, layer.adapt_variance.shape))
     layer.finalize_state()

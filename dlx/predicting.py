@@ -47,7 +47,7 @@ def predict(
     batches, count = predictor.read(inputs)
     with ExitStack() as stack:
         stream = stack.enter_context(_writing(Path(output))) if output else sys.stdout
-        write = _writer(form, stream, predictor.classes, top)
+        write = _writer(form, stream, predictor.classes, top, predictor.labels)
         if form == "csv" and top is None and (chosen := columns or predictor.submission):
             write = _chosen(stream, predictor, chosen)
         elif columns is not None:
@@ -62,6 +62,8 @@ def predict(
                 bar.update(number)
         stream.flush()
     errors = display.console(error=True)
+    for remark in predictor.remarks:
+        errors.print(display.clean(remark))
     for problem in predictor.skipped:
         errors.print(f"skipped {problem}")
     if output:
@@ -91,12 +93,14 @@ def _writing(path: Path) -> Iterator[TextIO]:
 Write = Callable[[dict[str, Any], Any], None]
 
 
-def _writer(form: str | None, stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
+def _writer(
+    form: str | None, stream: TextIO, classes: Sequence[str], top: int | None, labels: Sequence[str] = ()
+) -> Write:
     """A function that writes one prediction in the form asked for."""
     if form == "json":
         return lambda record, row: print(display.as_json(runs.finite(record)), file=stream)
     if form == "csv":
-        return _csv(stream, classes, top)
+        return _csv(stream, classes, top, labels)
     return _table(stream, classes, top)
 
 
@@ -109,11 +113,13 @@ def _chosen(stream: TextIO, predictor: prediction.Predictor, columns: Sequence[s
         fields = getattr(row, "fields", {})
         if column in labels:
             return _said(record, labels.index(column), len(labels))
-        known: dict[str, Any] = {**record.get("probabilities", {}), "input": record["input"], **fields}
-        if record.get("probabilities"):
-            known.setdefault("probability", max(record["probabilities"].values()))
+        shares = record.get("probabilities")
+        shares = shares if isinstance(shares, dict) else {}  # a class for each step has a list of them
+        known: dict[str, Any] = {**shares, "input": record["input"], **fields}
+        if shares:
+            known.setdefault("probability", max(shares.values()))
         if column not in known:
-            names = [*fields, *labels, *record.get("probabilities", {}), "input", "probability"]
+            names = [*fields, *labels, *shares, "input", *(["probability"] if shares else [])]
             raise DlxError(
                 f"there is no column {column!r} to write{did_you_mean(column, names)}",
                 hint=f"expected some of {', '.join(dict.fromkeys(names))}",
@@ -125,10 +131,17 @@ def _chosen(stream: TextIO, predictor: prediction.Predictor, columns: Sequence[s
         values = [field(column, record, row) for column in columns]
         if not begun:
             writer.writerow(columns)
-        writer.writerow([f"{value:.7g}" if isinstance(value, float) else value for value in values])
+        writer.writerow([_short(value) if isinstance(value, float) else value for value in values])
         begun = True
 
     return write
+
+
+def _short(value: float) -> str:
+    """A float32 in as many digits as it has, without an exponent."""
+    import numpy as np
+
+    return np.format_float_positional(np.float32(value), trim="-")
 
 
 def _said(record: dict[str, Any], place: int, count: int) -> Any:
@@ -140,7 +153,7 @@ def _said(record: dict[str, Any], place: int, count: int) -> Any:
     return " ".join(record["label"]) if isinstance(record["label"], list) else record["label"]
 
 
-def _csv(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
+def _csv(stream: TextIO, classes: Sequence[str], top: int | None, labels: Sequence[str] = ()) -> Write:
     writer = csv.writer(stream, lineterminator="\n")
     begun = False
 
@@ -150,7 +163,10 @@ def _csv(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
             several = record["value"] if isinstance(record["value"], list) else [record["value"]]
             if not begun:
                 writer.writerow(
-                    ["input", *(["value"] if len(several) == 1 else [f"value_{n}" for n in range(len(several))])]
+                    [
+                        "input",
+                        *(["value"] if len(several) == 1 else labels or [f"value_{n}" for n in range(len(several))]),
+                    ]
                 )
             writer.writerow([record["input"], *several])
         elif isinstance(record["probabilities"], list):  # a class for each step

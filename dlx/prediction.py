@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import backend, images, inference, model
-from dlx.errors import DataError, DlxError
+from dlx.errors import DataError, DlxError, suggest
 from dlx.parts import datasets
 from dlx.runs import Run
 
@@ -43,12 +43,16 @@ class Row(str):
 
 @dataclass(eq=False)
 class Predictor:
-    """A trained run, ready to predict. `skipped` lists the inputs that could not be read, with the reason."""
+    """A trained run, ready to predict.
+
+    `skipped` lists the inputs that could not be read, with the reason; `remarks` what was amiss with the others.
+    """
 
     run: Run
     model: Any
     info: dict[str, Any]
     skipped: list[DlxError] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def classes(self) -> list[str]:
@@ -57,7 +61,10 @@ class Predictor:
     @property
     def labels(self) -> list[str]:
         """The columns that a run on a table learned to predict."""
-        said = self.info["input"].get("encoding", {}).get("label")
+        encoding = self.info["input"].get("encoding", {})
+        said = encoding.get("label")
+        if self.info["input"].get("kind") == "series":
+            return [f"{said}+{step}" for step in range(1, int(encoding.get("horizon", 1)) + 1)]
         return [] if said is None else [said] if isinstance(said, str) else list(said)
 
     @property
@@ -246,12 +253,15 @@ class Predictor:
             pending, header = self._without_header(header, wanted, where)
         if kind != "text":
             encoding |= {"columns": wanted or header, "categories": encoding.get("categories") or {}}
+        self._remark(header, wanted, where)
         rows = _rows(reader, header, pending, where)
         if kind == "series":
             yield from self._windows([row for _, row in rows], header, encoding, where)
             return
         encode = datasets.sequences.encode_text if kind == "text" else datasets.tables.encode
+        found = False
         while piece := list(itertools.islice(rows, TABLE_ROWS)):
+            found = True
             texts = [row for _, row in piece]
             if kind == "text":
                 held: Any = {wanted[0]: [row[header.index(wanted[0])] for row in texts]}
@@ -259,6 +269,22 @@ class Predictor:
                 held = datasets.tables.columns(texts, header, encoding, where)
             named: list[str] = [Row(f"{where}:{n}", dict(zip(header, row, strict=True))) for n, row in piece]
             yield named, encode(held, encoding, where, strict=True)
+        if not found:
+            raise DataError("holds no rows to predict", where=where)
+
+    def _remark(self, header: list[str], wanted: list[str], where: str) -> None:
+        """Say which columns are not there; one that is there under nearly that name is a mistake."""
+        lacking = [name for name in wanted if name not in header]
+        spare = [name for name in header if name not in wanted and name not in self.labels]
+        for name in lacking:
+            near = suggest(name, spare)
+            if near is not None:
+                raise DataError(
+                    f"has no column {name!r}, but one called {near!r}", where=where, hint="give it its name"
+                )
+        if lacking:
+            told = ", ".join(map(repr, lacking[:8]))
+            self.remarks.append(f"{where} has no column {told}: filled as `missing` in the spec says")
 
     def _without_header(self, first: list[str], wanted: list[str], where: str) -> tuple[list[list[str]], list[str]]:
         """(the rows read so far, the names of the columns) of a table whose first line names none of the run's."""

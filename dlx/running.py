@@ -162,6 +162,8 @@ def show(experiment: Experiment, error: bool = False, number: int = 1, of: int =
             pairs.append(
                 (heading, " → ".join(display.say(part, REGISTRIES[kind].parameters(part.name)) for part in parts))
             )
+    if splits.test is None and spec.test == "auto" and len(splits.train) >= 50:
+        pairs.append(("test", "none: the data has no test split; test: 0.2 cuts one off"))
     pairs.append(("training", _training(experiment)))
     display.lines(pairs, error)
 
@@ -270,9 +272,12 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
         f"done in {metrics['total_seconds']:.1f} s (training {metrics['train_seconds']:.1f} s, {rate})",
         style="bold green",
     )
+    if experiment.spec.early_stop and metrics["epochs"] < experiment.epochs:
+        out.print(f"stopped after epoch {metrics['epochs']:,} of {experiment.epochs:,}: no better {experiment.monitor}")
     _figures(metrics, experiment, error)
     where = "" if str(run.path.parent) == "runs" else f" --runs-dir {run.path.parent}"
-    example = {"image": "IMAGE.png", "table": "TABLE.csv"}.get(experiment.dataset.kind, "ARRAY.npy")
+    examples = {"image": "IMAGE.png", "table": "TABLE.csv", "text": "TEXTS.txt", "series": "TABLE.csv"}
+    example = examples.get(experiment.dataset.kind, "ARRAY.npy")
     display.lines(
         [
             ("next", f"dlx compare {run.path.parent}/*"),

@@ -293,7 +293,7 @@ def trash(root: Path) -> Path:
 
 def remove(run: Path, root: Path) -> Path:
     """Move a run into the trash; returns where it is now. Raises RunError while it is running."""
-    if is_run(run) and Run(run).status == "running":
+    if Run(run).status == "running":
         raise RunError("is running", where=str(run), hint="stop it first")
     with _disk(run):
         trash(root).mkdir(exist_ok=True)
@@ -307,6 +307,8 @@ def remove(run: Path, root: Path) -> Path:
 def restore(name: str, root: Path) -> Path:
     """Bring a run back from the trash; raises RunError where there is none, or its place is taken."""
     waiting = [path.name for path in below(trash(root))]
+    if name not in waiting:  # a spec's name is its newest run, as everywhere
+        name = next((found for found in reversed(waiting) if re.fullmatch(re.escape(name) + r"-\d+", found)), name)
     if name not in waiting:
         hint = f"in the trash: {', '.join(waiting[:8])}" if waiting else "the trash is empty"
         raise RunError(f"{name!r} is not in the trash{did_you_mean(name, waiting)}", hint=hint)
@@ -328,10 +330,13 @@ def empty(root: Path) -> int:
 
 # Figures
 
+MORE_IS_BETTER = ("accuracy", "exact_match", "auc", "f1", "precision", "recall", "r2")
+
 
 def maximized(metric: str) -> bool:
     """Whether more of the metric is better."""
-    return metric.endswith(("accuracy", "exact_match", "auc", "f1", "precision", "recall", "r2"))
+    name = re.sub(r"^(train|val|test)_", "", metric)
+    return name in MORE_IS_BETTER or re.fullmatch(r"top_\d+_accuracy", name) is not None
 
 
 # Finding runs

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dlx import display, images
+from dlx.dataset import Dataset
 from dlx.errors import DataError, DiskError, DlxError, did_you_mean
-from dlx.parts import REGISTRIES
+from dlx.parts import REGISTRIES, datasets
 from dlx.parts.datasets.registry import FEW
-from dlx.parts.datasets.tables import ABSENT, MANY
+from dlx.parts.datasets.sequences import FIRST, words
+from dlx.parts.datasets.tables import ABSENT, MANY, number
+from dlx.registry import Part
 from dlx.spec import write_value
 
 ROWS = 20_000  # of a table that are looked at
 LABELS = ("label", "target", "class", "y", "species", "survived", "outcome", "price", "category", "sentiment", "output")
 GATES = ("or", "and", "not", "nand", "nor", "xor")
+SAMPLED = 2000  # above so many images some are looked at instead of all
 MEASURED = 200  # images whose sizes are looked at
 Lines = list[str]
 
@@ -140,16 +146,20 @@ def _folder(path: Path, output: str | None) -> Lines:
     sizes, bad, grey = _measured(found)
     if not sizes:
         raise DataError("none of its images can be read", where=str(path))
-    if len(sizes) > 1 or max(max(size) for size in sizes) > 128:
+    if len(sizes) > 1 or len(found) > SAMPLED or max(max(size) for size in sizes) > 128:
         side = 64 if max(max(size) for size in sizes) < 400 else 128
         arguments["image_size"] = side
         remarks.append(f"# The images have {len(sizes)} sizes; every one is resized to {side} × {side}.")
     if grey:
         arguments["grayscale"] = True
+    if len(found) > SAMPLED and not bad:
+        arguments["bad"] = "skip"  # the others were not looked at
     if bad:
         arguments["bad"] = "skip"
         told = ", ".join(file.name for file in bad[:3])
-        remarks.append(f"# {len(bad)} cannot be read ({told}) and are passed over; run.json counts them.")
+        verb = "cannot be read ({}) and is passed over; run.json counts it" if len(bad) == 1 else ""
+        verb = verb or "cannot be read ({}) and are passed over; run.json counts them"
+        remarks.append(f"# {len(bad)} {verb.format(_name(told))}.")
     counts = ", ".join(f"{count:,} {name}" for name, count in named.most_common(8))
     head = f"# {len(found):,} images" + (f": {counts}" if counts else "")
     side = int(str(arguments.get("image_size", max(next(iter(sizes))))))
@@ -172,7 +182,7 @@ def _folder(path: Path, output: str | None) -> Lines:
 
 def _measured(found: Sequence[Path]) -> tuple[Counter[tuple[int, int]], list[Path], bool]:
     """(sizes with their counts, files that cannot be read, whether all are grey) of some, or of all if they are few."""
-    chosen = list(found) if len(found) <= 2000 else list(found[:: max(1, len(found) // MEASURED)])
+    chosen = list(found) if len(found) <= SAMPLED else list(found[:: max(1, len(found) // MEASURED)])
     sizes: Counter[tuple[int, int]] = Counter()
     bad, grey = [], True
     for file in chosen:
@@ -224,7 +234,7 @@ class _Column:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        return number(text)
     except ValueError:
         return None
 
@@ -244,43 +254,65 @@ def _columns(path: Path) -> list[_Column]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot be read as CSV in UTF-8 ({error})", where=str(path)) from error
     if len(columns) < 2 or not columns[0].values:
-        raise DataError("expected a header of two columns or more, and rows", where=str(path))
+        parted = len(columns) == 1 and any(mark in columns[0].name for mark in ";\t")
+        hint = "its columns seem to be parted by semicolons or tabs; expected commas: save it so" if parted else ""
+        raise DataError("expected a header of two columns or more, and rows", where=str(path), hint=hint)
     return columns
 
 
 def _table(path: Path, label: str | None, output: str | None) -> Lines:
     """A spec for a table."""
-    columns = {column.name: column for column in _columns(path)}
+    read = _columns(path)
+    columns = {column.name: column for column in read}
+    if len(columns) < len(read):
+        raise DataError("the header names a column twice", where=f"{path}:1")
     beside = path.with_name("test.csv")
     other = {column.name for column in _columns(beside)} if beside.is_file() and beside != path else None
     target = columns[_label(path, columns, label, other)]
     rest = [column for column in columns.values() if column is not target]
     rows = len(target.values)
-    told = f"# {path.name}: {rows:,}{'+' if rows == ROWS else ''} rows; {target.name} is predicted"
+    if target.gaps:
+        hint = "remove these rows: nothing can be learned from them"
+        raise DataError(f"no value for {target.name!r}, the label, in {target.gaps} rows", where=str(path), hint=hint)
+    if target.distinct < 2:
+        hint = "--label NAME chooses another column"
+        raise DataError(f"every value of {target.name!r}, the label, is the same", where=str(path), hint=hint)
+    times = [column for column in rest if _is_time(column, rows)]
+    if times and target.numeric and (label is None or not target.whole or target.distinct > FEW):
+        return _series(path, times[0], rest if label else list(columns.values()), target if label else None, output)
+    guess = "" if label else "; --label NAME chooses another column"
+    told = f"# {_name(path.name)}: {rows:,}{'+' if rows == ROWS else ''} rows; {_name(target.name)} is predicted{guess}"
     texts = [column for column in rest if column.wordy and column.distinct > MANY / 2]
     if texts and len(rest) <= 3:
         return _texts(path, texts[0], target, told, output)
     arguments: dict[str, object] = {"path": _relative(path, output), "label": target.name}
     remarks: Lines = []
-    number = next((c for c in rest if _is_id(c, rows)), None)
+    number = next((c for c in rest if _is_id(c, rows)), None) or next((c for c in rest if _counts(c, rows)), None)
     if number is not None:
         arguments["id"] = number.name
-        remarks.append(f"# {number.name} numbers the rows and predicts nothing.")
+        remarks.append(f"# {_name(number.name)} numbers the rows and predicts nothing.")
     dropped = [c for c in rest if c is not number and _useless(c)]
     if dropped:
         arguments["drop"] = [column.name for column in dropped]
-        why = ", ".join(f"{c.name} ({c.distinct:,} different)" for c in dropped)
+        why = ", ".join(f"{_name(c.name)} ({c.distinct:,} different)" for c in dropped)
         remarks.append(f"# Left out, as no column to learn from as it stands: {why}.")
     used = [column for column in rest if column is not number and column not in dropped]
     if not used:
         raise DataError(f"has no column to predict {target.name!r} from", where=str(path))
     gaps = [column for column in used if column.gaps]
-    if gaps or any(not column.numeric for column in used):
-        arguments["missing"] = "flag" if gaps else "median"
-        if gaps:
-            told_gaps = ", ".join(f"{c.name} ({c.gaps})" for c in gaps)
-            remarks.append(f"# Gaps are filled with the median, and an input says where they were: {told_gaps}.")
-    held_out = "test: 0.2"
+    if gaps or rows == ROWS:
+        arguments["missing"] = "flag"
+        told_gaps = ", ".join(f"{_name(c.name)} ({c.gaps})" for c in gaps) or "where there are some"
+        remarks.append(f"# Gaps are filled with the median, and an input says where they were: {told_gaps}.")
+    elif any(not column.numeric for column in used):
+        arguments["missing"] = "median"
+        remarks.append("# missing: median lets predict take words that are not in this table, as none of its own.")
+    shares = Counter(target.held).most_common()
+    rare = target.distinct <= FEW and shares[0][1] > 3 * shares[-1][1]
+    if target.distinct <= FEW:
+        remarks.append("# " + ", ".join(f"{count:,} {_name(name)}" for name, count in shares[:8]))
+    few = rows < 20
+    held_out = "test: none                    # too few rows" if few else "test: 0.2"
     if other is not None and target.name in other and {column.name for column in used} <= other:
         arguments["test"] = _relative(beside, output)
         held_out = "test: auto                    # test.csv"
@@ -291,7 +323,8 @@ def _table(path: Path, label: str | None, output: str | None) -> Lines:
         f"dataset: {write_value({'csv': arguments})}",
         *([f"task: {task:<24} # {remark}"] if remark else []),
         held_out,
-        "validation: 0.2",
+        "validation: none" if few else "validation: 0.2",
+        *(["class_weight: balanced         # some classes are rare"] if rare and task != "regression" else []),
         "preprocess: [normalize]        # every input at mean 0 and deviation 1 over the train split",
         "layers:",
         "  - dense: {units: 64, activation: relu}",
@@ -316,12 +349,63 @@ def _label(path: Path, columns: dict[str, _Column], label: str | None, other: se
         if len(lacking) == 1:
             return lacking[0]
     usual = [name for wanted in LABELS for name in columns if name.lower() == wanted]
-    return usual[0] if usual else list(columns)[-1]
+    varied = [name for name, column in columns.items() if column.distinct > 1]
+    return usual[0] if usual else (varied or list(columns))[-1]
 
 
 def _is_id(column: _Column, rows: int) -> bool:
     named = column.name.lower() in ("id", "index", "") or re.search(r"(_id|[a-z]Id|ID)$", column.name) is not None
     return named and column.distinct == rows > 1
+
+
+def _counts(column: _Column, rows: int) -> bool:
+    """A column of whole numbers that rise by one: it numbers the rows."""
+    if not column.whole or column.gaps or column.distinct != rows or rows < 10:
+        return False
+    numbers = [float(value) for value in column.values]
+    return all(b - a == 1 for a, b in itertools.pairwise(numbers))
+
+
+def _is_time(column: _Column, rows: int) -> bool:
+    """A column of moments: dates, or times of a name that says so, each different."""
+    if column.distinct != rows or rows < 30 or column.gaps:
+        return False
+    if all(re.match(r"\d{4}-\d{2}(-\d{2})?([T ]\d|$)", value) for value in column.values[:100]):
+        return True
+    named = re.fullmatch(r"(date|time|timestamp|datetime|hour|day|week|month|year|step)", column.name.lower())
+    return bool(named) and _counts(column, rows)
+
+
+def _series(path: Path, time: _Column, rest: Sequence[_Column], target: _Column | None, output: str | None) -> Lines:
+    """A spec for a time series: the label, or else the first column of numbers, from its own past and the others'."""
+    numbers = [column for column in rest if column.numeric and column is not time]
+    wanted = target or numbers[0]
+    window = max(4, min(24, len(time.values) // 20))
+    said: dict[str, object] = {"path": _relative(path, output), "target": wanted.name, "window": window, "horizon": 1}
+    if time.numeric:
+        said["drop"] = [time.name]
+    others = "; --label NAME chooses another column" if target is None and len(numbers) > 1 else ""
+    return [
+        f"# {_name(path.name)}: {len(time.values):,} rows that follow one another in {_name(time.name)}",
+        f"# {window} rows predict the next value of {_name(wanted.name)}{others}.",
+        f"dataset: {write_value({'series_csv': said})}",
+        "test: 0.2                     # the last rows: a series is cut by time",
+        "validation: 0.2",
+        "preprocess: [normalize]",
+        "layers:",
+        "  - gru: 32",
+        "  - output",
+        "metrics: [mae, r2]",
+        *TRAINING,
+        "batch_size: 32",
+        "epochs: 30",
+        "early_stop: 5",
+    ]
+
+
+def _name(text: str) -> str:
+    """A name from the data, as a comment can hold it."""
+    return display.clean(" ".join(text.split()))
 
 
 def _useless(column: _Column) -> bool:
@@ -344,41 +428,53 @@ def _task(target: _Column) -> tuple[str, str]:
 def _texts(path: Path, text: _Column, target: _Column, told: str, output: str | None) -> Lines:
     lengths = sorted(len(value.split()) for value in text.held)
     length = max(8, min(400, lengths[int(len(lengths) * 0.95)]))
-    said = {"path": _relative(path, output), "text": text.name, "label": target.name, "sequence_length": length}
+    known = len({word for value in text.held for word in words(value)}) + FIRST
+    tokens = min(20_000, known)
+    said: dict[str, object] = {"path": _relative(path, output), "text": text.name, "label": target.name}
+    said |= {"sequence_length": length, "max_tokens": tokens}
     task, remark = _task(target)
     return [
         told,
-        f"# from {text.name}, cut at {length} words, which 95 of 100 texts do not reach.",
+        f"# from {_name(text.name)}, cut at {length} words, which 95 of 100 texts do not exceed; {known:,} words.",
         f"dataset: {write_value({'text_csv': said})}",
         *([f"task: {task:<24} # {remark}"] if remark else []),
         "test: 0.2",
+        "validation: 0.2",
         "layers:",
-        "  - embedding: {input_dim: 20000, output_dim: 32}   # input_dim is the dataset's max_tokens",
+        f"  - embedding: {{input_dim: {tokens}, output_dim: 32}}   # input_dim is the dataset's max_tokens",
         "  - global_average_pooling1d",
         "  - dropout: 0.3",
         "  - dense: {units: 16, activation: relu}",
         "  - output",
         *TRAINING,
         "batch_size: 32",
-        "epochs: 20",
-        "early_stop: 3",
+        "epochs: 60",
+        "early_stop: 5",
     ]
+
+
+def _tasks(part: Part) -> Iterator[tuple[str, Dataset]]:
+    """The tasks that arrays of whole numbers may be for, the likeliest first, each with the data as it reads them."""
+    for task in ("multi_label", "classification", "regression"):
+        with contextlib.suppress(DataError):
+            found = datasets.load(part, task)
+            if task != "classification" or found.train.targets.ndim == 1 or len(found.shape) == 2:
+                yield task, found
 
 
 def _arrays(path: Path, output: str | None) -> Lines:
     """A spec for .npz arrays."""
-    from dlx.parts import datasets
-    from dlx.registry import Part
-
-    lines = [f"dataset: {{npz: {_relative(path, output)}}}"]
+    lines = [f"dataset: {write_value({'npz': _relative(path, output)})}"]
     try:
         found = datasets.load(Part("npz", {"path": str(path)}))
     except DataError as error:
         if "say which" not in error.hint:
             raise
-        found = datasets.load(Part("npz", {"path": str(path)}), "classification")
-        lines.append("task: classification            # whole numbers; or regression, if they are amounts")
+        task, found = next(_tasks(Part("npz", {"path": str(path)})))
+        lines.append(f"task: {task:<24} # whole numbers; another one, if they mean something else")
     lines.insert(0, f"# {path.name}: {len(found.train):,} examples of shape {found.shape}")
+    if len(found.train) < 20:
+        lines += ["validation: none"]
     if found.kind == "image":
         lines += _convolutions(small=max(found.shape[:2]) <= 32)
     elif len(found.shape) == 2:

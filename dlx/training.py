@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import signal
 import subprocess
@@ -124,24 +125,32 @@ def _check_data(spec: Spec, dataset: Dataset) -> None:
     """Raise DataError for data from which nothing can be learned, or that the first layer cannot take."""
     if 0 in dataset.shape:
         raise DataError(f"an input has the shape {dataset.shape}: it holds no number")
+    colours = [part for part in spec.augment if part.name in ("brightness", "contrast", "noise", "rand_augment")]
+    if colours and dataset.train.inputs.dtype.name != "uint8":
+        raise DataError(
+            f"{colours[0].name} changes images of 0 to 255 as uint8, but these are {dataset.train.inputs.dtype}",
+            where=spec.locate(colours[0].where),
+            hint="store them as uint8, or remove it",
+        )
     first = spec.layers[0]
-    if first.name == "embedding":
+    limits = {"embedding": "input_dim", "reversible_embedding": "input_dim", "category_encoding": "num_tokens"}
+    if first.name in limits and first.args.get(limits[first.name]):
         splits = [split.inputs for split in (dataset.train, dataset.test) if split is not None]
         low, high = min(array.min() for array in splits), max(array.max() for array in splits)
         if any((array % 1 != 0).any() for array in splits) or spec.preprocess:
             raise DataError(
-                "embedding takes whole numbers, as they are in the data",
+                f"{first.name} takes whole numbers, as they are in the data",
                 where=spec.locate(first.where),
                 hint="remove preprocess, or begin with another layer"
                 if spec.preprocess
                 else "begin with another layer",
             )
-        if low < 0 or high >= first.args["input_dim"]:
+        most = first.args[limits[first.name]]
+        if low < 0 or high >= most:
             raise DataError(
-                f"the inputs go from {low:g} to {high:g}, but {first.name} takes whole numbers from 0 to "
-                f"{first.args['input_dim'] - 1}",
+                f"the inputs go from {low:g} to {high:g}, but {first.name} takes whole numbers from 0 to {most - 1}",
                 where=spec.locate(first.where),
-                hint=f"input_dim: {int(high) + 1}" if low >= 0 else "number the tokens from 0",
+                hint=f"{limits[first.name]}: {int(high) + 1}" if low >= 0 else "number the tokens from 0",
             )
 
 
@@ -178,16 +187,25 @@ def _donor(spec: Spec, root: Path) -> tuple[Run, dict[str, Any]] | None:
     """(the run, its arrays by layer) of the run that `weights` names: a path, or else a RUN below the runs folder."""
     if spec.weights is None:
         return None
-    path = Path(spec.weights)
-    try:
-        run = Run.open(path) if runs.is_run(path) else runs.one(path.name, root)
-        network, _ = model.restore(run)
-    except RunError as error:
-        error.where = spec.locate("weights") + (f": {error.where}" if error.where else "")
-        raise
+    run = _donor_of(spec, root)
+    network, _ = model.restore(run)
     found = model.weights_of(network)
     backend.prepare(spec.seed, spec.precision)
     return run, found
+
+
+def _donor_of(spec: Spec, root: Path) -> Run:
+    """The run that `weights` names: a directory, or a RUN below the runs folder; raises RunError where none is."""
+    path = Path(str(spec.weights))
+    try:
+        beside = path.parent.is_dir() and not path.is_dir()  # a word alone; a path that leads nowhere is none
+        run = runs.one(path.name, root) if beside else Run.open(path)
+        if not run.model_file.is_file():
+            raise RunError(f"has no trained model: it is {run.status}", where=str(run.path))
+    except RunError as error:
+        error.where = spec.locate("weights") + (f": {error.where}" if error.where else "")
+        raise
+    return run
 
 
 def _start_from(network: model.Network, name: str, arrays: dict[str, Any]) -> Iterator[str]:
@@ -238,7 +256,17 @@ def check(spec: Spec) -> model.Network:
     """Build the network of a spec without training it. Raises SpecError, located, where it does not fit."""
     facts = facts_of(spec)
     backend.prepare(spec.seed, spec.precision)
+    for part in specs.below(spec.layers):
+        if (
+            part.name == "pretrained"
+            and os.path.isabs(part.args["weights"])
+            and not os.path.isfile(part.args["weights"])
+        ):
+            raise SpecError([DlxError(f"no such file: {part.args['weights']}", where=spec.locate(part.where))])
+    if spec.weights is not None:
+        _donor_of(spec, runs.root())
     network = model.build(spec, facts, restored=True)
+    model.probe(network, spec)
     model.optimizer(spec)
     return network
 
@@ -265,6 +293,7 @@ def train(
         spec = dataclasses.replace(spec, weights=FilePath(donor[0].path.resolve()))
         experiment = dataclasses.replace(experiment, spec=spec)
     network = model.build(spec, experiment.facts)
+    model.probe(network, spec)
     optimizer = model.optimizer(spec)
     run = Run.create(root, spec.name)
     try:
@@ -327,9 +356,13 @@ def _backend_failure(error: Exception, experiment: Experiment) -> TrainingError 
     """What the backend says went wrong while computing; None for an error of dlx's own."""
     if type(error).__name__ == "ResourceExhaustedError" or "OOM" in str(error):
         return _out_of_memory(experiment)
+    if "Exception encountered when calling" in str(error):  # Keras, while the first steps are compiled
+        return TrainingError(
+            f"the network cannot be trained: {model.sentence(error)}", hint="dlx check shows its layers"
+        )
     if not type(error).__module__.startswith(("tensorflow", "jaxlib")):
         return None
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    said = model.sentence(error)
     return TrainingError(f"the backend stopped: {said[:200]}", hint="log.txt in the run says more")
 
 

@@ -194,6 +194,7 @@ def test_a_layer_builds_trains_saves_reloads_and_predicts_the_same(world: Path, 
     spec = make_spec(world, [example, *tail])
     backend.prepare(spec.seed, spec.precision)
     network = model.build(spec, facts(shape))
+    model.probe(network, spec)
     inputs, targets = data(shape)
     before = [variable.numpy().copy() for variable in network.model.trainable_variables]
     plan = engine.Plan(seed=1, lr=0.1, batch_size=10, steps_per_epoch=3, steps=3, monitor="train_loss")

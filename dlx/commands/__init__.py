@@ -49,6 +49,7 @@ def complete_settings(ctx: click.Context, parameter: click.Parameter, incomplete
     from dlx.errors import DlxError
     from dlx.spec.checking import SECTIONS
 
+    os.environ.pop("DLX_ALLOW_CODE", None)  # the tabulator key runs no code of a spec
     found = set(SECTIONS)
     # click has not parsed the line before an option that still waits for its value.
     words = os.environ.get("COMP_WORDS", "").split()

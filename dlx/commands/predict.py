@@ -43,7 +43,9 @@ def command(
     dlx predict iris flowers.csv -o predictions.csv
     dlx predict titanic test.csv -o submission.csv --columns PassengerId,Survived
     """
+    import csv
+
     from dlx.predicting import predict
 
-    chosen = [name.strip() for name in columns.split(",")] if columns is not None else None
+    chosen = [name.strip() for name in next(csv.reader([columns]))] if columns else None
     return predict(run, inputs, top, form, output, backend, device, runs_dir, chosen)

@@ -65,7 +65,7 @@ def _shortcut(x: Any, shape: tuple[int | None, ...]) -> Any:
 
 
 @registry.register
-def sequential(layers: Stack, name: Name = None, _build: Any = None) -> Callable[[Any], Any]:
+def sequential(layers: Stack, _build: Any = None) -> Callable[[Any], Any]:
     """Several layers as one: a branch of `parallel`, or what `time_distributed` cannot hold."""
     stack: Callable[[Any], Any] = _build(layers)
     return stack
@@ -208,14 +208,15 @@ NETWORKS: dict[str, tuple[str, str]] = {
 def pretrained(
     name: Literal[tuple(NETWORKS)],  # type: ignore[valid-type]
     weights: Literal["imagenet", "none"] | FilePath = "imagenet",
-    trainable: bool | Annotated[str, Field(pattern=r"^last [1-9]\d{0,3}$")] = False,
+    trainable: bool | Annotated[str, Field(pattern=r"^last [1-9]\d{0,3}$")] | None = None,
     _restored: bool = False,
 ) -> Callable[[Any], Any]:
     """A network of keras.applications without its head: images (height, width, 3) to its last feature maps.
 
     It expects values from 0 to 255 and scales them itself, as it was trained. `weights`: Keras's, trained on ImageNet
-    (downloaded once); a file of weights for this network without its head; or none. They stay as they are
-    unless `trainable`: true, or `last 20` layers (batch normalizations always stay).
+    (downloaded once); a file of weights for this network without its head; or none. Weights from elsewhere stay as
+    they are unless `trainable`: true, or `last 20`, the last layers with weights (of which batch normalizations stay);
+    with `none` all of them learn, unless it is false.
     """
     held = weights not in ("imagenet", "none")
     class_name, module = NETWORKS[name]
@@ -245,7 +246,7 @@ def pretrained(
                     f"does not hold the weights of {name} without its head ({' '.join(str(error).split())[:120]})",
                     where=str(weights),
                 ) from error
-        _unfreeze(body, trainable)
+        _unfreeze(body, weights == "none" if trainable is None else trainable)
         return body(getattr(keras.applications, module).preprocess_input(x))
 
     return apply
@@ -263,7 +264,7 @@ def _weights_file(error: Exception, name: str) -> str:
 
 
 def _unfreeze(body: Any, trainable: bool | str) -> None:
-    """Let all, none or the last layers with weights learn; batch normalizations keep what they are."""
+    """Let all, none or the last layers with weights learn; among the last, batch normalizations keep what they are."""
     body.trainable = bool(trainable)
     if not isinstance(trainable, str):
         return

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlx.spec import grid
-from dlx.spec.checking import check, describe
+from dlx.spec.checking import below, check, describe
 from dlx.spec.grid import Trial, trials
 from dlx.spec.merging import gather
 from dlx.spec.reading import write_value
@@ -44,6 +44,7 @@ __all__ = [
     "Regularization",
     "Spec",
     "Trial",
+    "below",
     "describe",
     "dump",
     "flat",

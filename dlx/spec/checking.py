@@ -449,17 +449,19 @@ def _crosswise(spec: Spec, said: dict[str, Any]) -> typing.Iterator[DlxError]:
     for number, part in enumerate(spec.layers):
         if part.name == "output" and number != len(spec.layers) - 1:
             yield DlxError("output must be the last layer", where=spec.locate(part.where))
-    for part in _below(spec.layers):
+    for part in inside(spec.layers):
         if part.name == "output":
             yield DlxError(
                 "output cannot stand inside another layer; put it last in layers", where=spec.locate(part.where)
             )
-    names = [
-        name for part in [*spec.layers, *_below(spec.layers)] for name in (part.name, part.args.get("name")) if name
-    ]
-    own = [part.args["name"] for part in [*spec.layers, *_below(spec.layers)] if part.args.get("name")]
+    names = [name for part in below(spec.layers) for name in (part.name, part.args.get("name")) if name]
+    own = [part.args["name"] for part in below(spec.layers) if part.args.get("name")]
     for name in sorted({name for name in own if own.count(name) > 1}):
         yield DlxError(f"two layers have the name {name!r}", where=spec.locate("layers"))
+    if spec.metrics != "auto":
+        counted = [losses.metric_name(part) for part in spec.metrics]
+        for name in sorted({name for name in counted if counted.count(name) > 1}):
+            yield DlxError(f"two metrics are called {name!r}", where=spec.locate("metrics"))
     if spec.regularization is not None:
         for name in spec.regularization.excluded:
             if name not in names:
@@ -482,15 +484,21 @@ def _monitor(spec: Spec) -> typing.Iterator[DlxError]:
         yield DlxError(
             f"{spec.monitor!r} is no figure of this run{why}{did_you_mean(spec.monitor, known)}",
             where=spec.locate("monitor"),
-            hint=f"expected one of {', '.join(known)}",
+            hint="expected train_ or val_ with loss, or with one of the metrics: val_loss, val_accuracy, …",
         )
 
 
-def _below(parts: typing.Iterable[Part]) -> typing.Iterator[Part]:
+def inside(parts: typing.Iterable[Part]) -> typing.Iterator[Part]:
     """Every part inside the given ones, at any depth."""
     for part in parts:
         for value in part.args.values():
             inner = [value] if isinstance(value, Part) else value if isinstance(value, list) else []
             nested = [item for item in inner if isinstance(item, Part)]
             yield from nested
-            yield from _below(nested)
+            yield from inside(nested)
+
+
+def below(parts: typing.Sequence[Part]) -> typing.Iterator[Part]:
+    """The given parts, and every one inside them."""
+    yield from parts
+    yield from inside(parts)

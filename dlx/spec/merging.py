@@ -23,7 +23,7 @@ def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False, bare:
 
     Its own code runs here, if it is allowed to; where it is not, `bare` leaves out all that makes no network.
     """
-    root = read_file(path) if alone else _file(path, ())
+    root = _renamed(read_file(path)) if alone else _file(path, ())
     problems: list[DlxError] = []
     for text in overrides:
         try:
@@ -37,6 +37,29 @@ def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False, bare:
         root = root.with_value({**kept, "dataset": root.with_value("or")})
     _import(root)
     return root
+
+
+# What runs of before say by names that have changed since: (part, parameter) -> (parameter, values).
+RENAMED: dict[tuple[str, str], tuple[str, dict[Any, Any]]] = {
+    ("image_folder", "label"): ("labels", {"file_name": "filename"}),
+    ("pretrained", "network"): ("name", {}),
+}
+
+
+def _renamed(node: Node, part: str = "") -> Node:
+    """The tree of a run's spec in today's names."""
+    if node.is_list:
+        return node.with_value([_renamed(child) for child in node.value])
+    if not node.is_mapping:
+        return node
+    found = {}
+    for key, child in node.value.items():
+        new, values = RENAMED.get((part, key), (key, {}))
+        value = (
+            child.with_value(values[child.value]) if isinstance(child.value, str) and child.value in values else child
+        )
+        found[new] = _renamed(value, key)
+    return node.with_value(found)
 
 
 def _import(root: Node) -> None:

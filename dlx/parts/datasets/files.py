@@ -47,8 +47,15 @@ def from_arrays(held: Mapping[str, Any], _task: str, where: str, source: str = "
         )
     if held[y].ndim == 0 or not held[y].size:
         raise DataError(f"{y} has the shape {held[y].shape}, expected (n,) or (n, k)", where=where)
-    task = guess_task(held[y], _task, where, "y")
+    names: list[str] = []
+    if held[y].dtype.kind in "US" and held[y].ndim == 1:  # classes by their names
+        names = sorted(set(held[y].tolist()) | set(held["y_test"].tolist() if "y_test" in held else []))
+        for key in [key for key in (y, "y_test") if key in held]:
+            held[key] = np.array([names.index(str(value)) for value in held[key]])
+    task = "classification" if names else guess_task(held[y], _task, where, "y")
     test = None
+    if ("x_test" in held) != ("y_test" in held):
+        raise DataError("expected x_test and y_test both, or neither", where=where)
     if "x_test" in held and "y_test" in held:
         test = _array_split(held["x_test"], held["y_test"], task, where)
     train = _array_split(held[x], held[y], task, where)
@@ -56,8 +63,10 @@ def from_arrays(held: Mapping[str, Any], _task: str, where: str, source: str = "
         raise DataError(f"x_test holds {test.inputs.shape[1:]}, {x} holds {train.inputs.shape[1:]}", where=where)
     classes: tuple[str, ...] = ()
     if task == "classification":
-        highest = max([int(train.targets.max())] + ([int(test.targets.max())] if test else []))
-        classes = tuple(str(number) for number in range(highest + 1))
+        highest = int(train.targets.max())
+        if test is not None and int(test.targets.max()) > highest:
+            raise DataError(f"y_test holds classes that {y} has not: {int(test.targets.max())}", where=where)
+        classes = tuple(names or (str(number) for number in range(highest + 1)))
     if task == "multi_label":
         classes = tuple(str(number) for number in range(train.targets.shape[1]))
     arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())

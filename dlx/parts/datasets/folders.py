@@ -60,9 +60,12 @@ def image_folder(
     train = _split(base, found, classes, task, reader, strict=class_names is None)
     test = None
     if "test" in bases and base != folder:
-        reader.size = train.inputs.shape[1:3]
         held = _labelled(bases["test"], labels)
         test = _split(bases["test"], held, classes, task, reader, strict=class_names is None, whole=False)
+        if test.inputs.shape[1:] != train.inputs.shape[1:]:
+            here, there = (" × ".join(map(str, split.inputs.shape[1:3])) for split in (test, train))
+            message = f"its images are {here}, those of train {there}"
+            raise DataError(message, where=str(bases["test"]), hint="image_size: 64 resizes them all")
     arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
     return Dataset(
         train,
@@ -120,6 +123,15 @@ def _from_table(folder: Path, table: Path) -> Labelled:
         raise DataError(f"cannot be read as CSV in UTF-8 ({error})", where=str(table)) from error
     if len(rows) < 2 or any(len(row) < 2 or not row[0] or not row[1] for row in rows):
         raise DataError("expected a header and rows of two columns, file and label", where=str(table))
+    if any(len(row) > 2 for row in rows):
+        raise DataError("expected two columns, file and label; an image has one label", where=str(table))
+    if (folder / rows[0][0]).is_file():
+        raise DataError(
+            "has no header: its first row names a file", where=f"{table}:1", hint="begin it with file,label"
+        )
+    twice = [name for name, count in Counter(row[0] for row in rows[1:]).items() if count > 1]
+    if twice:
+        raise DataError(f"names {len(twice)} files more than once: {', '.join(twice[:SHOWN])}", where=str(table))
     inside = folder.resolve()
     found = [((folder / name), label) for name, label, *_ in rows[1:]]
     lost = [
@@ -138,6 +150,8 @@ def _task_of(found: Labelled, wanted: str, labels: str) -> Any:
     """Classes, or values where a table's labels are fractions."""
     import numpy as np
 
+    if wanted == "multi_label":
+        raise DataError("an image has one label here", where="task", hint="arrays in an .npz can have several")
     if labels in ("folder", "filename"):
         return "classification"
     try:
