@@ -695,3 +695,70 @@ def test_the_store_says_that_images_went_through_jpeg(dlx: Dlx, world: Path) -> 
     assert json.loads((world / "store" / "cifar10" / "info.json").read_text())["lossy"] is True
     assert "JPEG" in load("cifar10").source
     assert "through JPEG" in dlx("data", "list").out
+
+
+def test_the_test_table_has_the_types_of_the_train_table(world: Path) -> None:
+    path = table(world, "code,y\n007,p\n012,q\nx9,q\n007,p\n")
+    test = world / "test.csv"
+    test.write_text("code,y\n007,p\n012,q\n")
+    data = load("csv", path=path, label="y", test=str(test))
+    _, splits = feed.encoded(data, feed.cut(data, "auto", "none"))
+    assert splits.test.inputs.tolist() == [[1, 0, 0], [0, 1, 0]]
+    test.write_text("code,y\nseven,p\n")
+    words = load("csv", path=table(world, "code,y\n7,p\n12,q\n"), label="y")
+    assert words.train.inputs["code"].dtype == np.float64
+    with pytest.raises(DataError, match=r"column 'code' must hold numbers, as in t\.csv"):
+        load("csv", path=str(world / "t.csv"), label="y", test=str(test))
+
+
+def test_fields_are_stripped_before_they_are_judged(world: Path) -> None:
+    data = load(
+        "csv",
+        path=table(world, "a,b,y\n1 ,NULL ,p\n 2,red,q\n10000000000000000000000,red ,p\n"),
+        label="y",
+        missing="median",
+    )
+    assert data.train.inputs["a"].tolist() == [1.0, 2.0, 1e22]
+    assert data.train.inputs["b"].tolist() == ["", "red", "red"]
+
+
+def test_a_word_among_numbers_makes_no_categories(world: Path) -> None:
+    text = "a,y\n" + "".join(f"{n},{n % 2}\n" for n in range(60)) + "12.x,1\n"
+    with pytest.raises(DataError, match=r"holds numbers, and 1 that are none: 12\.x") as caught:
+        load("csv", path=table(world, text), label="y")
+    assert "categorical: [a]" in caught.value.hint
+
+
+def test_a_gap_is_told_by_its_line(world: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        load("csv", path=table(world, 'a,y\n\n"1\n",p\n\n,q\n'), label="y")
+    assert caught.value.where.endswith("t.csv:6") or caught.value.where.endswith("t.csv:5")
+
+
+def test_ten_thousand_texts_and_more(world: Path) -> None:
+    text = "t,y\n" + "".join(f"text number {n},{n % 2}\n" for n in range(10_500)) + "NA,1\n" + "long " * 40_000 + ",0\n"
+    data = load("text_csv", path=table(world, text), text="t", label="y", sequence_length=3)
+    assert len(data.train) == 10_502
+    assert data.train.inputs["t"][10_500] == "NA"
+
+
+def test_a_table_of_labels_is_read_strictly(world: Path) -> None:
+    folder = folder_of(world, {"a/1": (8, 8), "a/2": (8, 8)})
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
+    for rows, expected in (
+        (f"file,label\n{names[0]},x\n{names[0]},y\n", "names 1 files more than once"),
+        (f"file,label,other\n{names[0]},x,1\n", "an image has one label"),
+        (f"{names[0]},x\n{names[1]},y\n", "has no header"),
+    ):
+        (world / "l.csv").write_text(rows)
+        with pytest.raises(DataError, match=expected):
+            load("image_folder", path=str(folder), labels=str(world / "l.csv"))
+
+
+def test_arrays_of_test_classes_that_train_has_not(world: Path) -> None:
+    np.savez(world / "a.npz", x_train=np.zeros((4, 2)), y_train=[0, 1, 0, 1], x_test=np.zeros((2, 2)), y_test=[5, 6])
+    with pytest.raises(DataError, match="y_test holds classes that y_train has not"):
+        load("npz", path=str(world / "a.npz"))
+    np.savez(world / "b.npz", x_train=np.zeros((4, 2)), y_train=[0, 1, 0, 1], x_test=np.zeros((2, 2)))
+    with pytest.raises(DataError, match="x_test and y_test both, or neither"):
+        load("npz", path=str(world / "b.npz"))

@@ -244,3 +244,71 @@ def test_weights_of_another_run(dlx: Dlx, small: Path) -> None:
     assert lost.code == 2
     assert "unknown run 'nothing'" in lost.err
     assert json.loads((world / "runs" / "again-1" / "run.json").read_text())["settings"]["weights"]
+
+
+@pytest.mark.parametrize("length", [1, 3, 7])
+def test_no_figure_depends_on_the_chunks(world: Path, length: int) -> None:
+    """Mixed labels, class weights, a plateau and several metrics, cut into chunks of any length."""
+    from dlx import spec as specs
+    from dlx import training
+
+    x = RANDOM.integers(0, 255, (70, 6, 6, 3)).astype(np.uint8)
+    write_npz(world / "p.npz", x, np.arange(70) % 3)
+    (world / "p.yaml").write_text(
+        "dataset: {npz: p.npz}\naugment: [cutmix, {contrast: 0.3}]\npreprocess: [rescale]\nlayers: [flatten, {dropout: 0.3}, output]\n"
+        "class_weight: {0: 3}\nschedule: {plateau: {factor: 0.5, patience: 1}}\nmetrics: [accuracy, f1, auc]\nepochs: 5\nlr: 0.05\n"
+    )
+    found = []
+    for chunk in (length, None):
+        experiment = training.prepare(specs.load(world / "p.yaml"))
+        outcome = training.train(experiment, world / "runs", chunk_steps=chunk)
+        found.append([{k: v for k, v in row.items() if k != "seconds"} for row in outcome.run.history()])
+    assert found[0] == found[1]
+    assert found[0][0]["learning_rate"] > found[0][-1]["learning_rate"]
+
+
+def test_a_frozen_network_keeps_its_weights_beside_those_of_another_run(dlx: Dlx, world: Path) -> None:
+    x = RANDOM.integers(0, 255, (12, 32, 32, 3)).astype(np.uint8)
+    write_npz(world / "p.npz", x, np.arange(12) % 2)
+    body = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3))
+    body.save_weights(world / "body.weights.h5")
+    first = body.get_weights()[0]
+    head = "validation: none\nepochs: 1\ndataset: {npz: p.npz}\n"
+    (world / "o.yaml").write_text(head + "layers: [flatten, output]\n")
+    assert dlx("run", "o.yaml").code == 0
+    layers = "layers: [{pretrained: {name: mobilenet, weights: body.weights.h5}}, flatten, output]\n"
+    (world / "q.yaml").write_text(head + layers + "weights: o\n")
+    result = dlx("run", "q.yaml")
+    assert result.code == 0, result.err
+    assert "not from there: mobilenet" in result.out
+    made = keras.models.load_model(runs.one("q", world / "runs").model_file)
+    assert np.array_equal(made.get_layer("mobilenet").get_weights()[0], first)
+    (world / "q.yaml").write_text(head + layers.replace("body", "gone"))
+    assert "no such file" in dlx("check", "q.yaml").err
+
+
+def test_small_targets_are_scaled_and_constant_ones_are_not(dlx: Dlx, world: Path) -> None:
+    x = RANDOM.normal(size=(200, 2)).astype(np.float32)
+    y = np.stack([1e-6 * x[:, 0], np.full(200, 5.5)], axis=1)
+    write_npz(world / "t.npz", x, y)
+    (world / "t.yaml").write_text("dataset: {npz: t.npz}\ntask: regression\nlayers: [output]\nlr: 0.05\nepochs: 40\n")
+    assert dlx("run", "t.yaml").code == 0
+    np.save(world / "n.npy", np.array([[2.0, 0.0]], np.float32))
+    small, constant = dlx("predict", "t", "n.npy", "--json").lines[0]["value"]
+    assert small == pytest.approx(2e-6, rel=0.1)
+    assert constant == pytest.approx(5.5, abs=0.2)
+
+
+def test_regularization_leaves_out_all_that_is_inside(world: Path) -> None:
+    from dlx import model
+    from dlx import spec as specs
+    from dlx.dataset import Facts
+
+    (world / "r.yaml").write_text(
+        "dataset: digits\nlayers: [{reshape: [8, 8]}, {transformer_block: {num_heads: 1, key_dim: 2, ff_dim: 4}}, flatten, output]\n"
+        "regularization: {l2: 0.1, except: [transformer_block, output]}\n"
+    )
+    spec = specs.load(world / "r.yaml")
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, Facts((8, 8, 1), "classification", tuple("0123456789")))
+    assert network.logits.losses == []

@@ -172,3 +172,71 @@ def test_a_sweep_knows_its_finished_runs_by_their_code(dlx: Dlx, own: Path) -> N
     (own / "parts.py").write_text(CODE + "\n# another\n")
     assert dlx(*words).code == 0
     assert len(runs.below(own / "runs")) == 4
+
+
+def test_each_spec_has_its_own_parts(dlx: Dlx, own: Path) -> None:
+    """Two files that register one name, in one process: each run trains with its own, and keeps it."""
+    for name, units in (("a", 3), ("b", 5)):
+        (own / name).mkdir()
+        code = f"import dlx, keras\n\n\n@dlx.layer\ndef mine():\n    return keras.layers.Dense({units})\n"
+        (own / name / "my.py").write_text(code)
+        (own / name / f"{name}.yaml").write_text(
+            "imports: [my.py]\ndataset: iris\nlayers: [mine, output]\nvalidation: none\nepochs: 1\n"
+        )
+    (own / "c.yaml").write_text("dataset: iris\nlayers: [mine, output]\n")
+    assert dlx("run", "a/a.yaml", "b/b.yaml", "--allow-code").code == 0
+    for name, units in (("a", 3), ("b", 5)):
+        run = runs.one(name, own / "runs")
+        assert run.info()["parameters"] == 4 * units + units + units * 3 + 3
+        assert f"Dense({units})" in (run.code / "my.py").read_text()
+    assert "unknown layer 'mine'" in dlx("check", "c.yaml").err
+
+
+def test_no_cached_bytecode_runs_in_place_of_the_file(dlx: Dlx, own: Path) -> None:
+    import importlib.util
+    import py_compile
+
+    clean = (own / "parts.py").read_text()
+    (own / "parts.py").write_text("raise SystemExit('evil')\n" + clean)
+    target = importlib.util.cache_from_source(str(own / "parts.py"))
+    py_compile.compile(
+        str(own / "parts.py"), cfile=target, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
+    (own / "parts.py").write_text(clean)
+    assert dlx("check", "x.yaml", "--allow-code").code == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (CODE.replace("import dlx\n", "import dlx\nimport sys\n\nsys.exit(0)\n", 1), r"parts.py:7: SystemExit"),
+        (CODE.replace("return keras.ops.cast(", "return {}['q'] or keras.ops.cast("), r"far_off: KeyError: 'q'"),
+        (
+            CODE.replace("return x, (x.sum", "raise RuntimeError('no data')\n    return x, (x.sum"),
+            r"signs: RuntimeError",
+        ),
+        (
+            CODE.replace("return lambda x: second(first(x))", "return 3"),
+            "two_dense returned int, expected a Keras layer",
+        ),
+        (CODE + "\n\n@dlx.metric\ndef far_off(a, b): ...\n", "'far_off' is registered twice in this file"),
+    ],
+    ids=["exit", "metric", "dataset", "layer", "twice"],
+)
+def test_own_code_that_fails_is_no_internal_error(dlx: Dlx, own: Path, code: str, expected: str) -> None:
+    (own / "parts.py").write_text(code)
+    result = dlx("run", "x.yaml", "--allow-code")
+    assert result.code in (2, 3), result.err
+    assert re.search(expected, result.err), result.err
+    assert "internal" not in result.err
+    assert not (own / "runs").exists()
+
+
+def test_a_dataset_may_name_its_classes(dlx: Dlx, own: Path) -> None:
+    (own / "parts.py").write_text(
+        "import dlx, numpy\n\n\n@dlx.dataset\ndef named():\n"
+        "    return numpy.eye(20, dtype='float32'), numpy.array(['pear', 'apple'] * 10)\n"
+    )
+    (own / "x.yaml").write_text("imports: parts.py\ndataset: named\nlayers: [output]\nepochs: 1\n")
+    assert dlx("run", "x.yaml", "--allow-code").code == 0
+    assert runs.one("x", own / "runs").info()["classes"] == ["apple", "pear"]

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, Dlx
 
 from dlx import __version__, runs
-from dlx.errors import DiskError, RunError
+from dlx.errors import DiskError, DlxError, RunError
 from dlx.runs import Run
 
 FILES = {
@@ -223,3 +223,34 @@ def test_a_folder_of_data_does_not_hide_the_run_of_its_name(world: Path) -> None
     assert runs.find("photos/", world / "runs") == [Path("photos")]
     (world / "other").mkdir()
     assert runs.find("other", world / "runs") == [Path("other")]
+
+
+def test_a_run_of_before_is_read_in_todays_names(world: Path) -> None:
+    from dlx import spec as specs
+
+    old = world / "old.yaml"
+    old.write_text(
+        "dataset: {image_folder: {path: photos, image_size: 8, label: file_name}}\n"
+        "layers: [{pretrained: {network: mobilenet, weights: none}}, flatten, output]\n"
+    )
+    spec = specs.load(old, alone=True)
+    assert spec.dataset.args["labels"] == "filename"
+    assert spec.layers[0].args["name"] == "mobilenet"
+    with pytest.raises(DlxError, match="unknown parameter 'label'"):
+        specs.load(old)
+
+
+def test_a_regression_of_before_predicts_without_a_scale(dlx: Dlx, world: Path) -> None:
+    """Runs without `scaled` in run.json have no layer that puts targets back."""
+    np.savez(world / "v.npz", x=np.zeros((30, 2), np.float32), y=np.linspace(5, 6, 30))
+    (world / "v.yaml").write_text("dataset: {npz: v.npz}\nlayers: [{output: {scale_targets: false}}]\nepochs: 1\n")
+    assert dlx("run", "v.yaml").code == 0
+    run = world / "runs" / "v-1"
+    info = json.loads((run / "run.json").read_text())
+    assert info.pop("scaled") is False
+    (run / "run.json").write_text(json.dumps(info))
+    (run / "spec.yaml").write_text(
+        (run / "spec.yaml").read_text().replace("{output: {scale_targets: false}}", "output")
+    )
+    np.save(world / "n.npy", np.zeros((1, 2), np.float32))
+    assert dlx("predict", "v", "n.npy").code == 0

@@ -221,3 +221,37 @@ def test_doctor_says_what_there_is_and_leaves_nothing(dlx: Dlx, world: Path, mon
     assert list(world.iterdir()) == []
     gone = dlx("doctor", "--device", "gpu:7")
     assert gone.code in (2, 4)
+
+
+def test_a_series_is_found_by_its_times(dlx: Dlx, world: Path) -> None:
+    rows = "".join(f"2024-01-{1 + n // 24:02d} {n % 24:02d}:00,{20 + n % 7},{5 + n % 3}\n" for n in range(200))
+    (world / "load.csv").write_text("time,load,heat\n" + rows)
+    assert dlx("init", "load.csv").code == 0
+    assert "series_csv: {path: load.csv, target: load, window: 10, horizon: 1}" in (world / "load.yaml").read_text()
+    assert dlx("run", "load.yaml", "-s", "epochs=1").code == 0
+    head = dlx("predict", "load", "load.csv", "--csv").out.splitlines()[0]
+    assert head == "input,value"
+
+
+def test_a_running_number_is_an_id_and_rare_classes_are_weighed(dlx: Dlx, world: Path) -> None:
+    rows = "".join(f"{1000 + n},{n % 9},{'yes' if n % 8 == 0 else 'no'}\n" for n in range(160))
+    (world / "c.csv").write_text("customer,fee,churned\n" + rows)
+    assert dlx("init", "c.csv").code == 0
+    text = (world / "c.yaml").read_text()
+    assert "id: customer" in text
+    assert "class_weight: balanced" in text
+    assert "# 140 no, 20 yes" in text
+    assert dlx("run", "c.yaml", "-s", "epochs=1").code == 0
+
+
+def test_a_column_under_another_name_is_no_gap(dlx: Dlx, world: Path) -> None:
+    titanic(world)
+    assert dlx("init", "train.csv").code == 0
+    assert dlx("run", "train.yaml", "-s", "epochs=1").code == 0
+    (world / "a.csv").write_text("PassengerId,Pclass,sex,Age,SibSp,Fare,Embarked\n1,3,male,4,1,7,S\n")
+    refused = dlx("predict", "train", "a.csv")
+    assert refused.code == 3
+    assert "has no column 'Sex', but one called 'sex'" in refused.err
+    (world / "a.csv").write_text("PassengerId,Pclass,Age,SibSp,Fare,Embarked\n1,3,4,1,7,S\n")
+    told = dlx("predict", "train", "a.csv")
+    assert (told.code, "a.csv has no column 'Sex': filled as `missing` in the spec says" in told.err) == (0, True)
