@@ -219,3 +219,11 @@ def test_a_run_reads_no_other_file(world: Path) -> None:
     (world / "x.yaml").write_text("extends: _base.yaml\n")
     with pytest.raises(SpecError, match="unknown key 'extends'"):
         specs.load(world / "x.yaml", alone=True)
+
+
+def test_a_bare_value_goes_to_the_first_parameter_of_a_part(world: Path) -> None:
+    (world / "x.yaml").write_text("dataset: {moons: {noise: 0.1}}\nlayers: [{dense: 3}, {dropout: 0.2}, output]\n")
+    spec = specs.load(world / "x.yaml", ["layers.dropout=0.4", "layers.0=5", "dataset=300"])
+    assert (spec.layers[1].args["rate"], spec.layers[0].args["units"], spec.dataset.args["samples"]) == (0.4, 5, 300)
+    with pytest.raises(SpecError, match="expected a number"):
+        specs.load(world / "x.yaml", ["layers.dropout=[1]"])

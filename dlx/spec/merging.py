@@ -211,6 +211,9 @@ def _default(section: str) -> Any:
 
 def _put(node: Node, rest: list[str], value: Node, address: str, kind: Any) -> Node:
     if not rest:
+        found = part_of(node, kind.kind) if isinstance(kind, Parts) else None
+        if found and value.value is not None and not isinstance(value.value, (str, dict)):
+            return node.with_value({found[0]: value})  # layers.dropout=0.4, as a spec writes dropout: 0.4
         return value
     if isinstance(kind, Parts):
         return _put_part(node, rest, value, address, kind)
