@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from typing import Any
 
 from dlx import display
 from dlx.errors import DlxError, suggest
-from dlx.parts import REGISTRIES
+from dlx.parts import REGISTRIES, types
 from dlx.registry import Registry
 from dlx.spec import describe
 from dlx.spec.reading import write_value
@@ -35,6 +36,16 @@ def explain(name: str) -> None:
         _one(registry, name)
 
 
+def _words(annotation: Any) -> str:
+    """What a value must be; the long lists that many layers share are cut: docs/spec.md has them."""
+    shared: list[tuple[Any, str]] = [
+        (types.Activation, "an activation: relu, gelu, tanh, softmax, …"),
+        (types.Initializer, "an initializer: glorot_uniform, he_normal, {random_normal: 0.02}, …"),
+    ]
+    found = next((words for kind, words in shared if annotation in (kind, kind | None)), None)
+    return found or describe(annotation)
+
+
 def _one(registry: Registry, name: str) -> None:
     out = display.console()
     out.print(f"{name}  ({registry.kind})", style="bold")
@@ -51,7 +62,7 @@ def _one(registry: Registry, name: str) -> None:
         pairs.append(
             (
                 f"  {parameter.name}",
-                f"{describe(parameter.annotation)}; {default}".replace("default null", "default none"),
+                f"{_words(parameter.annotation)}; {default}".replace("default null", "default none"),
             )
         )
     display.lines(pairs)

@@ -121,7 +121,7 @@ class Registry:
             return self._functions[name]
         if name in self.refused:
             raise DlxError(f"{name} cannot be a {self.kind} of a spec", hint=self.refused[name])
-        spaced = re.fullmatch(r"(\w+)\s*[ (:]\s*([^)]*)\)?", str(name))
+        spaced = re.fullmatch(r"(\w+)\s*[ (:]\s*([\w.]+)\)?", str(name))
         if spaced and spaced[1] in self:
             raise DlxError(f"unknown {self.kind} {name!r}", hint=f"write it as {spaced[1]}: {spaced[2]}")
         hint = did_you_mean(name, self, self.aliases)

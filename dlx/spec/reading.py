@@ -148,6 +148,10 @@ def read_text(text: str, where: str, base: Path, marks: bool = True) -> Node | N
         mark = error.problem_mark or error.context_mark
         message = f"no valid YAML: {error.problem or error.context}"
         hint = "YAML indents with spaces, not tabs" if "\\t" in message or _tab_at(text, mark) else ""
+        if not hint and ("mapping values" in message or "expected <block end>" in message):
+            hint = "is this line, or the one before it, indented like its neighbours?"
+        if not hint and "could not find expected ':'" in message:
+            hint = "a colon is missing in the line before"
         raise SpecError([DlxError(message, where=_at(where, mark, marks), hint=hint)]) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
