@@ -36,6 +36,13 @@ class Entry:
     def name(self) -> str:
         return self.path.name
 
+    @property
+    def data(self) -> str:
+        """What the run learned from: the dataset's name and where it came from; empty where that is not known."""
+        part = next((key.split(".")[1] for key in self.settings if key.startswith("dataset.")), "")
+        source = (self.info.get("dataset") or {}).get("source", "")
+        return f"{part or self.settings.get('dataset', '')} {source}".strip()
+
 
 def read(path: Path) -> Entry:
     """The run at `path`; a damaged or foreign directory becomes an entry with its reason."""
@@ -391,11 +398,14 @@ def figures(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
 
 
 def best(rows: Sequence[Row], metric: str) -> list[Row]:
-    """The rows with the best figure, several if they are equal; none with fewer than two to choose from."""
+    """The rows with the best figure, several if they are equal.
+
+    None with fewer than two to choose from, nor among runs on unlike data, whose figures say nothing of one another.
+    """
     if not is_figure(metric):
         return []
     having = [(value, row) for row in rows if (value := row.figure(metric)) is not None]
-    if len(having) < 2:
+    if len(having) < 2 or len({row.first.data for _, row in having}) > 1:
         return []
     top = (max if runs.maximized(metric) else min)(value for value, _ in having)
     found = [row for value, row in having if value == top]

@@ -113,12 +113,16 @@ def _figure(entry: comparison.Entry) -> str:
 
 
 def _changed(entries: list[comparison.Entry]) -> list[str]:
-    """What each run changed against the run before it of the same name; the reason of a damaged one."""
+    """What each run changed against the one before it, of its name or else on its data; why one is damaged."""
     found = []
     before: dict[str, comparison.Entry] = {}
+    neighbour: dict[int, comparison.Entry | None] = {}
+    last: dict[str, comparison.Entry] = {}
+    for entry in sorted((entry for entry in entries if not entry.reason), key=_started):
+        neighbour[id(entry)], last[entry.data] = last.get(entry.data), entry
     for entry in entries:
         base = re.sub(r"-\d+$", "", entry.name)
-        earlier = before.get(base)
+        earlier = before.get(base) or neighbour.get(id(entry))
         changed = comparison.changes(earlier.settings, entry.settings) if earlier else []
         found.append(entry.reason or ", ".join(changed) or ("" if earlier is None else "nothing"))
         if not entry.reason:

@@ -127,3 +127,14 @@ def test_the_shell_completes(shell: Dlx, root: Path, line: str, expected: list[s
     count = str(len(line.split()) - 1)
     result = shell(_DLX_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=count)
     assert [row.partition(",")[2] for row in result.out.split()] == expected
+
+
+def test_a_run_of_another_name_is_told_by_what_it_changed(dlx: Dlx, small: Path) -> None:
+    assert dlx("run", small, "-s", "epochs=1").code == 0
+    assert dlx("run", small, "-s", "epochs=1", "-s", "lr=0.5", "--name", "fast").code == 0
+    assert "0.5" in next(line for line in dlx("list").out.splitlines() if line.startswith("fast-1"))
+
+
+def test_no_star_among_runs_on_unlike_data(dlx: Dlx, small: Path, gate: Path) -> None:
+    assert dlx("run", small, gate, "-s", "epochs=1", "-s", "validation=none").code == 0
+    assert "*" not in dlx("compare", "small", "gate").out
