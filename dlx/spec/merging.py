@@ -74,7 +74,8 @@ def _import(root: Node) -> None:
             problems.append(DlxError(f"no such file: {child.value}", where=f"{child.where}: imports"))
         elif not own.allowed():
             count = len(file.read_bytes().splitlines())
-            message = f"this spec wants to run {count} lines of Python, {child.value}, which may do whatever you may"
+            lines = f"{count} line{'s' * (count != 1)}"
+            message = f"this spec wants to run {lines} of Python, {child.value}, which may do whatever you may"
             hint = "read them first; --allow-code (or DLX_ALLOW_CODE=1) lets them run"
             problems.append(DlxError(message, where=f"{child.where}: imports", hint=hint))
     if problems:

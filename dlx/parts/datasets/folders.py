@@ -205,10 +205,9 @@ class _Reader:
     def _judge(self, folder: Path, files: Sequence[Path], problems: Sequence[DataError], sizes: Any) -> None:
         """Raise DataError for files that could not be read, or that differ in size."""
         if len(sizes) > 1:
-            counted = ", ".join(f"{count} of {h} × {w}" for (h, w), count in sizes.most_common(SHOWN))
+            counted = ", ".join(f"{count} of {h} × {w}" for (h, w), count in sizes.most_common(4))
             raise DataError(
-                f"the images have {len(sizes)} different sizes (height × width): {counted}"
-                + " …" * (len(sizes) > SHOWN),
+                f"the images have {len(sizes)} different sizes (height × width): {counted}" + " …" * (len(sizes) > 4),
                 where=str(folder),
                 hint="image_size: 64 resizes them all",
             )
