@@ -57,8 +57,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DLX_DATA", str(tmp_path / "store"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("COLUMNS", "80")
-    for name in ("DLX_RUNS", "DLX_DEBUG"):
+    for name in ("DLX_RUNS", "DLX_DEBUG", "DLX_ALLOW_CODE"):
         monkeypatch.delenv(name, raising=False)
+    if "dlx.parts" in sys.modules:
+        sys.modules["dlx.parts"].own.install(())
     return tmp_path
 
 

@@ -66,6 +66,7 @@ def _import(root: Node) -> None:
     """Run the files of `imports`, if that is allowed; raises SpecError at the file that is not, or that fails."""
     node = root.value.get("imports")
     if node is None or node.value is None:
+        own.install(())
         return
     files = [(child, child.base / str(child.value)) for child in listed(node) if isinstance(child.value, str)]
     problems = []
