@@ -14,7 +14,7 @@ from dlx import backend, engine, model
 from dlx import spec as specs
 from dlx.dataset import Facts
 from dlx.errors import DataError, DlxError, SpecError
-from dlx.parts import REGISTRIES, signatures
+from dlx.parts import REGISTRIES, descriptions, signatures
 from dlx.parts.augment import Mix
 from dlx.parts.types import Activation
 from dlx.registry import Part
@@ -183,8 +183,10 @@ def test_every_part_has_help_and_typed_parameters(kind: str, name: str) -> None:
         assert "typing" not in describe(parameter.annotation)
 
 
-def test_every_layer_has_an_example() -> None:
+def test_every_layer_has_an_example_and_words_of_its_own() -> None:
     assert set(EXAMPLES) == set(REGISTRIES["layer"])
+    assert not [name for name in REGISTRIES["layer"] if "as Keras documents it" in REGISTRIES["layer"].help(name)]
+    assert set(descriptions.LAYERS) <= set(REGISTRIES["layer"])
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -1,7 +1,7 @@
 """Layers: every class of keras.layers by its snake_case name, with Keras's parameters and defaults.
 
-A layer copied from a script is the same layer. Signatures come from Keras's source (`signatures`); what stands
-here is only what dlx adds to them: help, other libraries' spellings, reasons for what a spec cannot say.
+A layer copied from a script is the same layer. Signatures come from Keras's source (`signatures`), help from
+`descriptions`; what stands here are other libraries' spellings, and reasons for what a spec cannot say.
 """
 
 from functools import partial
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from dlx.backend import keras
 from dlx.parts import signatures
+from dlx.parts.descriptions import LAYERS
 from dlx.parts.types import Activation, Initializer, Layer, Name, Positive, Regularizer
 from dlx.registry import Part, Registry
 
@@ -55,49 +56,6 @@ registry = Registry(
     },
 )
 
-
-# The help of the layers that a beginner meets, with shapes; the others show the first words of Keras's own.
-HELP = {
-    "dense": """Every unit sees every input: (…, features) to (…, units).
-
-    Put `flatten` or `global_average_pooling2d` between images and the first dense layer.""",
-    "conv1d": "Convolution along a sequence: (steps, channels) to (new steps, filters).",
-    "conv2d": """Convolution over images: (height, width, channels) to (new height, new width, filters).
-
-    `padding: same` keeps height and width at stride 1; `valid` loses `kernel_size - 1` of each.""",
-    "max_pooling1d": "The largest value of each window along a sequence; strides default to the window.",
-    "max_pooling2d": "The largest value of each window of an image; strides default to the window.",
-    "average_pooling2d": "The mean of each window of an image; strides default to the window.",
-    "global_average_pooling2d": "The mean of each channel over a whole image: (height, width, channels) to (channels).",
-    "flatten": "Everything in one row: (height, width, channels) to (height · width · channels).",
-    "reshape": "The same values in another shape, without the batch axis; one entry may be -1.",
-    "dropout": """Sets that share of its inputs to 0 while training and scales the rest up (Srivastava et al. 2014).
-
-    `rate` is the share that is dropped: a keep_prob of 0.8 is a rate of 0.2.""",
-    "batch_normalization": """Normalizes each channel by the mean and variance of the batch, then by the running ones.
-
-    Ioffe and Szegedy 2015.""",
-    "layer_normalization": "Normalizes each example by its own mean and variance (Ba et al. 2016).",
-    "activation": "An activation function as a layer of its own: `activation: relu`.",
-    "leaky_relu": "x where it is positive, `negative_slope` · x where it is not (Maas et al. 2013).",
-    "embedding": "A learned vector for each whole number: (steps) of 0 … input_dim-1 to (steps, output_dim).",
-    "simple_rnn": "A fully recurrent layer: (steps, features) to (units), or (steps, units) with `return_sequences`.",
-    "lstm": """Long short-term memory (Hochreiter and Schmidhuber 1997): (steps, features) to (units).
-
-    With `return_sequences: true` to (steps, units), which a following recurrent layer needs.""",
-    "gru": "Gated recurrent unit (Cho et al. 2014): (steps, features) to (units), or (steps, units).",
-    "multi_head_attention": """Every step looks at every other: (steps, features) to the same (Vaswani et al. 2017).
-
-    Query, key and value are all the layer's input (self-attention).""",
-    "group_query_attention": "Self-attention whose heads share keys and values (Ainslie et al. 2023): the same shape.",
-    "attention": "Dot-product self-attention (Luong et al. 2015): (steps, features) to the same.",
-    "additive_attention": "Additive self-attention (Bahdanau et al. 2014): (steps, features) to the same.",
-    "time_distributed": "The same layer at every step: `time_distributed: {dense: 8}`, (steps, …) to (steps, …).",
-    "spectral_normalization": "A layer whose kernel is divided by its largest singular value (Miyato et al. 2018).",
-    "rnn": "A recurrent layer of a cell, or of stacked cells: `rnn: {lstm_cell: 32}`.",
-    "rescaling": "x · scale + offset; `preprocess: [rescale]` does the same before the first layer.",
-    "identity": "Its input as it is: a branch of `parallel` that changes nothing.",
-}
 
 _SEVERAL = "it takes several inputs; `parallel: {layers: […], merge: add}` says branches and how they join"
 _TEXT = "it reads text inside TensorFlow; the datasets csv and text_csv turn words into numbers"
@@ -152,7 +110,7 @@ for _class, (_, _own) in _exported.items():
     if _class != _own and _own in _exported:  # Keras's own second name: AvgPool2D, Convolution2D
         registry.aliases.setdefault(_class.lower(), signatures.snake(_own))
     elif _name not in registry.refused:
-        registry.register_later(_name, partial(signatures.function, "layers", _class, _build, HELP.get(_name, "")))
+        registry.register_later(_name, partial(signatures.function, "layers", _class, _build, LAYERS.get(_name, "")))
 
 
 def _keras(class_name: str, arguments: dict[str, Any]) -> Any:

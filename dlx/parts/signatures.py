@@ -90,11 +90,10 @@ HIDDEN = {
 
 @dataclass(frozen=True)
 class Source:
-    """A class of Keras as its source says it: its parameters with their defaults, and its docstring."""
+    """A class of Keras as its source says it: its parameters with their defaults."""
 
     class_name: str
     parameters: Mapping[str, Any]
-    help: str
 
 
 @functools.cache
@@ -131,7 +130,7 @@ def source(package: str, class_name: str) -> Source:
             defaults = [None] * missing + list(arguments.defaults)
             for number, (argument, default) in enumerate(zip(arguments.args, defaults, strict=True)):
                 parameters[argument.arg] = REQUIRED if number < missing else _literal(default, constants)
-    return Source(name, parameters, ast.get_docstring(node) or "")
+    return Source(name, parameters)
 
 
 def _literal(node: Any, constants: Mapping[str, Any]) -> Any:
@@ -188,7 +187,7 @@ def _by_name(class_name: str, name: str, default: Any) -> Any:
 
 
 def function(package: str, class_name: str, build: Callable[[str, dict[str, Any], Given], Any], help: str = "") -> Any:
-    """A part that is the class: its signature is Keras's, its help ours or Keras's first paragraph.
+    """A part that is the class: its signature is Keras's, its help ours.
 
     `build` is called with the class's name, what the spec said, and what dlx gives (`_make`, …).
     """
@@ -210,16 +209,10 @@ def function(package: str, class_name: str, build: Callable[[str, dict[str, Any]
     kind = inspect.Parameter.KEYWORD_ONLY
     shown = [inspect.Parameter(n, kind, default=defaults[n], annotation=kinds[n]) for n in kinds]
     shown += [inspect.Parameter(n, kind, default=found.parameters.get(n[1:])) for n in given]
-    part.__name__, part.__doc__ = snake(class_name), help or _first(found.help)
+    part.__name__, part.__doc__ = snake(class_name), help or f"keras.{package}.{class_name}, as Keras documents it."
     part.__annotations__ = kinds
     part.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     return part
-
-
-def _first(text: str) -> str:
-    """The first paragraph of a docstring, as prose: Keras's own words, read from the installed copy."""
-    words = " ".join(text.split("\n\n")[0].split()).replace("`", "")
-    return words if words.endswith((".", ":")) else f"{words}."
 
 
 def regularizer(penalty: Mapping[str, float] | None) -> Any:

@@ -426,7 +426,8 @@ def _limits(extra: list[Any]) -> str:
     if low is not None:
         said.append(f"{low} of them" if low == high else f"at least {low} of them")
     if found("pattern"):
-        said.append("letters, digits and _ . - alone")
+        last = str(found("pattern")).startswith("^last")
+        said.append("last 1, last 2, …" if last else "letters, digits and _ . - alone")
     return f" ({', '.join(said)})" if said else ""
 
 
