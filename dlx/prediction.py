@@ -268,7 +268,7 @@ class Predictor:
             else:
                 held = datasets.tables.columns(texts, header, encoding, where)
             named: list[str] = [Row(f"{where}:{n}", dict(zip(header, row, strict=True))) for n, row in piece]
-            yield named, encode(held, encoding, where, strict=True)
+            yield named, encode(held, encoding, where, strict=True, first=piece[0][0])
         if not found:
             raise DataError("holds no rows to predict", where=where)
 

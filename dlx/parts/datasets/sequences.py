@@ -84,7 +84,9 @@ def vocabulary(texts: Iterable[str], most: int) -> list[str]:
     return [word for word, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: most - FIRST]]
 
 
-def encode_text(inputs: Any, encoding: Mapping[str, Any], where: str = "", strict: bool = False) -> np.ndarray:
+def encode_text(
+    inputs: Any, encoding: Mapping[str, Any], where: str = "", strict: bool = False, first: int = 1
+) -> np.ndarray:
     """Texts as (n, sequence_length) int32: the numbers of their words, cut or padded behind."""
     import numpy as np
 

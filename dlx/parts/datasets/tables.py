@@ -359,11 +359,13 @@ def fit(inputs: Columns) -> dict[str, Any]:
     return {"categories": categories, "fill": fill, "gaps": gaps}
 
 
-def encode(inputs: Columns, encoding: Mapping[str, Any], where: str = "", strict: bool = False) -> np.ndarray:
+def encode(
+    inputs: Columns, encoding: Mapping[str, Any], where: str = "", strict: bool = False, first: int = 1
+) -> np.ndarray:
     """Columns as (n, inputs) float32: a number as it is, a category as one input a value, a flag where asked.
 
     With `strict`, as in prediction, a gap, a word that training never saw and a missing column are errors where
-    `missing: error` said so. Raises DataError.
+    `missing: error` said so; `first` is the number of the first row in its file. Raises DataError.
     """
     import numpy as np
 
@@ -380,7 +382,7 @@ def encode(inputs: Columns, encoding: Mapping[str, Any], where: str = "", strict
             values = inputs[name]
         gap = values == "" if known is not None else np.isnan(values)
         if gap.any() and not lenient and strict:
-            raise DataError(f"no value for {name!r}", where=f"{where}, row {int(np.flatnonzero(gap)[0]) + 1}")
+            raise DataError(f"no value for {name!r}", where=f"{where}, row {int(np.flatnonzero(gap)[0]) + first}")
         if known is None:
             filled = np.where(gap, encoding.get("fill", {}).get(name, np.nan), values)
             blocks.append(float32(filled, f"values of {name!r}", where)[:, None])
