@@ -47,11 +47,13 @@ def _table(path: str, spec: specs.Spec) -> None:
     network = training.check(spec)
     rows = model.table(network)
     total = sum(row[3] for row in rows)
+    learned = model.parameters(network)
+    sums = [("total", total)] + ([("learned", learned)] if learned != total else [])
     columns = [
-        ("layer", [row[0] for row in rows] + ["total"]),
-        ("kind", [row[1] for row in rows] + [""]),
-        ("output", [row[2] for row in rows] + [""]),
-        ("parameters", [f"{row[3]:,}" for row in rows] + [f"{total:,}"]),
+        ("layer", [row[0] for row in rows] + [name for name, _ in sums]),
+        ("kind", [row[1] for row in rows] + [""] * len(sums)),
+        ("output", [row[2] for row in rows] + [""] * len(sums)),
+        ("parameters", [f"{row[3]:,}" for row in rows] + [f"{count:,}" for _, count in sums]),
     ]
     display.console().print(f"{path}: ok", style="bold green")
     display.table(columns, [False, False, False, True])

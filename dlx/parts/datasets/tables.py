@@ -338,7 +338,7 @@ def _check(inputs: Any, missing: str, allowed: Sequence[str], path: str) -> None
 
 
 def fit(inputs: Columns) -> dict[str, Any]:
-    """What the train split says of its columns: the values of categories, and what fills gaps."""
+    """What the train split says of its columns: their types, the values of categories, and what fills gaps."""
     import numpy as np
 
     categories: dict[str, list[str]] = {}
@@ -356,7 +356,8 @@ def fit(inputs: Columns) -> dict[str, Any]:
             absent = len(held) < len(values)
         if absent:
             gaps.append(name)
-    return {"categories": categories, "fill": fill, "gaps": gaps}
+    types = {name: "words" if name in categories else "number" for name in inputs}
+    return {"types": types, "categories": categories, "fill": fill, "gaps": gaps}
 
 
 def encode(
