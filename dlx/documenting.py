@@ -60,12 +60,17 @@ def schema() -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A dlx spec",
-        "$comment": f"dlx {__version__}, Keras {metadata.version('keras')}; made by dlx schema",
+        "$comment": f"dlx {__version__}, {_made_with()}; made by dlx schema",
         "type": "object",
         "properties": properties,
         "additionalProperties": False,
         "$defs": definitions,
     }
+
+
+def _made_with() -> str:
+    """What the schema's form depends on."""
+    return ", ".join(f"{name} {metadata.version(name)}" for name in ("keras", "pydantic"))
 
 
 def _shared(annotation: Any) -> Schema:

@@ -25,7 +25,9 @@ BASE = {"dataset": "digits", "layers": ["flatten", "output"]}
 def test_the_files_are_what_the_signatures_say() -> None:
     again = "make them anew: dlx schema > configs/spec.schema.json; dlx schema --markdown > docs/spec.md"
     kept = (CONFIGS / "spec.schema.json").read_text()
-    if json.loads(kept)["$comment"] == documenting.schema()["$comment"]:  # another Keras has other signatures
+    if (
+        json.loads(kept)["$comment"] == documenting.schema()["$comment"]
+    ):  # another Keras has other signatures, another pydantic other forms
         assert kept == documenting.as_text(), again
         assert documenting.reference() == PAGE, again
 
