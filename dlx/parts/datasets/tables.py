@@ -146,13 +146,26 @@ def read(path: str, words: Sequence[str], gaps: bool = True) -> pd.DataFrame:
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise DataError(f"cannot be read as a table ({' '.join(str(error).split())[:200]})", where=str(path)) from error
     for name in unsure:
-        column = frame[name].astype(object).where(frame[name].notna(), "").str.strip()
-        if gaps or name not in texts:
-            column = column.where(~column.isin(ABSENT), "")
-        numbers = pd.to_numeric(column.where(column != "", None), errors="coerce")
-        whole = name not in texts and bool((numbers.notna() | (column == "")).all()) and bool(numbers.notna().any())
-        frame[name] = numbers.astype("float64") if whole else column
+        numbers, said = _judged(frame[name], gaps or name not in texts)
+        whole = name not in texts and numbers is not None
+        frame[name] = numbers if whole else said
     return frame
+
+
+def _judged(column: Any, gaps: bool) -> tuple[Any, Any]:
+    """(numbers, or None where a field is none; words) of a column of text: stripped, '' for a gap.
+
+    Each value is judged once, however often it is there.
+    """
+    import numpy as np
+    import pandas as pd
+
+    places, values = pd.factorize(column.fillna(""))
+    said = [str(value).strip() for value in values]
+    said = ["" if gaps and text in ABSENT else text for text in said]
+    numbers = pd.to_numeric(pd.Series([text or None for text in said], dtype=object), errors="coerce").to_numpy(float)
+    whole = any(said) and all(np.isnan(numbers) == [not text for text in said])
+    return (numbers[places] if whole else None), np.array(said, object)[places]
 
 
 def _numeric(column: Any) -> bool:
