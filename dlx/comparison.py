@@ -47,7 +47,7 @@ class Entry:
 def read(path: Path) -> Entry:
     """The run at `path`; a damaged or foreign directory becomes an entry with its reason."""
     try:
-        run = Run.open(path)
+        run = Run(path)
         info = run.info()
         return Entry(path, run.status, info["settings"], run.metrics() or {}, info)
     except DlxError as error:
@@ -268,10 +268,11 @@ Layer = tuple[str, dict[str, Any]]
 def _listed(section: str, settings: Mapping[str, Any]) -> list[Layer]:
     """The parts of a list, from the flat settings: (name, arguments by their address below the part)."""
     found: dict[int, Layer] = {}
+    head = f"{section}."
     for key, value in settings.items():
-        head, _, rest = key.partition(".")
-        if head != section or not rest:
+        if not key.startswith(head):
             continue
+        rest = key[len(head) :]
         place, _, below = rest.partition(".")
         if not (place.isascii() and place.isdigit()):
             continue
@@ -319,7 +320,10 @@ def align(first: Sequence[Layer], second: Sequence[Layer]) -> list[tuple[int | N
 def _aligned(section: str, settings: Sequence[Mapping[str, Any]]) -> list[Column]:
     """A column for each part that some runs lack, and one for each argument that differs."""
     slots: list[dict[int, tuple[int, Layer]]] = []
-    for run, parts in enumerate(_listed(section, s) for s in settings):
+    lists = [_listed(section, s) for s in settings]
+    if all(parts == lists[0] for parts in lists):
+        return []
+    for run, parts in enumerate(lists):
         merged = []
         representative = [next(iter(slot.values()))[1] for slot in slots]
         for old, new in align(representative, parts):

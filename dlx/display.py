@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_LINES = 20
+MANY = 200  # rows: a longer table is printed plainly
 QUIET_SECONDS = 5.0  # in a pipe, an epoch or a short training speaks for itself; a longer one is reported on its way
 
 
@@ -61,9 +62,6 @@ def table(
     What does not fit the width goes into a further block under the same names. Names and words
     shorten in the middle, numbers never.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     limit = width()
     best = set(marked)
     texts = [[clean(title), *map(clean, cells)] for title, cells in columns]
@@ -85,6 +83,12 @@ def table(
             used = widths[0]
         blocks[-1].append(c)
         used += 2 + widths[c]
+    if len(shown[0]) > MANY:
+        _plain(shown, widths, blocks, numeric, best, error)
+        return
+    from rich.table import Table
+    from rich.text import Text
+
     out = console(error)
     for number, block in enumerate(blocks):
         grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
@@ -100,6 +104,29 @@ def table(
         if number:
             out.print()
         out.print(grid, soft_wrap=False)
+
+
+def _plain(
+    shown: Sequence[Cells],
+    widths: Sequence[int],
+    blocks: Sequence[Sequence[int]],
+    numeric: Sequence[bool],
+    best: set[tuple[int, int]],
+    error: bool,
+) -> None:
+    """A table of many rows: the same columns without bold type, which rich takes seconds for."""
+    stream = sys.stderr if error else sys.stdout
+    starred = {column for _, column in best}
+    for number, block in enumerate(blocks):
+        lines = [""] if number else []
+        for row in range(len(shown[0])):
+            cells = []
+            for c in (0, *block):
+                tail = "*" if (row - 1, c) in best else " " * (c in starred and row > 0)
+                cell = shown[c][row] + tail
+                cells.append(cell.rjust(widths[c]) if numeric[c] else cell.ljust(widths[c]))
+            lines.append("  ".join(cells).rstrip())
+        print("\n".join(lines), file=stream)
 
 
 def say(part: Any, parameters: dict[str, Any]) -> str:

@@ -63,14 +63,16 @@ class Run:
 
     def _json(self, name: str) -> dict[str, Any] | None:
         try:
-            found = json.loads((self.path / name).read_text(encoding="utf-8"))
+            text = (self.path / name).read_text(encoding="utf-8")
+            found = json.loads(text, parse_constant=lambda word: None)  # NaN and Infinity
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{name} cannot be read ({error})", where=str(self.path)) from error
         if not isinstance(found, dict):
             raise RunError(f"{name} holds no mapping", where=str(self.path))
-        clean: dict[str, Any] = finite(found)
+        # A number of three digits in its exponent may be too large for a float.
+        clean: dict[str, Any] = finite(found) if re.search(r"[eE]\+?\d{3}", text) else found
         return clean
 
     def history(self) -> list[Row]:
