@@ -16,6 +16,7 @@ from typing import Any
 from dlx.errors import DiskError, RunError, did_you_mean
 
 FORMAT = 1
+LARGE = re.compile(r"[:\[,]\s*-?\d[\d.]*[eE]\+?\d{3}")
 Row = dict[str, Any]
 
 
@@ -72,7 +73,7 @@ class Run:
         if not isinstance(found, dict):
             raise RunError(f"{name} holds no mapping", where=str(self.path))
         # A number of three digits in its exponent may be too large for a float.
-        clean: dict[str, Any] = finite(found) if re.search(r"[eE]\+?\d{3}", text) else found
+        clean: dict[str, Any] = finite(found) if LARGE.search(text) else found
         return clean
 
     def history(self) -> list[Row]:
@@ -82,7 +83,12 @@ class Run:
             text = (self.path / "history.jsonl").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return rows
-        for line in text.splitlines():
+        lines = text.splitlines()
+        with contextlib.suppress(ValueError):  # all at once, as nearly every history can be read
+            found: list[Row] = json.loads(f"[{','.join(lines)}]")
+            if len(found) == len(lines) and all(isinstance(row, dict) for row in found):
+                return found
+        for line in lines:
             with contextlib.suppress(ValueError):
                 row = json.loads(line)
                 if isinstance(row, dict):
