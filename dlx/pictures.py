@@ -12,6 +12,7 @@ from dlx.backend import keras
 from dlx.dataset import Dataset
 from dlx.drawing import Boundary
 from dlx.errors import DlxError
+from dlx.parts.datasets import tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,9 +131,8 @@ def boundaries(subjects: Sequence[Subject], titles: Sequence[str] = ()) -> Figur
                 held,
             )
         )
-    names = list(subjects[0].dataset.encoding.get("columns") or ())
-    if len(names) != 2:  # one column of two categories is two inputs as well
-        names = ["first input", "second input"]
+    encoding = subjects[0].dataset.encoding  # a column of two categories is two inputs as well
+    names = list(tables.inputs_of(encoding)) if encoding else ["first input", "second input"]
     return drawing.boundaries(panels, subjects[0].classes, names)
 
 

@@ -290,7 +290,7 @@ class Predictor:
         """(the rows read so far, the names of the columns) of a table whose first line names none of the run's."""
         width = len(wanted) or self.shape[0]
         if self.info["input"].get("kind") != "text" and len(first) == width:
-            if all(_is_number(field) for field in first):
+            if all(datasets.tables.is_number(field) for field in first):
                 return [first], wanted or [str(n) for n in range(width)]
             if not wanted:
                 return [], first
@@ -353,14 +353,6 @@ def _rows(reader: Any, header: list[str], pending: list[list[str]], where: str) 
             raise DataError(f"{len(row)} fields, expected {len(header)}", where=f"{where}:{reader.line_num}")
         number += 1
         yield number, [field.strip() for field in row]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def load(run: Run) -> Predictor:

@@ -18,7 +18,7 @@ from dlx.errors import DataError, DiskError, DlxError, did_you_mean
 from dlx.parts import REGISTRIES, datasets
 from dlx.parts.datasets.registry import FEW
 from dlx.parts.datasets.sequences import FIRST, words
-from dlx.parts.datasets.tables import ABSENT, MANY, number
+from dlx.parts.datasets.tables import ABSENT, MANY, is_number, parted
 from dlx.registry import Part
 from dlx.spec import write_value
 
@@ -220,7 +220,7 @@ class _Column:
 
     @property
     def numeric(self) -> bool:
-        return bool(self.held) and all(_number(value) is not None for value in self.held)
+        return bool(self.held) and all(is_number(value) for value in self.held)
 
     @property
     def whole(self) -> bool:
@@ -230,13 +230,6 @@ class _Column:
     def wordy(self) -> bool:
         """Whether it holds sentences."""
         return not self.numeric and sum(len(v.split()) for v in self.held) > 5 * max(len(self.held), 1)
-
-
-def _number(text: str) -> float | None:
-    try:
-        return number(text)
-    except ValueError:
-        return None
 
 
 def _columns(path: Path) -> list[_Column]:
@@ -254,8 +247,7 @@ def _columns(path: Path) -> list[_Column]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot be read as CSV in UTF-8 ({error})", where=str(path)) from error
     if len(columns) < 2 or not columns[0].values:
-        parted = len(columns) == 1 and any(mark in columns[0].name for mark in ";\t")
-        hint = "its columns seem to be parted by semicolons or tabs; expected commas: save it so" if parted else ""
+        hint = parted([column.name for column in columns])
         raise DataError("expected a header of two columns or more, and rows", where=str(path), hint=hint)
     return columns
 

@@ -178,7 +178,7 @@ def _check_fit(spec: Spec, facts: Facts) -> None:
         problems.append(DlxError(message, where=spec.locate("loss")))
     if not fits(spec.monitor.partition("_")[2]):
         problems.append(DlxError(f"{spec.monitor!r} is no figure of a {facts.task}", where=spec.locate("monitor")))
-    problems += _check_weights(spec, facts)
+    problems += _check_class_weight(spec, facts)
     if problems:
         raise SpecError(problems)
 
@@ -216,7 +216,7 @@ def _start_from(network: model.Network, name: str, arrays: dict[str, Any]) -> It
         yield f"  not from there: {layer}"
 
 
-def _check_weights(spec: Spec, facts: Facts) -> Iterator[DlxError]:
+def _check_class_weight(spec: Spec, facts: Facts) -> Iterator[DlxError]:
     """What class_weight says that the data has no classes for."""
     said = spec.class_weight
     if said is None:
@@ -257,12 +257,9 @@ def check(spec: Spec) -> model.Network:
     facts = facts_of(spec)
     backend.prepare(spec.seed, spec.precision)
     for part in specs.below(spec.layers):
-        if (
-            part.name == "pretrained"
-            and os.path.isabs(part.args["weights"])
-            and not os.path.isfile(part.args["weights"])
-        ):
-            raise SpecError([DlxError(f"no such file: {part.args['weights']}", where=spec.locate(part.where))])
+        file = str(part.args["weights"]) if part.name == "pretrained" else ""
+        if os.path.isabs(file) and not os.path.isfile(file):
+            raise SpecError([DlxError(f"no such file: {file}", where=spec.locate(part.where))])
     if spec.weights is not None:
         _donor_of(spec, runs.root())
     network = model.build(spec, facts, restored=True)

@@ -268,22 +268,25 @@ class _Loop:
             self._plateau(plan.plateau, better, figure)
         if plan.patience is None:
             return
-        improved = better(loop["stop_best"].value(), plan.min_delta)
-        waited = tf.where(improved, tf.constant(0, tf.int64), loop["waited"].value() + 1)
-        loop["stop_best"].assign(tf.where(improved, figure, loop["stop_best"].value()))
-        loop["waited"].assign(waited)
+        waited = self._wait("stop_best", "waited", better, figure, plan.min_delta)
         loop["stopped"].assign(waited >= plan.patience)
+
+    def _wait(self, best: str, waited: str, better: Any, figure: Any, min_delta: float) -> Any:
+        """For how many epochs the figure has not improved; keeps the best one and the count under their names."""
+        loop = self.loop
+        improved = better(loop[best].value(), min_delta)
+        count = tf.where(improved, tf.constant(0, tf.int64), loop[waited].value() + 1)
+        loop[best].assign(tf.where(improved, figure, loop[best].value()))
+        loop[waited].assign(count)
+        return count
 
     def _plateau(self, plateau: Plateau, better: Any, figure: Any) -> None:
         """Lower the rate when the figure has not improved for long enough."""
         loop, lr = self.loop, self.plan.lr
-        improved = better(loop["plateau_best"].value(), plateau.min_delta)
-        waited = tf.where(improved, tf.constant(0, tf.int64), loop["plateau_waited"].value() + 1)
-        lowers = waited >= plateau.patience
+        lowers = self._wait("plateau_best", "plateau_waited", better, figure, plateau.min_delta) >= plateau.patience
         rate = tf.where(lowers, tf.maximum(loop["rate"].value() * plateau.factor, plateau.min_lr / lr), loop["rate"])
         loop["rate"].assign(tf.minimum(rate, loop["rate"].value()))
-        loop["plateau_best"].assign(tf.where(improved, figure, loop["plateau_best"].value()))
-        loop["plateau_waited"].assign(tf.where(lowers, tf.constant(0, tf.int64), waited))
+        loop["plateau_waited"].assign(tf.where(lowers, tf.constant(0, tf.int64), loop["plateau_waited"].value()))
         self.optimizer.learning_rate.assign(lr * loop["rate"].value())
 
 

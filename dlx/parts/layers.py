@@ -113,10 +113,6 @@ for _class, (_, _own) in _exported.items():
         registry.register_later(_name, partial(signatures.function, "layers", _class, _build, LAYERS.get(_name, "")))
 
 
-def _keras(class_name: str, arguments: dict[str, Any]) -> Any:
-    return _build(class_name, arguments, {})
-
-
 @registry.register
 def bidirectional(
     layer: Layer,
@@ -153,4 +149,4 @@ def output(
     arguments = locals()
     arguments.pop("scale_targets")
     arguments["activation"] = None  # the model puts the activation behind the logits
-    return _keras("Dense", arguments)
+    return _build("Dense", arguments, {})

@@ -11,7 +11,6 @@ import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -59,7 +58,6 @@ BY_NAME: dict[str, Any] = {
     "output_shape": int | list[int | None],
     "padding": Literal["valid", "same"],
     "score_mode": Literal["dot", "concat"],
-    "size": None,
     "tile_grid_size": types.Pair,
 }  # fmt: skip
 BY_ENDING: dict[str, Any] = {
@@ -88,14 +86,6 @@ HIDDEN = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Source:
-    """A class of Keras as its source says it: its parameters with their defaults."""
-
-    class_name: str
-    parameters: Mapping[str, Any]
-
-
 @functools.cache
 def exported(package: str) -> dict[str, tuple[str, str]]:
     """Every class that keras.`package` exports: exported name -> (module, its own name there)."""
@@ -110,8 +100,8 @@ def _root() -> Path:
     return Path(str(next(iter(found.submodule_search_locations or ()))))
 
 
-def source(package: str, class_name: str) -> Source:
-    """The class `class_name` that keras.`package` exports, from its file."""
+def parameters_of(package: str, class_name: str) -> dict[str, Any]:
+    """The parameters, with their defaults, of the class `class_name` that keras.`package` exports, from its file."""
     module, name = exported(package)[class_name]
     tree = ast.parse((_root() / "src" / (module.replace(".", "/") + ".py")).read_text(encoding="utf-8"))
     node = next(item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == name)
@@ -130,7 +120,7 @@ def source(package: str, class_name: str) -> Source:
             defaults = [None] * missing + list(arguments.defaults)
             for number, (argument, default) in enumerate(zip(arguments.args, defaults, strict=True)):
                 parameters[argument.arg] = REQUIRED if number < missing else _literal(default, constants)
-    return Source(name, parameters)
+    return parameters
 
 
 def _literal(node: Any, constants: Mapping[str, Any]) -> Any:
@@ -158,9 +148,7 @@ def snake(class_name: str) -> str:
 def annotation(class_name: str, name: str, default: Any) -> Any:
     """What a spec may say for the parameter `name`; see the module."""
     found = _by_name(class_name, name, default)
-    if default is None and found is not None:
-        return found | None
-    return found
+    return found | None if default is None else found
 
 
 def _by_name(class_name: str, name: str, default: Any) -> Any:
@@ -191,10 +179,10 @@ def function(package: str, class_name: str, build: Callable[[str, dict[str, Any]
 
     `build` is called with the class's name, what the spec said, and what dlx gives (`_make`, …).
     """
-    found = source(package, class_name)
+    found = parameters_of(package, class_name)
     hidden = HIDDEN if package == "layers" else {*HIDDEN, "name"}
-    kinds = {n: annotation(found.class_name, n, d) for n, d in found.parameters.items() if n not in hidden}
-    defaults = {n: found.parameters[n] for n in kinds}
+    kinds = {n: annotation(class_name, n, d) for n, d in found.items() if n not in hidden}
+    defaults = {n: found[n] for n in kinds}
     if package == "layers":
         kinds["name"], defaults["name"] = Name, None
     given = ("_make",) if package == "layers" else ("_learning_rate",)
@@ -208,7 +196,7 @@ def function(package: str, class_name: str, build: Callable[[str, dict[str, Any]
 
     kind = inspect.Parameter.KEYWORD_ONLY
     shown = [inspect.Parameter(n, kind, default=defaults[n], annotation=kinds[n]) for n in kinds]
-    shown += [inspect.Parameter(n, kind, default=found.parameters.get(n[1:])) for n in given]
+    shown += [inspect.Parameter(n, kind, default=found.get(n[1:])) for n in given]
     part.__name__, part.__doc__ = snake(class_name), help or f"keras.{package}.{class_name}, as Keras documents it."
     part.__annotations__ = kinds
     part.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]

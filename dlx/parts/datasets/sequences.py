@@ -120,9 +120,7 @@ def series_csv(
     header = [str(name) for name in frame.columns]
     for name in (target, *(features or []), *(drop or [])):
         if name not in header:
-            raise DataError(
-                f"has no column {name!r}{did_you_mean(name, header)}; it has {', '.join(header)}", where=path
-            )
+            raise tables.no_column(name, header, str(path))
     numbers = [name for name in header if frame[name].dtype.kind in "if"]
     others = features if features is not None else [name for name in numbers if name not in (drop or [])]
     columns = [target, *(name for name in others if name != target)]

@@ -105,11 +105,14 @@ def fingerprint_of(path: str, test: str | None, said: bytes) -> str:
 
 def no_column(name: str, header: Sequence[str], where: str) -> DataError:
     """The error of a column that is not there, with the nearest, and with what parts the columns if no comma does."""
-    hint = ""
-    if len(header) == 1 and (mark := next((m for m in (";", "\t") if m in header[0]), None)):
-        hint = f"its columns are parted by {'tabs' if mark != ';' else mark!r}; expected commas: save it so"
     near = did_you_mean(name, header)
-    return DataError(f"has no column {name!r}{near}; it has {_some(header)}", where=where, hint=hint)
+    return DataError(f"has no column {name!r}{near}; it has {_some(header)}", where=where, hint=parted(header))
+
+
+def parted(header: Sequence[str]) -> str:
+    """What to do with a table whose columns are parted by something else than commas; empty where they are not."""
+    mark = next((m for m in (";", "\t") if m in header[0]), None) if len(header) == 1 else None
+    return f"its columns are parted by {'tabs' if mark != ';' else mark!r}; expected commas: save it so" if mark else ""
 
 
 def second_of(path: str, columns: Sequence[str], labels: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
@@ -247,7 +250,7 @@ def classes_of(frame: pd.DataFrame, labels: Sequence[str], task: str, where: str
     if task == "regression":
         return ()
     values = frame[labels[0]].unique().tolist()
-    numbers = all(_is_number(value) for value in values)
+    numbers = all(is_number(value) for value in values)
     if numbers and len({float(value) for value in values}) < len(values):
         twins = sorted(values, key=float)
         a, b = next(pair for pair in itertools.pairwise(twins) if float(pair[0]) == float(pair[1]))
@@ -255,7 +258,8 @@ def classes_of(frame: pd.DataFrame, labels: Sequence[str], task: str, where: str
     return tuple(sorted(values, key=(lambda value: (float(value), value)) if numbers else None))
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a field says a number."""
     try:
         number(text)
     except ValueError:
@@ -281,7 +285,7 @@ def _inputs(frame: pd.DataFrame, columns: Sequence[str], words: Sequence[str], p
 def _suspect(values: np.ndarray, name: str, where: str) -> None:
     """Raise DataError for a column of numbers that a few words would silently turn into categories."""
     held = [value for value in values.tolist() if value]
-    strange = [value for value in held if not _is_number(value)]
+    strange = [value for value in held if not is_number(value)]
     if len(set(held)) > FEW and strange and len(strange) <= 0.1 * len(held):
         raise DataError(
             f"column {name!r} holds numbers, and {len(strange)} that are none: {', '.join(sorted(set(strange))[:5])}",
