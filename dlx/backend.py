@@ -16,7 +16,7 @@ from typing import Any
 
 from dlx.errors import DlxError, TrainingError
 
-BACKENDS = ("tensorflow",)
+BACKENDS = ("tensorflow", "jax")
 
 
 class LazyModule(ModuleType):
@@ -74,17 +74,59 @@ def load() -> Device:
     global _selected
     if _selected is not None:
         return _selected
-    backend = "tensorflow" if _wanted["backend"] == "auto" else _wanted["backend"]
-    if importlib.util.find_spec(backend) is None:
-        raise TrainingError(f"backend {backend!r} is not installed", hint=f"pip install {backend}")
+    backend = choose(_wanted["backend"], _wanted["device"])
     os.environ["KERAS_BACKEND"] = backend
     if _wanted["device"] == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with quiet():
+        device = _jax(_wanted["device"]) if backend == "jax" else _tensorflow(_wanted["device"])
         importlib.import_module("keras")
-        device = _tensorflow(_wanted["device"])
+        if backend == "jax":
+            _forget_tensorflow()
     _selected = device
     return device
+
+
+def choose(backend: str, device: str) -> str:
+    """The backend to load: the one asked for, or the installed one that is the fastest on the device.
+
+    That is TensorFlow on a CPU, and JAX on a GPU if it sees it. Raises TrainingError where there is none.
+    """
+    installed = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
+    if backend != "auto" and backend not in installed:
+        wanted = "pip install 'dlx[jax]'" if backend == "jax" else f"pip install {backend}"
+        raise TrainingError(f"backend {backend!r} is not installed", hint=wanted)
+    if not installed:
+        raise TrainingError(
+            "neither TensorFlow nor JAX is installed", hint="pip install tensorflow, or pip install jax"
+        )
+    if backend != "auto":
+        return backend
+    on_gpu = device != "cpu" and "jax" in installed and _jax_sees_gpu()
+    return "jax" if on_gpu else installed[0]
+
+
+def _jax_sees_gpu() -> bool:
+    """Whether JAX has what it needs for a GPU, and finds one; JAX is imported only where there may be one."""
+    from importlib import metadata
+
+    plugins = metadata.entry_points(group="jax_plugins")
+    if not any("cuda" in plugin.name or "rocm" in plugin.name for plugin in plugins):
+        return False
+    if not any(os.path.exists(place) for place in ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")):
+        return False
+    with quiet():
+        import jax
+
+        return bool(_jax_devices(jax))
+
+
+def _jax_devices(jax: Any) -> list[Any]:
+    """The GPUs that JAX sees."""
+    try:
+        return [device for device in jax.devices() if device.platform in ("gpu", "cuda", "rocm")]
+    except RuntimeError:  # no device of any kind could be set up
+        return []
 
 
 def cores() -> int:
@@ -92,6 +134,50 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _jax(wanted: str) -> Device:
+    """Set JAX up for the device that was asked for; the same program gives the same figures."""
+    if wanted == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_gpu_deterministic_ops" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    import jax
+
+    gpus, threads = _jax_devices(jax) if wanted != "cpu" else [], cores()
+    if wanted.startswith("gpu"):
+        gpus = [_numbered(gpus, wanted, "JAX", "pip install 'jax[cuda13]' brings JAX's CUDA libraries")]
+    if not gpus:
+        return Device("jax", "cpu", _cpu(wanted, threads), threads)
+    jax.config.update("jax_default_device", gpus[0])
+    return Device("jax", f"gpu:{gpus[0].id}", f"GPU {gpus[0].id}: {gpus[0].device_kind}", threads)
+
+
+def _forget_tensorflow() -> None:
+    """Let Keras find no TensorFlow when it first looks, which is for its seeds: importing it takes seconds."""
+    if "tensorflow" in sys.modules:
+        return
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module("keras").utils.set_random_seed(0)
+    finally:
+        del sys.modules["tensorflow"]
+
+
+def _numbered(gpus: list[Any], wanted: str, who: str, hint: str) -> Any:
+    """The GPU that `gpu` or `gpu:N` names; raises TrainingError where there is none of that number."""
+    number = int(wanted.partition(":")[2] or 0)
+    if number >= len(gpus):
+        message = f"--device {wanted}: {who} sees {len(gpus)} GPU{'s' * (len(gpus) != 1)}"
+        raise TrainingError(message, hint=f"{hint}; --device cpu trains without a GPU")
+    return gpus[number]
+
+
+def _cpu(wanted: str, threads: int) -> str:
+    found = "CPU" if wanted == "cpu" else "no GPU found; CPU"
+    return f"{found}, {threads} core{'s' * (threads != 1)}"
 
 
 def _tensorflow(wanted: str) -> Device:
@@ -105,17 +191,10 @@ def _tensorflow(wanted: str) -> Device:
     tf.get_logger().setLevel("ERROR")
     gpus = tf.config.list_physical_devices("GPU")
     if wanted.startswith("gpu"):
-        number = int(wanted.partition(":")[2] or 0)
-        if number >= len(gpus):
-            raise TrainingError(
-                f"--device {wanted}: TensorFlow sees {len(gpus)} GPU{'s' * (len(gpus) != 1)}",
-                hint="pip install 'dlx[gpu]' brings TensorFlow's CUDA libraries; --device cpu trains without a GPU",
-            )
-        gpus = [gpus[number]]
+        gpus = [_numbered(gpus, wanted, "TensorFlow", "pip install 'dlx[gpu]' brings TensorFlow's CUDA libraries")]
     if not gpus or wanted == "cpu":
         tf.config.set_visible_devices([], "GPU")
-        found = "CPU" if wanted == "cpu" else "no GPU found; CPU"
-        return Device("tensorflow", "cpu", f"{found}, {threads} core{'s' * (threads != 1)}", threads)
+        return Device("tensorflow", "cpu", _cpu(wanted, threads), threads)
     tf.config.set_visible_devices(gpus[:1], "GPU")
     tf.config.experimental.set_memory_growth(gpus[0], True)
     number = int(gpus[0].name.rpartition(":")[2])

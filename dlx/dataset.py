@@ -1,8 +1,8 @@
-"""Dataset: named arrays with stable row numbers, targets, a task, class names and a fingerprint."""
+"""Dataset: named arrays, or a stream, with stable row numbers, targets, a task, class names and a fingerprint."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,12 +12,57 @@ if TYPE_CHECKING:
 Task = Literal["classification", "regression", "multi_label"]
 
 
+class Stream:
+    """Inputs that stay on disk: to who asks for rows an array (n, *shape), of which only those are read.
+
+    read: row numbers of the source -> (rows, *shape); rows: which of them these are, in order.
+    """
+
+    def __init__(self, read: Callable[[Any], np.ndarray], rows: np.ndarray, shape: tuple[int, ...], dtype: Any) -> None:
+        self.read, self.rows, self.dtype = read, rows, dtype
+        self.shape = (len(rows), *shape)
+        self.ndim = len(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, which: Any) -> np.ndarray:
+        picked = self.rows[which]
+        found: np.ndarray = self.read(picked) if picked.ndim else self.read(picked[None])[0]
+        return found
+
+    def take(self, which: np.ndarray) -> Stream:
+        """The same at the positions `which`; reads nothing."""
+        return Stream(self.read, self.rows[which], self.shape[1:], self.dtype)
+
+
+class Table(Mapping[str, "np.ndarray"]):
+    """Named columns of a table that stays on disk; a column is read when it is asked for."""
+
+    def __init__(self, columns: Mapping[str, np.ndarray], rows: np.ndarray) -> None:
+        self._columns, self.rows = columns, rows
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        column: np.ndarray = self._columns[name][self.rows]
+        return column
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def take(self, which: np.ndarray) -> Table:
+        """The same at the positions `which`; reads nothing."""
+        return Table(self._columns, self.rows[which])
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Examples, in the order of their row numbers.
 
-    inputs: (n, *shape), as stored (images stay uint8, 0..255, channels last); or, of what is still to be encoded,
-        named columns (n,)
+    inputs: (n, *shape), as stored (images stay uint8, 0..255, channels last), or a Stream; or, of what is still to be
+        encoded, named columns (n,)
     targets: (n,) int32 class numbers, or (n, steps); (n, k) float32 values; or labels, (n, k) float32 of 0 and 1
     index: (n,) int64 row numbers in the source, stable whatever is split off or left out
     """
@@ -30,9 +75,13 @@ class Split:
         return len(self.targets)
 
     def take(self, rows: np.ndarray) -> Split:
-        """The examples at the positions `rows`, copied out of whatever file is behind them."""
-        named = isinstance(self.inputs, Mapping)
-        inputs = {name: column[rows] for name, column in self.inputs.items()} if named else self.inputs[rows]
+        """The examples at the positions `rows`, copied out of whatever file is behind them, unless they stay there."""
+        inputs: Any = self.inputs
+        if isinstance(inputs, (Stream, Table)):
+            inputs = inputs.take(rows)
+        else:
+            named = isinstance(inputs, Mapping)
+            inputs = {name: column[rows] for name, column in inputs.items()} if named else inputs[rows]
         return Split(inputs, self.targets[rows], self.index[rows])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dlx.dataset import Dataset, Split
+from dlx.dataset import Dataset, Split, Stream, Table
 from dlx.errors import DataError
 
 if TYPE_CHECKING:
@@ -52,13 +52,21 @@ def cut(dataset: Dataset, test: Any, validation: Any) -> Splits:
 
 def encoded(dataset: Dataset, splits: Splits) -> tuple[Dataset, Splits]:
     """Both with arrays for inputs: what a dataset still has to fit is fitted on the train split alone."""
+    import numpy as np
+
     if dataset.encode is None:
         return dataset, splits
     encoding = {**dataset.encoding, **(dataset.fit(splits.train.inputs) if dataset.fit else {})}
     encode = dataset.encode
 
     def arrays(split: Split | None) -> Split | None:
-        return split and Split(encode(split.inputs, encoding), split.targets, split.index)
+        if split is None or not isinstance(split.inputs, Table):
+            return split and Split(encode(split.inputs, encoding), split.targets, split.index)
+        whole = split.inputs
+        first = encode(whole.take(np.arange(1)), encoding)
+        rows = np.arange(len(split))
+        inputs = Stream(lambda rows: encode(whole.take(rows), encoding), rows, first.shape[1:], first.dtype)
+        return Split(inputs, split.targets, split.index)
 
     train = arrays(splits.train)
     assert train is not None
@@ -122,6 +130,8 @@ def check_finite(splits: Splits) -> None:
         if split is None:
             continue
         for what, array in (("inputs", split.inputs), ("targets", split.targets)):
+            if isinstance(array, Stream):  # what is encoded is finite, or an error
+                continue
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
                 first = int(split.index[bad[0]])

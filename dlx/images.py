@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,21 +19,55 @@ if TYPE_CHECKING:
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MAX_PIXELS = 50_000_000
+ORIENTATION = 0x0112  # EXIF's tag of how the camera was held
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-def read(source: Path | bytes, channels: int | None = None, size: tuple[int, int] | None = None) -> np.ndarray:
+def read(
+    source: Path | bytes, channels: int | None = None, size: tuple[int, int] | None = None, name: str = ""
+) -> np.ndarray:
     """One image as (height, width, channels) uint8, upright, resized to `size` (height, width) if given.
 
     Transparent pixels become white; 16-bit greys are scaled to 8 bits. `channels` is 1 or 3; None keeps grey
     images grey. Raises DataError with the file's name when it is no readable image, or has more than
-    50 million pixels.
+    50 million pixels; `name` is the name of bytes.
     """
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    name = "the image" if isinstance(source, bytes) else str(source)
+    with _opened(source, name) as image:
+        picture = _eight_bit(_upright(image), channels)
+        if size is not None and picture.size != (size[1], size[0]):
+            picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+        pixels = np.asarray(picture, np.uint8)
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def extent(source: Path | bytes, name: str = "") -> tuple[int, int]:
+    """(height, width) of an image once upright, from its header; raises DataError as `read` does.
+
+    A PNG is taken as it lies: what turns it may stand behind its pixels.
+    """
+    with _opened(source, name) as image:
+        width, height = image.size
+        turned = image.format != "PNG" and image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+        return (width, height) if turned else (height, width)
+
+
+def _upright(image: Any) -> Any:
+    """The image as its EXIF data turns it; one without such data is not copied."""
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
+
+
+@contextlib.contextmanager
+def _opened(source: Path | bytes, name: str) -> Iterator[Any]:
+    """The image, opened; what goes wrong in the block is a DataError that names it."""
+    from PIL import Image
+
+    name = name or ("the image" if isinstance(source, bytes) else str(source))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -44,11 +80,7 @@ def read(source: Path | bytes, channels: int | None = None, size: tuple[int, int
                         where=name,
                         hint="make it smaller first",
                     )
-                upright = ImageOps.exif_transpose(image)
-                picture = _eight_bit(upright, channels)
-                if size is not None and picture.size != (size[1], size[0]):
-                    picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-                pixels = np.asarray(picture, np.uint8)
+                yield image
     except DataError:
         raise
     except FileNotFoundError as error:
@@ -59,7 +91,6 @@ def read(source: Path | bytes, channels: int | None = None, size: tuple[int, int
         raise DataError(
             f"cannot be read as an image ({reason})", where=name, hint=f"expected one of {', '.join(FORMATS)}"
         ) from error
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
 def _eight_bit(image: Any, channels: int | None) -> Any:
@@ -79,15 +110,17 @@ def _eight_bit(image: Any, channels: int | None) -> Any:
 
 def files(folder: Path) -> list[Path]:
     """The image files below `folder`, in order of their names; hidden files and links are passed over."""
-    found = (
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-        and not path.is_symlink()
-    )
-    return sorted(found)
+    found, folders = list[str](), [str(folder)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.is_symlink():
+                    continue
+                if entry.is_dir():
+                    folders.append(entry.path)
+                elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
+                    found.append(entry.path)
+    return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
 
 
 def in_parallel(work: Callable[[A], B], items: Sequence[A], threads: int, ahead: int = 256) -> Iterator[B]:

@@ -16,9 +16,19 @@ BATCH = 256
 
 def forward(model: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """What `model` makes of each batch of raw inputs (n, *shape): (n, units) float32 each."""
-    model.jit_compile = False  # XLA's convolutions are slower on a CPU, and compile anew for each batch size
+    # On TensorFlow, XLA's convolutions are slower on a CPU, and are compiled anew for each batch size.
+    on_jax = keras.config.backend() == "jax"
+    model.jit_compile, most = on_jax, 0
     for batch in batches:
-        yield model.predict_on_batch(batch)
+        count, most = len(batch), max(most, len(batch))
+        yield model.predict_on_batch(_filled(batch, most) if on_jax else batch)[:count]
+
+
+def _filled(batch: np.ndarray, size: int) -> np.ndarray:
+    """A batch with blank examples to fill it up: one size is compiled once."""
+    import numpy as np
+
+    return np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)])
 
 
 def batches(inputs: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:

@@ -136,8 +136,9 @@ def _check_data(spec: Spec, dataset: Dataset) -> None:
     limits = {"embedding": "input_dim", "reversible_embedding": "input_dim", "category_encoding": "num_tokens"}
     if first.name in limits and first.args.get(limits[first.name]):
         splits = [split.inputs for split in (dataset.train, dataset.test) if split is not None]
-        low, high = min(array.min() for array in splits), max(array.max() for array in splits)
-        if any((array % 1 != 0).any() for array in splits) or spec.preprocess:
+        pieces = [piece for array in splits for piece in _extremes(array)]
+        low, high = min(piece[0] for piece in pieces), max(piece[1] for piece in pieces)
+        if not all(whole for _, _, whole in pieces) or spec.preprocess:
             raise DataError(
                 f"{first.name} takes whole numbers, as they are in the data",
                 where=spec.locate(first.where),
@@ -152,6 +153,12 @@ def _check_data(spec: Spec, dataset: Dataset) -> None:
                 where=spec.locate(first.where),
                 hint=f"{limits[first.name]}: {int(high) + 1}" if low >= 0 else "number the tokens from 0",
             )
+
+
+def _extremes(inputs: Any) -> Iterator[tuple[float, float, bool]]:
+    """(the lowest, the highest, whether all are whole numbers) of the inputs, piece by piece."""
+    for piece in inference.batches(inputs, 65536):
+        yield float(piece.min()), float(piece.max()), bool((piece % 1 == 0).all())
 
 
 def _check_fit(spec: Spec, facts: Facts) -> None:
@@ -351,13 +358,13 @@ def estimate(experiment: Experiment, seconds: float = 1.0) -> float:
 
 def _backend_failure(error: Exception, experiment: Experiment) -> TrainingError | None:
     """What the backend says went wrong while computing; None for an error of dlx's own."""
-    if type(error).__name__ == "ResourceExhaustedError" or "OOM" in str(error):
+    if type(error).__name__ == "ResourceExhaustedError" or "OOM" in str(error) or "RESOURCE_EXHAUSTED" in str(error):
         return _out_of_memory(experiment)
     if "Exception encountered when calling" in str(error):  # Keras, while the first steps are compiled
         return TrainingError(
             f"the network cannot be trained: {model.sentence(error)}", hint="dlx check shows its layers"
         )
-    if not type(error).__module__.startswith(("tensorflow", "jaxlib")):
+    if not type(error).__module__.startswith(("tensorflow", "jax")):
         return None
     said = model.sentence(error)
     return TrainingError(f"the backend stopped: {said[:200]}", hint="log.txt in the run says more")
@@ -392,9 +399,10 @@ def _train(
     compiled = program(experiment, network, optimizer, steps)
     board = events.TensorBoard(run.tensorboard, run.info()["settings"], run.name)
     tracker = _Tracker(experiment)
-    outcome = Outcome(run, "done")
+    outcome, state = Outcome(run, "done"), compiled.state
     try:
         for progress in engine.fit(compiled, steps, chunk_steps):
+            state = progress.state
             tracker.add(progress)
             run.append(progress.rows)
             for row in progress.rows:
@@ -408,7 +416,7 @@ def _train(
         outcome = Outcome(run, "failed", error=error)
     try:
         if tracker.best_epoch or outcome.status == "done":
-            compiled.restore_best(compiled.state)
+            compiled.restore_best(state)
             with run.replacing("model.keras") as path:
                 network.model.save(path)
         if outcome.status == "done":

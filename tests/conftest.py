@@ -50,6 +50,16 @@ class Result:
 Dlx = Callable[..., Result]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--backend", default="auto", help="what Keras runs on: auto, tensorflow or jax")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    from dlx import backend
+
+    backend.want(config.getoption("--backend"))
+
+
 @pytest.fixture(autouse=True)
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, with an empty data store and no Keras cache."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import pickle
 import stat
 import tarfile
@@ -18,7 +19,7 @@ from conftest import Dlx
 from PIL import Image
 
 from dlx import feed, images, store
-from dlx.dataset import Dataset, Facts
+from dlx.dataset import Dataset, Facts, Stream
 from dlx.errors import DataError
 from dlx.parts import REGISTRIES, datasets
 from dlx.parts.datasets import tables
@@ -467,6 +468,44 @@ def test_several_labels_an_example(world: Path) -> None:
     np.savez(world / "labels.npz", x=np.zeros((2, 4)), y=y + 1)
     with pytest.raises(DataError, match="zeros and ones"):
         load("npz", "multi_label", path=str(world / "labels.npz"))
+
+
+@pytest.mark.parametrize("bad", ["fail", "skip"])
+def test_images_that_stay_on_disk_are_those_in_memory(world: Path, bad: str) -> None:
+    folder = folder_of(world, {f"{name}/{n}": (5, 4) for name in "ab" for n in range(6)})
+    if bad == "skip":
+        (folder / "a" / "2.png").write_bytes(b"no picture")
+    whole = load("image_folder", path=str(folder), bad=bad)
+    disk = load("image_folder", path=str(folder), bad=bad, in_memory=False)
+    assert isinstance(disk.train.inputs, Stream)
+    assert not isinstance(whole.train.inputs, Stream)
+    assert (disk.fingerprint, disk.skipped) == (whole.fingerprint, whole.skipped)
+    assert disk.train.inputs.shape == whole.train.inputs.shape
+    assert np.array_equal(disk.train.inputs[:], whole.train.inputs)
+    assert np.array_equal(disk.train.index, whole.train.index)
+    rows = np.array([7, 0, 3])
+    assert np.array_equal(disk.train.take(rows).inputs[1:], whole.train.take(rows).inputs[1:])
+    assert np.array_equal(disk.train.inputs[3], whole.train.inputs[3])
+
+
+def test_images_stay_on_disk_where_the_memory_is_small(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of(world, {f"{name}/{n}": (5, 4) for name in "ab" for n in range(3)})
+    monkeypatch.setattr(os, "sysconf", lambda name: 4 * 6 * 60 - 1 if name == "SC_PHYS_PAGES" else 1)
+    assert isinstance(load("image_folder", path=str(folder)).train.inputs, Stream)
+    assert not isinstance(load("image_folder", path=str(folder), in_memory=True).train.inputs, Stream)
+    monkeypatch.setattr(os, "sysconf", lambda name: 100 if name == "SC_PHYS_PAGES" else 1)
+    with pytest.raises(DataError, match="too much for a memory"):
+        load("image_folder", path=str(folder), in_memory=True)
+
+
+def test_an_image_that_breaks_off_on_disk_is_named_when_it_is_read(world: Path) -> None:
+    folder = folder_of(world, {"a/1": (40, 40), "b/2": (40, 40)})
+    whole = (folder / "a" / "1.png").read_bytes()
+    (folder / "a" / "1.png").write_bytes(whole[: len(whole) // 2])
+    disk = load("image_folder", path=str(folder), in_memory=False)
+    with pytest.raises(DataError, match=r"1\.png") as caught:
+        disk.train.inputs[:]
+    assert "bad: skip" in caught.value.hint
 
 
 def test_images_of_different_sizes_need_image_size(world: Path) -> None:

@@ -112,7 +112,7 @@ def device_options(function: F) -> F:
         "--device", default="auto", metavar="auto|cpu|gpu|gpu:N", callback=_device, help="What to compute on."
     )(function)
     return click.option(
-        "--backend", type=click.Choice(["auto", "tensorflow"]), default="auto", help="What Keras runs on."
+        "--backend", type=click.Choice(["auto", "tensorflow", "jax"]), default="auto", help="What Keras runs on."
     )(function)
 
 

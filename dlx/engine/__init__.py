@@ -9,19 +9,28 @@ Every random number is a function of (seed, purpose, epoch or step), so there is
 
 from __future__ import annotations
 
+import collections
+import contextlib
+import importlib
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dlx import backend
+from dlx.dataset import Stream
 from dlx.errors import TrainingError
 from dlx.parts.schedules import Plateau
 
 CHUNK_SECONDS = 0.25
+BLOCK_BYTES = 16 * 2**20
+State = Mapping[str, Any]
+Block = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -49,21 +58,42 @@ class Plan:
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled training: what `chunk` changes, what it reads, and the figures that a row holds."""
+    """A compiled training: what `chunk` changes, what it reads, and the figures that a row holds.
 
-    state: Mapping[str, Any]
+    `pieces` are the parts of an epoch, for inputs that stay on disk.
+    """
+
+    state: State
     data: tuple[Any, ...]
-    chunk: Callable[[Mapping[str, Any], tuple[Any, ...], int], tuple[Mapping[str, Any], np.ndarray]]
+    chunk: Callable[[State, tuple[Any, ...], int], tuple[State, np.ndarray]]
     columns: tuple[str, ...]
-    counters: Callable[[Mapping[str, Any]], dict[str, float]]
-    restore_best: Callable[[Mapping[str, Any]], None]
+    counters: Callable[[State], dict[str, float]]
+    restore_best: Callable[[State], None]
+    pieces: Pieces
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The parts of an epoch whose examples come in blocks, (inputs, targets).
+
+    order: an epoch's number, from 0 -> the row numbers in the order in which they are seen.
+    train: so many steps on the rows of a block; turn: the train figures, which start over; evaluate: counts a block;
+    end: what every epoch's end does, with the train figures -> the row.
+    """
+
+    order: Callable[[int], np.ndarray]
+    train: Callable[[State, Block, int], State]
+    turn: Callable[[State], tuple[State, Any]]
+    evaluate: Callable[[State, Block], State]
+    end: Callable[[State, Any], tuple[State, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What `fit` yields after each chunk: where the training is, and the epochs that it finished."""
+    """What `fit` yields after each chunk: where the training is, its state, and the epochs that it finished."""
 
     step: int
+    state: State
     rows: list[dict[str, float]]
     seconds: float
     best_epoch: int | None
@@ -77,9 +107,9 @@ def seed_of(seed: int, purpose: str) -> int:
 
 def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:
     """The program of a network for the backend that is loaded; train and validation: (inputs, targets)."""
-    from dlx.engine import tensorflow
-
-    return tensorflow.compile(network, optimizer, plan, train, validation)
+    loop = importlib.import_module(f"dlx.engine.{backend.load().backend}")
+    program: Program = loop.compile(network, optimizer, plan, train, validation)
+    return program
 
 
 def fit(program: Program, plan: Plan, chunk_steps: int | None = None) -> Iterator[Progress]:
@@ -87,28 +117,106 @@ def fit(program: Program, plan: Plan, chunk_steps: int | None = None) -> Iterato
 
     `chunk_steps` fixes the length of the chunks; without it a call lasts about a quarter of a second.
     """
+    streamed = isinstance(program.data[0], Stream)
+    chunks = _blocks(program, plan, chunk_steps) if streamed else _chunks(program, plan, chunk_steps)
+    clock, step = _Clock(), 0
+    with contextlib.closing(chunks):
+        for state, rows, counters, seconds in chunks:
+            before, step = step, int(counters["step"])
+            made = _rows(program, plan, rows, int(counters["epochs"]))
+            made = clock.share(made, before, step, seconds)
+            yield Progress(step, state, made, seconds, int(counters["best_epoch"]) or None, bool(counters["stopped"]))
+            if counters["bad_step"] > 0:
+                raise diverged(int(counters["bad_step"]), plan)
+            if counters["stopped"]:
+                return
+
+
+Chunks = Generator[tuple[State, np.ndarray, dict[str, float], float], None, None]
+
+
+def _chunks(program: Program, plan: Plan, chunk_steps: int | None) -> Chunks:
+    """(state, rows, counters, seconds) of each chunk."""
     state, step, length = program.state, 0, chunk_steps or 1
-    clock = _Clock()
     while step < plan.steps:
         started = time.perf_counter()
         state, rows = program.chunk(state, program.data, min(length, plan.steps - step))
-        seconds = time.perf_counter() - started
         counters = program.counters(state)
-        done = int(counters["step"]) - step
-        yield Progress(
-            int(counters["step"]),
-            clock.share(_rows(program, plan, rows, int(counters["epochs"])), step, step + done, seconds),
-            seconds,
-            int(counters["best_epoch"]) or None,
-            bool(counters["stopped"]),
-        )
-        step = int(counters["step"])
-        if counters["bad_step"] > 0:
-            raise diverged(int(counters["bad_step"]), plan)
-        if counters["stopped"]:
-            return
+        seconds = time.perf_counter() - started
+        yield state, rows, counters, seconds
+        done, step = int(counters["step"]) - step, int(counters["step"])
         if chunk_steps is None:
             length = next_length(length, done, seconds)
+
+
+def _blocks(program: Program, plan: Plan, chunk_steps: int | None) -> Chunks:
+    """The same for inputs that stay on disk: blocks of them are read ahead, in the same order, while others train."""
+    pieces, (inputs, targets, *held) = program.pieces, program.data
+    length = chunk_steps or max(1, min(64, BLOCK_BYTES // (_bytes(inputs) * plan.batch_size)))
+    most = max(1, BLOCK_BYTES // (_bytes(inputs) * max(plan.batch_size, 128))) * max(plan.batch_size, 128)
+    orders: dict[int, np.ndarray] = {}
+
+    def train_rows(step: int, count: int) -> np.ndarray:
+        epoch, into = divmod(step, plan.steps_per_epoch)
+        if epoch not in orders:
+            orders.clear()
+            orders[epoch] = pieces.order(epoch)
+        return orders[epoch][into * plan.batch_size : (into + count) * plan.batch_size]
+
+    def block(cut: tuple[int, int]) -> Block:
+        rows = train_rows(*cut)
+        return inputs[rows], targets[rows]
+
+    def held_block(start: int) -> Block:
+        return held[0][start : start + most], held[1][start : start + most]
+
+    state, cuts = program.state, list(_cuts(plan, len(targets), length))
+    began = time.perf_counter()
+    for (step, count), found in zip(cuts, _ahead(block, cuts), strict=True):
+        state = pieces.train(state, found, count)
+        rows, ended = [], step + count == plan.steps or (step + count) % plan.steps_per_epoch == 0
+        if ended and not program.counters(state)["bad_step"]:
+            state, figures = pieces.turn(state)
+            if held:
+                for found in _ahead(held_block, range(0, len(held[1]), most)):
+                    state = pieces.evaluate(state, found)
+            state, row = pieces.end(state, figures)
+            rows.append(row)
+        counters = program.counters(state)
+        yield state, np.reshape(rows, (len(rows), len(program.columns))), counters, time.perf_counter() - began
+        began = time.perf_counter()
+
+
+def _bytes(inputs: Any) -> int:
+    """How much memory an example takes."""
+    return max(1, int(math.prod(inputs.shape[1:]) * inputs.dtype.itemsize))
+
+
+def _cuts(plan: Plan, size: int, length: int) -> Iterator[tuple[int, int]]:
+    """(first step, steps) of every block; none goes beyond an epoch, and a smaller last batch has one of its own."""
+    step = 0
+    while step < plan.steps:
+        into = step % plan.steps_per_epoch
+        whole = size // plan.batch_size
+        count = min(length, plan.steps - step, max(whole - into, 1))
+        yield step, count
+        step += count
+
+
+def _ahead(read: Callable[[Any], Block], items: Sequence[Any], depth: int = 2) -> Iterator[Block]:
+    """`read` of each item, in order; a thread reads `depth` of them ahead."""
+    pending: collections.deque[Future[Block]] = collections.deque()
+    with ThreadPoolExecutor(1) as reader:
+        try:
+            for item in items:
+                pending.append(reader.submit(read, item))
+                if len(pending) > depth:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 def next_length(length: int, done: int, seconds: float) -> int:

@@ -5,19 +5,19 @@ The state lives in variables that the graph changes in place; the mapping names 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dlx.backend import keras
-from dlx.engine import Plan, Program, seed_of
+from dlx.dataset import Stream
+from dlx.engine import Block, Pieces, Plan, Program, State, seed_of
 from dlx.parts import losses
 from dlx.parts.augment import Mix
 from dlx.parts.schedules import Plateau
 
-State = Mapping[str, Any]
 ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
 FUSED_STEPS = 5_000  # fewer steps do not repay XLA's two seconds of compiling
 FUSED_PARAMETERS = 200_000
@@ -28,9 +28,11 @@ FUSED_LAYERS = {
 
 
 def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:
-    """See dlx.engine.compile. train, validation: (inputs, targets) arrays; validation may be None."""
-    loop = _Loop(network, optimizer, plan, validation is not None)
-    data = tuple(tf.convert_to_tensor(np.asarray(array)) for array in (*train, *(validation or ())))
+    """See dlx.engine.compile. train, validation: (inputs, targets) arrays or streams; validation may be None."""
+    loop = _Loop(network, optimizer, plan, validation is not None, len(train[1]))
+    data = (*train, *(validation or ()))
+    if not any(isinstance(array, Stream) for array in data):
+        data = tuple(tf.convert_to_tensor(np.asarray(array)) for array in data)
     compiled = tf.function(loop.chunk, autograph=False, jit_compile=loop.fused)
 
     def chunk(state: State, data: tuple[Any, ...], steps: int) -> tuple[State, np.ndarray]:
@@ -41,14 +43,41 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
     def counters(state: State) -> dict[str, float]:
         return {name: float(state[f"loop/{name}"].numpy()) for name in loop.loop}
 
-    return Program(loop.state(), data, chunk, loop.columns, counters, lambda state: loop.restore_best())
+    pieces = _pieces(loop, train)
+    return Program(loop.state(), data, chunk, loop.columns, counters, lambda state: loop.restore_best(), pieces)
+
+
+def _pieces(loop: _Loop, train: Any) -> Pieces:
+    """The parts of an epoch as functions of their own; each is compiled when it is first called."""
+    x, y = (tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in train)
+    count, figures = tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.float32)
+    train_block = tf.function(loop.block, input_signature=[x, y, count], autograph=False)
+    turn = tf.function(lambda: tf.stack(loop.results()), input_signature=[], autograph=False)
+    evaluate = tf.function(loop.evaluate, input_signature=[x, y], autograph=False)
+    end = tf.function(loop.end, input_signature=[figures], autograph=False)
+
+    def trained(state: State, block: Block, steps: int) -> State:
+        train_block(*block, tf.constant(steps, tf.int64))
+        return state
+
+    def evaluated(state: State, block: Block) -> State:
+        evaluate(*block)
+        return state
+
+    return Pieces(
+        lambda epoch: loop.order(tf.constant(epoch, tf.int64)).numpy(),
+        trained,
+        lambda state: (state, turn()),
+        evaluated,
+        lambda state, figures: (state, end(figures).numpy()),
+    )
 
 
 class _Loop:
     """The variables of a training, and the graph functions over them."""
 
-    def __init__(self, network: Any, optimizer: Any, plan: Plan, validated: bool) -> None:
-        self.network, self.optimizer, self.plan, self.validated = network, optimizer, plan, validated
+    def __init__(self, network: Any, optimizer: Any, plan: Plan, validated: bool, size: int) -> None:
+        self.network, self.optimizer, self.plan, self.validated, self.size = network, optimizer, plan, validated, size
         self.model = network.logits
         self.trainable = self.model.trainable_variables
         optimizer.build(self.trainable)
@@ -109,7 +138,7 @@ class _Loop:
         rows = tf.TensorArray(tf.float32, size=ROWS, element_shape=(len(self.columns),), clear_after_read=False)
 
         def going(left: Any, finished: Any, rows: Any) -> Any:
-            return (left > 0) & ~loop["stopped"].value() & (loop["bad_step"].value() == 0)
+            return (left > 0) & ~loop["stopped"].value() & self._sound()
 
         def segment(left: Any, finished: Any, rows: Any) -> Any:
             before = loop["step"].value()
@@ -118,7 +147,7 @@ class _Loop:
             self._steps(data, before // plan.steps_per_epoch, into, count)
             after = loop["step"].value()
             ended = (after % plan.steps_per_epoch == 0) | (after >= plan.steps)
-            ended &= loop["bad_step"].value() == 0
+            ended &= self._sound()
             row = tf.cond(ended, lambda: self._epoch_end(data), lambda: tf.zeros((len(self.columns),)))
             rows = rows.write(finished, row)
             return left - count, finished + tf.cast(ended, tf.int32), rows
@@ -127,24 +156,56 @@ class _Loop:
         _, finished, rows = tf.while_loop(going, segment, start)
         return rows.stack(), finished
 
+    def order(self, epoch: Any) -> Any:
+        """The row numbers of an epoch, from 0, in the order in which they are seen: (n,) int32."""
+        seed = tf.stack([tf.constant(seed_of(self.plan.seed, "order"), tf.int64), epoch])
+        if self.fused:  # XLA has no shuffle
+            return tf.argsort(tf.random.stateless_uniform([self.size], seed, minval=None, maxval=None, dtype=tf.int32))
+        return tf.random.experimental.stateless_shuffle(tf.range(self.size, dtype=tf.int32), seed)
+
     def _steps(self, data: tuple[Any, ...], epoch: Any, into: Any, count: Any) -> None:
         """`count` steps of one epoch, beginning with its step number `into`."""
-        plan, inputs, targets = self.plan, data[0], data[1]
-        size, batch = tf.shape(targets, tf.int64)[0], plan.batch_size
-        if not self.whole:
-            seed = tf.stack([tf.constant(seed_of(plan.seed, "order"), tf.int64), epoch])
-            order = tf.random.experimental.stateless_shuffle(tf.range(tf.cast(size, tf.int32)), seed)
+        inputs, targets, batch = data[0], data[1], self.plan.batch_size
+        if self.whole:
+            self._while(lambda number: self._step(inputs, targets), into, into + count)
+            return
+        order = self.order(epoch)
 
-        def step(number: Any) -> Any:
-            if self.whole:
-                x, y = inputs, targets
-            else:
-                rows = order[number * batch : tf.minimum((number + 1) * batch, size)]
-                x, y = tf.gather(inputs, rows), tf.gather(targets, rows)
-            self._step(x, y)
+        def step(number: Any, length: int | None = None) -> None:
+            end = tf.minimum((number + 1) * batch, self.size)
+            rows = order[number * batch : end] if length is None else tf.slice(order, [number * batch], [length])
+            self._step(tf.gather(inputs, rows), tf.gather(targets, rows))
+
+        if not self.fused:
+            self._while(step, into, into + count)
+            return
+        # XLA wants to know the size of a batch: a smaller last one is a step of its own.
+        full, left = divmod(self.size, batch)
+        self._while(partial(step, length=batch), into, tf.minimum(into + count, full))
+        if left:
+            last = (into + count > full) & self._sound()
+            tf.cond(last, lambda: self._while(partial(step, length=left), full, full + 1), lambda: None)
+
+    def block(self, inputs: Any, targets: Any, count: Any) -> None:
+        """`count` steps on the rows of a block, in their order."""
+        batch = self.plan.batch_size
+
+        def step(number: Any) -> None:
+            self._step(inputs[number * batch : (number + 1) * batch], targets[number * batch : (number + 1) * batch])
+
+        self._while(step, tf.constant(0, tf.int64), count)
+
+    def _while(self, step: Any, number: Any, end: Any) -> None:
+        """`step` of each number below `end`, as long as the loss is finite."""
+
+        def body(number: Any) -> Any:
+            step(number)
             return number + 1
 
-        tf.while_loop(lambda number: (number < into + count) & (self.loop["bad_step"].value() == 0), step, [into])
+        tf.while_loop(lambda number: (number < end) & self._sound(), body, [tf.cast(number, tf.int64)])
+
+    def _sound(self) -> Any:
+        return self.loop["bad_step"].value() == 0
 
     def _step(self, x: Any, y: Any) -> None:
         plan, number = self.plan, self.loop["step"].value()
@@ -209,7 +270,7 @@ class _Loop:
         for metric in self.metrics:
             losses.update(metric, y, predictions)
 
-    def _results(self) -> list[Any]:
+    def results(self) -> list[Any]:
         """The figures accumulated so far, which start over."""
         figures = [tf.cast(metric.result(), tf.float32) for metric in (self.losses, *self.metrics)]
         with tf.control_dependencies(figures):
@@ -219,33 +280,53 @@ class _Loop:
 
     def _epoch_end(self, data: tuple[Any, ...]) -> Any:
         """Validate, keep the best weights, test for stopping; returns the epoch's row."""
+        figures = tf.stack(self.results())
+        if self.validated:
+            self.evaluate(data[2], data[3])
+        return self.end(figures)
+
+    def end(self, figures: Any) -> Any:
+        """What follows the validation, with the train figures; returns the epoch's row."""
         loop = self.loop
         loop["epochs"].assign_add(1)
-        figures = self._results()
         if self.validated:
-            self._evaluate(data[2], data[3])
-            validation = self._results()
+            validation = tf.stack(self.results())
             loop["bad_step"].assign(
                 tf.where(tf.math.is_finite(validation[0]), loop["bad_step"].value(), loop["step"].value())
             )
-            figures += validation
-        row = tf.stack([*figures, tf.cast(self.optimizer.learning_rate.value, tf.float32)])
+            figures = tf.concat([figures, validation], axis=0)
+        row = tf.concat([figures, tf.cast(self.optimizer.learning_rate.value, tf.float32)[None]], axis=0)
         self._keep_best(row[self.columns.index(self.plan.monitor)])
-        return row
+        return tf.ensure_shape(row, (len(self.columns),))
 
-    def _evaluate(self, inputs: Any, targets: Any) -> None:
-        if self.fused:  # XLA has no slices whose size follows from the data
-            self._count(targets, *self._forward(inputs, targets, training=False))
-            return
-        batch, size = self.plan.batch_size, tf.shape(targets, tf.int64)[0]
-        batch = max(batch, 128)
+    def evaluate(self, inputs: Any, targets: Any) -> None:
+        """Count the loss and the metrics of these examples, in batches."""
+        batch = max(self.plan.batch_size, 128)
 
-        def step(start: Any) -> Any:
-            x, y = inputs[start : start + batch], targets[start : start + batch]
+        def count(start: Any, length: int | None = None) -> None:
+            if length is None:
+                x, y = inputs[start : start + batch], targets[start : start + batch]
+            else:
+                x = tf.ensure_shape(inputs[start : start + length], (length, *inputs.shape[1:]))
+                y = tf.ensure_shape(targets[start : start + length], (length, *targets.shape[1:]))
             self._count(y, *self._forward(x, y, training=False))
-            return start + batch
 
-        tf.while_loop(lambda start: start < size, step, [tf.constant(0, tf.int64)])
+        def each(start: Any, end: Any, by: int, length: int | None = None) -> None:
+            def body(start: Any) -> Any:
+                count(start, length)
+                return start + by
+
+            tf.while_loop(lambda start: start < end, body, [tf.constant(start, tf.int64)])
+
+        if not self.fused:
+            each(0, tf.shape(targets, tf.int64)[0], batch)
+            return
+        size = int(targets.shape[0])
+        whole, left = size // batch * batch, size % batch
+        if whole:
+            each(0, whole, batch, batch)
+        if left:
+            count(whole, left)
 
     def _keep_best(self, figure: Any) -> None:
         """A NaN compares as false, so it is never best; nor are weights that the last step left not finite."""

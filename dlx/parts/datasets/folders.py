@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,7 +17,7 @@ from pydantic import Field
 
 from dlx import display, images
 from dlx.backend import cores
-from dlx.dataset import Dataset, Facts, Split
+from dlx.dataset import Dataset, Facts, Split, Stream
 from dlx.errors import DataError
 from dlx.parts.datasets.registry import fingerprint, float32, guess_task, know, registry
 from dlx.parts.types import ImageSize
@@ -34,6 +38,7 @@ def image_folder(
     grayscale: bool = False,
     bad: Literal["fail", "skip"] = "fail",
     class_names: Annotated[list[str], Field(min_length=2)] | None = None,
+    in_memory: bool | Literal["auto"] = "auto",
     _task: str = "auto",
 ) -> Dataset:
     """A folder a class: photos/cat/1.jpg, photos/dog/2.jpg; with train/ and test/ above them where there are.
@@ -43,7 +48,11 @@ def image_folder(
     file's name up to its first dot (cat.1.jpg), a path to a CSV table from its two columns, file and label; a label of
     fractions is a regression. `bad: skip` passes over files that cannot be read, and counts them in the run;
     `class_names` says which classes are wanted, and in which order. Hidden files and links are passed over.
+    Images that would fill a quarter of the memory stay on disk and are read as they are needed; `in_memory` true or
+    false says so for any. The figures are the same.
     """
+    import numpy as np
+
     folder = Path(path)
     if not folder.is_dir():
         raise DataError("no such folder", where=str(folder), hint="image_folder: {path: …} is relative to the spec")
@@ -56,7 +65,7 @@ def image_folder(
     named = {label for _, label in found} | set(images.classes_below(base) if labels == "folder" else ())
     classes = tuple(class_names or sorted(named)) if task == "classification" else ()
     size = (image_size, image_size) if isinstance(image_size, int) else image_size and (image_size[0], image_size[1])
-    reader = _Reader(size, 1 if grayscale else 3, bad == "skip")
+    reader = _Reader(size, 1 if grayscale else 3, bad == "skip", in_memory)
     train = _split(base, found, classes, task, reader, strict=class_names is None)
     test = None
     if "test" in bases and base != folder:
@@ -66,11 +75,11 @@ def image_folder(
             here, there = (" × ".join(map(str, split.inputs.shape[1:3])) for split in (test, train))
             message = f"its images are {here}, those of train {there}"
             raise DataError(message, where=str(bases["test"]), hint="image_size: 64 resizes them all")
-    arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
+    files = np.frombuffer(reader.digest.digest(), np.uint8)
     return Dataset(
         train,
         task,
-        fingerprint(*arrays),
+        fingerprint(files, train.targets, *([test.targets] if test else [])),
         test=test,
         classes=classes,
         kind="image",
@@ -161,46 +170,117 @@ def _task_of(found: Labelled, wanted: str, labels: str) -> Any:
     return guess_task(values, wanted, str(labels), "the label column")
 
 
+@dataclass
+class _Seen:
+    """What is known of one image: its shape, the hash of its file, and its pixels where they stay in memory."""
+
+    shape: tuple[int, ...]
+    digest: bytes
+    pixels: Any
+
+
 class _Reader:
-    """Reads images of one size and channel count; with `skip` it passes over what cannot be read, and remembers it."""
+    """Reads images of one size and channel count, or looks at them and leaves them on disk.
 
-    def __init__(self, size: Any, channels: int, skip: bool) -> None:
-        self.size, self.channels, self.skip = size, channels, skip
+    With `skip` it passes over what cannot be read, and remembers it.
+    """
+
+    def __init__(self, size: Any, channels: int, skip: bool, in_memory: bool | Literal["auto"]) -> None:
+        self.size, self.channels, self.skip, self.in_memory = size, channels, skip, in_memory
         self.skipped: list[str] = []
+        self.digest = hashlib.sha256()
 
-    def read(self, folder: Path, files: Sequence[Path]) -> tuple[np.ndarray, list[int]]:
+    def read(self, folder: Path, files: Sequence[Path]) -> tuple[np.ndarray | Stream, list[int]]:
         """(the images (n, height, width, channels) uint8, the places of those that could be read)."""
         import numpy as np
 
         pixels, kept = np.empty((0,), np.uint8), list[int]()
+        shape: tuple[int, ...] = ()
         problems: list[DataError] = []
         sizes: Counter[tuple[int, ...]] = Counter()
+        stays = self._stays(folder, files)
         with display.Bar(len(files), "images", plain=len(files) > 5000) as bar:
-            for place, image in enumerate(self._each(files)):
+            for place, image in enumerate(self._each(files, pixels=not stays)):
                 if isinstance(image, DataError):
                     problems.append(image)
                     continue
                 if not kept:
-                    what = f"{len(files):,} images of {image.shape[0]} × {image.shape[1]}"
-                    _check_room(len(files) * image.nbytes, what, str(folder))
-                    pixels = np.empty((len(files), *image.shape), np.uint8)
+                    shape = image.shape
+                    pixels = np.empty((0 if stays else len(files), *shape), np.uint8)
                 sizes[image.shape[:2]] += 1
-                if image.shape == pixels.shape[1:]:
-                    pixels[len(kept)] = image
+                if image.shape == shape:
+                    if not stays:
+                        pixels[len(kept)] = image.pixels
+                    self.digest.update(image.digest)
                     kept.append(place)
                 if place % 100 == 0:
                     bar.update(place)
         self._judge(folder, files, problems, sizes)
+        self.digest.update(str(shape).encode())
+        if stays and kept:
+            read = partial(self._pixels, [str(file) for file in files], shape)
+            return Stream(read, np.array(kept), shape, np.dtype("uint8")), kept
         return pixels[: len(kept)], kept
 
-    def _each(self, files: Sequence[Path]) -> Iterator[np.ndarray | DataError]:
-        def read(file: Path) -> np.ndarray | DataError:
+    def _stays(self, folder: Path, files: Sequence[Path]) -> bool:
+        """Whether the images stay on disk: as the spec says, or when they would fill a quarter of the memory.
+
+        Raises DataError where they shall not, and do not fit the memory twice: once here, once on the device.
+        """
+        if self.in_memory is False:
+            return True
+        first = next((found for found in self._each(files[:100], pixels=False) if isinstance(found, _Seen)), None)
+        if first is None or not hasattr(os, "sysconf"):
+            return False
+        wanted, there = len(files) * math.prod(first.shape), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if self.in_memory is True and 2 * wanted > there:
+            raise DataError(
+                f"{len(files):,} images of {first.shape[0]} × {first.shape[1]} take {wanted / 2**30:.1f} GiB, "
+                f"too much for a memory of {there / 2**30:.1f} GiB",
+                where=str(folder),
+                hint="in_memory: auto leaves them on disk; or a smaller image_size, or fewer images",
+            )
+        return self.in_memory == "auto" and 4 * wanted > there
+
+    def _each(self, files: Sequence[Path], pixels: bool) -> Iterator[_Seen | DataError]:
+        """What can be said of each file: from all of it, or from its header where that is enough."""
+
+        def look(file: Path) -> _Seen | DataError:
             try:
-                return images.read(file, self.channels, self.size)
+                try:
+                    raw = file.read_bytes()
+                except OSError as error:
+                    raise DataError(f"cannot be read ({error.strerror})", where=str(file)) from error
+                digest = hashlib.sha256(raw).digest()
+                if pixels or self.skip:
+                    array = images.read(raw, self.channels, self.size, str(file))
+                    return _Seen(array.shape, digest, array if pixels else None)
+                extent = images.extent(raw, str(file))
+                return _Seen((*(self.size or extent), self.channels), digest, None)
             except DataError as error:
                 return error
 
-        yield from images.in_parallel(read, files, cores())
+        yield from images.in_parallel(look, files, cores())
+
+    def _pixels(self, names: Sequence[str], shape: tuple[int, ...], rows: np.ndarray) -> np.ndarray:
+        """The images at the places `rows`, decoded in parallel: (rows, height, width, channels) uint8."""
+        import numpy as np
+
+        def read(row: int) -> np.ndarray:
+            try:
+                image = images.read(Path(names[row]), self.channels, self.size)
+                if image.shape != shape:
+                    expected = " × ".join(map(str, shape))
+                    raise DataError(f"is {' × '.join(map(str, image.shape))}, expected {expected}", where=names[row])
+            except DataError as error:
+                error.hint = "bad: skip looks at every image before the training"
+                raise
+            return image
+
+        found = np.empty((len(rows), *shape), np.uint8)
+        for place, image in enumerate(images.in_parallel(read, rows.tolist(), cores(), ahead=len(rows))):
+            found[place] = image
+        return found
 
     def _judge(self, folder: Path, files: Sequence[Path], problems: Sequence[DataError], sizes: Any) -> None:
         """Raise DataError for files that could not be read, or that differ in size."""
@@ -244,14 +324,3 @@ def _split(
         targets = float32([float(label) for label in said], "labels", str(folder))[:, None]
     # A row's number is its place among all files, so that a skipped one moves no other.
     return Split(pixels, targets, np.array(kept, np.int64))
-
-
-def _check_room(wanted: int, what: str, where: str) -> None:
-    """Raise DataError when an array would not fit the memory twice: once here, once on the device."""
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2 * wanted
-    if 2 * wanted > there:
-        raise DataError(
-            f"{what} take {wanted / 2**30:.1f} GiB, too much for a memory of {there / 2**30:.1f} GiB",
-            where=where,
-            hint="a smaller image_size, or fewer images",
-        )

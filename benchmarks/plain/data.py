@@ -1,0 +1,12 @@
+"""What `keras.datasets` would return, from dlx's data store: nothing is downloaded, and both sides read the same."""
+
+import numpy as np
+
+from dlx import store
+
+
+def arrays(name):
+    """((x_train, y_train), (x_test, y_test)) in memory, images (n, height, width, channels) uint8."""
+    found, _ = store.load(name)
+    train, test = [(np.array(found[f"x_{split}"]), np.array(found[f"y_{split}"])) for split in ("train", "test")]
+    return train, test

@@ -1,0 +1,432 @@
+"""The loop on JAX: one compiled function from state to state, its buffers donated, the data on the device.
+
+The state is a flat mapping of names to arrays. Shapes are fixed, so the last, smaller batch of an epoch is a step
+of its own, compiled beside the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from dlx.backend import keras
+from dlx.dataset import Stream
+from dlx.engine import Block, Pieces, Plan, Program, State, seed_of
+from dlx.parts import losses
+from dlx.parts.augment import Mix
+from dlx.parts.schedules import Plateau
+
+Held = dict[str, Any]
+ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
+
+
+def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:
+    """See dlx.engine.compile. train, validation: (inputs, targets) arrays or streams; validation may be None."""
+    loop = _Loop(network, optimizer, plan, validation is not None, len(train[1]))
+    data = (*train, *(validation or ()))
+    if not any(isinstance(array, Stream) for array in data):
+        data = tuple(jnp.asarray(np.asarray(array)) for array in data)
+    compiled = jax.jit(loop.chunk, donate_argnums=0)
+
+    def chunk(state: State, data: tuple[Any, ...], steps: int) -> tuple[State, np.ndarray]:
+        most = min(steps, (ROWS - 2) * plan.steps_per_epoch)
+        state, rows, finished = compiled(dict(state), data, jnp.int32(most))
+        return state, np.asarray(rows)[: int(finished)]
+
+    def counters(state: State) -> dict[str, float]:
+        found = jax.device_get({name: state[f"loop/{name}"] for name in loop.counters})
+        return {name: float(value) for name, value in found.items()}
+
+    call = _by_steps(loop) if loop.stepwise else chunk
+    return Program(loop.state(), data, call, loop.columns, counters, loop.restore_best, _pieces(loop))
+
+
+def _pieces(loop: _Loop) -> Pieces:
+    """The parts of an epoch as functions of their own; each is compiled when it is first called."""
+    batch = loop.plan.batch_size
+    block, step = jax.jit(loop.block, donate_argnums=0), jax.jit(loop.step, donate_argnums=0)
+    evaluate, order = jax.jit(loop.evaluate, donate_argnums=0), jax.jit(loop.order)
+    turn, end = jax.jit(loop.results, donate_argnums=0), jax.jit(loop.end, donate_argnums=0)
+    longest = 0
+
+    def train(state: State, found: Block, steps: int) -> State:
+        nonlocal longest
+        x, y = found
+        if loop.stepwise or len(y) < batch:  # also the smaller last batch of an epoch
+            for number in range(steps):
+                rows = slice(number * batch, (number + 1) * batch)
+                state = step(state, x[rows], y[rows])
+            return state
+        longest = max(longest, len(y))
+        trained: State = block(state, _filled(x, longest), _filled(y, longest), jnp.int32(steps))
+        return trained
+
+    def ended(state: State, figures: Any) -> tuple[State, np.ndarray]:
+        state, row = end(state, figures)
+        return state, np.asarray(row)
+
+    return Pieces(
+        lambda epoch: np.asarray(order(epoch)), train, turn, lambda state, found: evaluate(state, *found), ended
+    )
+
+
+def _filled(rows: np.ndarray, size: int) -> np.ndarray:
+    """Rows with blank ones to fill them up: one size is compiled once."""
+    return (
+        np.concatenate([rows, np.zeros((size - len(rows), *rows.shape[1:]), rows.dtype)]) if len(rows) < size else rows
+    )
+
+
+def _by_steps(loop: _Loop) -> Callable[[State, tuple[Any, ...], int], tuple[State, np.ndarray]]:
+    """A chunk whose steps are calls of their own: what a loop inside of a compiled function would make slow."""
+    plan, (full, left) = loop.plan, divmod(loop.size, loop.plan.batch_size)
+    order = jax.jit(loop.order)
+    steps = {
+        length: jax.jit(partial(loop.picked, length=length), donate_argnums=0) for length in (plan.batch_size, left)
+    }
+    end = jax.jit(loop.epoch_end, donate_argnums=0)
+    orders: dict[int, Any] = {}
+
+    def chunk(state: State, data: tuple[Any, ...], count: int) -> tuple[State, np.ndarray]:
+        state, rows, number = dict(state), [], int(state["loop/step"])
+        last = min(number + count, plan.steps)
+        while number < last and not int(state["loop/bad_step"]) and not bool(state["loop/stopped"]):
+            epoch, into = divmod(number, plan.steps_per_epoch)
+            if epoch not in orders:
+                orders.clear()
+                orders[epoch] = order(epoch)
+            for place in range(into, min(into + last - number, plan.steps_per_epoch)):
+                length = plan.batch_size if place < full else left
+                state = steps[length](state, data, orders[epoch], place)
+                number += 1
+            if (number % plan.steps_per_epoch == 0 or number == plan.steps) and not int(state["loop/bad_step"]):
+                state, row = end(state, data)
+                rows.append(np.asarray(row))
+        return state, np.reshape(rows, (len(rows), len(loop.columns)))
+
+    return chunk
+
+
+class _Loop:
+    """The variables of a training, and the pure functions over their values."""
+
+    def __init__(self, network: Any, optimizer: Any, plan: Plan, validated: bool, size: int) -> None:
+        self.network, self.optimizer, self.plan, self.validated, self.size = network, optimizer, plan, validated, size
+        self.model = network.logits
+        optimizer.build(self.model.trainable_variables)
+        self.weights = list(self.model.weights)
+        given = plan.class_weights
+        self.class_weights = None if given is None else jnp.asarray(given, jnp.float32)
+        # Seed states are variables but no weights. Each step sets them, so that nothing random is carried along.
+        held = {id(variable) for variable in self.weights}
+        self.seeds = [v for v in self.model.variables if id(v) not in held]
+        self.generators = [keras.random.SeedGenerator(0, name=f"augment_{n}") for n in range(len(network.augment))]
+        # All rows, in any order, are the same step.
+        self.whole = plan.steps_per_epoch == 1 and not self.generators
+        # On a CPU, XLA's gradients of convolutions are 30 times slower inside a loop than outside.
+        self.stepwise = jax.default_backend() == "cpu" and _convolves(self.model)
+        self.metrics = network.metrics()
+        self.losses = keras.metrics.Mean(name="loss")
+        for metric in self.metrics:  # some make their variables at the first update
+            losses.update(metric, *losses.example(network.classes, network.units))
+            metric.reset_state()
+        names = ["loss", *(metric.name for metric in self.metrics)]
+        splits = ("train", "val") if validated else ("train",)
+        self.columns = (*(f"{split}_{name}" for split in splits for name in names), "learning_rate")
+        self.accumulators = [v for metric in (self.losses, *self.metrics) for v in metric.variables]
+        self.fresh = [jnp.array(v.value) for v in self.accumulators]
+        rate = optimizer.learning_rate
+        self.rate = next(f"optimizer/{n}" for n, v in enumerate(optimizer.variables) if v is rate)
+        self.counters = ("step", "epochs", "best_epoch", "bad_step", "stopped")
+        self.named = {
+            **{f"weights/{n}": v for n, v in enumerate(self.weights)},
+            **{f"optimizer/{n}": v for n, v in enumerate(optimizer.variables)},
+            **{f"accumulators/{n}": v for n, v in enumerate(self.accumulators)},
+        }
+        self.place = {id(variable): name for name, variable in self.named.items()}
+
+    def state(self) -> Held:
+        """Every array that a chunk changes, by name; copies, because their buffers are given away."""
+        worst = jnp.float32(-np.inf if self.plan.maximize else np.inf)
+        whole = {
+            name: jnp.int32(0) for name in ("step", "epochs", "best_epoch", "bad_step", "waited", "plateau_waited")
+        }
+        loop = {
+            **whole,
+            **{name: jnp.array(worst) for name in ("best", "stop_best", "plateau_best")},
+            "stopped": jnp.array(False),
+            "rate": jnp.float32(1.0),
+        }
+        return {
+            **{name: jnp.array(variable.value) for name, variable in self.named.items()},
+            **{f"best/{n}": jnp.array(variable.value) for n, variable in enumerate(self.weights)},
+            **{f"loop/{name}": value for name, value in loop.items()},
+        }
+
+    def restore_best(self, state: State) -> None:
+        """Put the best weights into the model, or the last ones when no epoch had a finite figure."""
+        kind = "best" if int(state["loop/best_epoch"]) else "weights"
+        for number, weight in enumerate(self.weights):
+            weight.assign(state[f"{kind}/{number}"])
+
+    def scope(self, state: State, more: Sequence[tuple[Any, Any]] = ()) -> Any:
+        """Within it Keras's variables have the values of the state, and an assignment changes only the scope."""
+        known = [(variable, state[name]) for name, variable in self.named.items()]
+        return keras.StatelessScope(state_mapping=[*known, *more], collect_losses=True)
+
+    def chunk(self, state: Held, data: tuple[Any, ...], steps: Any) -> Any:
+        """Up to `steps` steps; returns the state, rows (ROWS, columns) float32, and how many are epochs finished."""
+        plan = self.plan
+
+        def going(carry: Any) -> Any:
+            state, left, _, _ = carry
+            return (left > 0) & ~state["loop/stopped"] & (state["loop/bad_step"] == 0)
+
+        def segment(carry: Any) -> Any:
+            state, left, finished, rows = carry
+            before = state["loop/step"]
+            into = before % plan.steps_per_epoch
+            count = jnp.minimum(jnp.minimum(left, plan.steps_per_epoch - into), plan.steps - before)
+            state = self._steps(state, data, before // plan.steps_per_epoch, into, count)
+            after = state["loop/step"]
+            ended = (after % plan.steps_per_epoch == 0) | (after >= plan.steps)
+            ended &= state["loop/bad_step"] == 0
+            nothing = jnp.zeros((len(self.columns),), jnp.float32)
+            state, row = lax.cond(ended, lambda s: self.epoch_end(s, data), lambda s: (s, nothing), state)
+            rows = lax.dynamic_update_index_in_dim(rows, row, finished, 0)
+            return state, left - count, finished + ended.astype(jnp.int32), rows
+
+        rows = jnp.zeros((ROWS, len(self.columns)), jnp.float32)
+        state, _, finished, rows = lax.while_loop(going, segment, (state, steps, jnp.int32(0), rows))
+        return state, rows, finished
+
+    def order(self, epoch: Any) -> Any:
+        """The row numbers of an epoch, from 0, in the order in which they are seen: (n,) int32."""
+        key = jax.random.fold_in(jax.random.key(seed_of(self.plan.seed, "order")), epoch)
+        return jax.random.permutation(key, self.size)
+
+    def _steps(self, state: Held, data: tuple[Any, ...], epoch: Any, into: Any, count: Any) -> Held:
+        """`count` steps of one epoch, beginning with its step number `into`."""
+        batch = self.plan.batch_size
+        if self.whole:
+            return self.step(state, data[0], data[1])
+        order, full = self.order(epoch), self.size // batch
+
+        def going(carry: Any) -> Any:
+            state, number = carry
+            return (number < jnp.minimum(into + count, full)) & (state["loop/bad_step"] == 0)
+
+        def step(carry: Any) -> Any:
+            state, number = carry
+            return self.picked(state, data, order, number, batch), number + 1
+
+        state, _ = lax.while_loop(going, step, (state, into))
+        if left := self.size % batch:
+            last = (into + count > full) & (state["loop/bad_step"] == 0)
+            state = lax.cond(last, lambda s: self.picked(s, data, order, jnp.int32(full), left), lambda s: s, state)
+        return state
+
+    def picked(self, state: Held, data: tuple[Any, ...], order: Any, number: Any, length: int) -> Held:
+        """Step `number` of an epoch, on the `length` rows that the order gives it."""
+        if self.whole:
+            return self.step(state, data[0], data[1])
+        rows = lax.dynamic_slice_in_dim(order, number * self.plan.batch_size, length)
+        return self.step(state, jnp.take(data[0], rows, axis=0), jnp.take(data[1], rows, axis=0))
+
+    def block(self, state: Held, inputs: Any, targets: Any, count: Any) -> Held:
+        """`count` steps on the rows of a block, in their order."""
+        batch = self.plan.batch_size
+
+        def going(carry: Any) -> Any:
+            state, number = carry
+            return (number < count) & (state["loop/bad_step"] == 0)
+
+        def step(carry: Any) -> Any:
+            state, number = carry
+            x, y = (lax.dynamic_slice_in_dim(rows, number * batch, batch) for rows in (inputs, targets))
+            return self.step(state, x, y), number + 1
+
+        state, _ = lax.while_loop(going, step, (state, jnp.int32(0)))
+        return state
+
+    def step(self, state: Held, x: Any, y: Any) -> Held:
+        """One step on a batch."""
+        plan, number = self.plan, state["loop/step"]
+        if plan.schedule is not None:
+            progress = number.astype(jnp.float32) / float(plan.steps)
+            state = {**state, self.rate: jnp.asarray(plan.lr * plan.schedule(progress), state[self.rate].dtype)}
+        seeds = self._seeds(number)
+        x, mixed = self._augment(state, x, seeds)
+        names = [self.place[id(variable)] for variable in self.model.trainable_variables]
+
+        def loss(values: list[Any]) -> Any:
+            held = {**state, **dict(zip(names, values, strict=True))}
+            with self.scope(held, seeds) as scope:
+                logits, total = self._forward(x, y, training=True, mixed=mixed)
+                scaled = self.optimizer.scale_loss(total)
+                changed = self._changed(held, scope, "weights")
+            return scaled, (logits, total, changed)
+
+        (_, (logits, total, changed)), gradients = jax.value_and_grad(loss, has_aux=True)([state[n] for n in names])
+        state = {**state, **{name: value for name, value in changed.items() if name not in names}}
+        held = [state[f"optimizer/{n}"] for n in range(len(self.optimizer.variables))]
+        values, held = self.optimizer.stateless_apply(held, gradients, [state[name] for name in names])
+        state |= dict(zip(names, values, strict=True))
+        state |= {f"optimizer/{n}": value for n, value in enumerate(held)}
+        state = self._count(state, y, logits, total)
+        state["loop/step"] = number + 1
+        first = ~jnp.isfinite(total) & (state["loop/bad_step"] == 0)
+        state["loop/bad_step"] = jnp.where(first, number + 1, state["loop/bad_step"])
+        return state
+
+    def _changed(self, state: Held, scope: Any, kind: str) -> Held:
+        """The values that the variables of one kind have at the end of a scope."""
+        found = {}
+        for name, variable in self.named.items():
+            if name.startswith(f"{kind}/"):
+                value = scope.get_current_value(variable)
+                found[name] = state[name] if value is None else value
+        return found
+
+    def _seeds(self, step: Any) -> list[tuple[Any, Any]]:
+        """Every random number of a step follows from (seed, purpose, step)."""
+        held = [(v, f"layer {n}") for n, v in enumerate(self.seeds)]
+        held += [(g.state, f"augment {n}") for n, g in enumerate(self.generators)]
+        found = []
+        for variable, purpose in held:
+            first = step.astype(jnp.uint32) + jnp.uint32(seed_of(self.plan.seed, purpose))
+            found.append((variable, jnp.stack([first, jnp.uint32(0)]).astype(variable.dtype)))
+        return found
+
+    def _augment(self, state: Held, x: Any, seeds: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+        """(the batch changed at random, whose labels it shares with which: (partners, shares), or None)."""
+        mixed = None
+        if self.generators:
+            x = x.astype(jnp.float32)
+            with self.scope(state, seeds):
+                for augment, generator in zip(self.network.augment, self.generators, strict=True):
+                    if isinstance(augment, Mix):
+                        x, *mixed = augment.apply(x, generator)
+                    else:
+                        x = augment(x, generator)
+        return x, mixed
+
+    def _forward(self, x: Any, y: Any, training: bool, mixed: Any = None) -> tuple[Any, Any]:
+        """(logits, loss with penalties) of a batch; class weights and mixed labels count in training alone."""
+        logits = self.model(x, training=training)
+        each = self._losses(y, logits, training)
+        if mixed is not None:
+            partners, share = mixed
+            others = self._losses(jnp.take(y, partners, axis=0), logits, training)
+            share = share.reshape((-1, *(1 for _ in each.shape[1:])))
+            each = share * each + (1.0 - share) * others
+        penalties = [jnp.asarray(penalty, jnp.float32) for penalty in self.model.losses]
+        return logits, jnp.mean(each) + sum(penalties, jnp.float32(0.0))
+
+    def _losses(self, y: Any, logits: Any, training: bool) -> Any:
+        """The loss of each class number or example, times the weight of its class in training."""
+        each = self.network.loss(y, logits, self.network.activation)
+        return each if self.class_weights is None or not training else each * jnp.take(self.class_weights, y)
+
+    def _count(self, state: Held, y: Any, logits: Any, total: Any) -> Held:
+        with self.scope(state) as scope:
+            self.losses.update_state(total, sample_weight=jnp.float32(y.shape[0]))
+            predictions = self.network.activation(logits)
+            for metric in self.metrics:
+                losses.update(metric, y, predictions)
+        return {**state, **self._changed(state, scope, "accumulators")}
+
+    def results(self, state: Held) -> tuple[Held, Any]:
+        """The figures accumulated so far, which start over."""
+        with self.scope(state):
+            figures = [jnp.asarray(metric.result(), jnp.float32) for metric in (self.losses, *self.metrics)]
+        return {**state, **{f"accumulators/{n}": value for n, value in enumerate(self.fresh)}}, jnp.stack(figures)
+
+    def epoch_end(self, state: Held, data: tuple[Any, ...]) -> tuple[Held, Any]:
+        """Validate, keep the best weights, test for stopping; returns the state and the epoch's row."""
+        state, figures = self.results(state)
+        if self.validated:
+            state = self.evaluate(state, data[2], data[3])
+        return self.end(state, figures)
+
+    def end(self, state: Held, figures: Any) -> tuple[Held, Any]:
+        """What follows the validation, with the train figures; returns the state and the epoch's row."""
+        state = {**state, "loop/epochs": state["loop/epochs"] + 1}
+        if self.validated:
+            state, validation = self.results(state)
+            bad = ~jnp.isfinite(validation[0])
+            state["loop/bad_step"] = jnp.where(bad, state["loop/step"], state["loop/bad_step"])
+            figures = jnp.concatenate([figures, validation])
+        row = jnp.concatenate([figures, state[self.rate].astype(jnp.float32)[None]])
+        return self._keep_best(state, row[self.columns.index(self.plan.monitor)]), row
+
+    def evaluate(self, state: Held, inputs: Any, targets: Any) -> Held:
+        """Count the loss and the metrics of these examples, in batches."""
+        size = len(targets)
+        batch = min(max(self.plan.batch_size, 128), size)
+
+        def count(state: Held, start: Any, length: int) -> Held:
+            x = lax.dynamic_slice_in_dim(inputs, start, length)
+            y = lax.dynamic_slice_in_dim(targets, start, length)
+            with self.scope(state):
+                logits, total = self._forward(x, y, training=False)
+            return self._count(state, y, logits, total)
+
+        state = lax.fori_loop(0, size // batch, lambda number, held: count(held, number * batch, batch), state)
+        return count(state, size - size % batch, size % batch) if size % batch else state
+
+    def _keep_best(self, state: Held, figure: Any) -> Held:
+        """A NaN compares as false, so it is never best; nor are weights that the last step left not finite."""
+        plan = self.plan
+        trainable = [state[self.place[id(v)]] for v in self.model.trainable_variables]
+        sound = jnp.all(jnp.stack([jnp.all(jnp.isfinite(value)) for value in trainable]))
+        state = {**state, "loop/bad_step": jnp.where(sound, state["loop/bad_step"], state["loop/step"])}
+
+        def better(than: Any, by: float) -> Any:
+            return sound & jnp.isfinite(figure) & ((figure > than + by) if plan.maximize else (figure < than - by))
+
+        def keep(state: Held) -> Held:
+            kept = {f"best/{n}": state[f"weights/{n}"] for n in range(len(self.weights))}
+            return {**state, **kept, "loop/best": figure, "loop/best_epoch": state["loop/epochs"]}
+
+        state = lax.cond(better(state["loop/best"], 0.0), keep, lambda same: same, state)
+        if plan.plateau is not None:
+            state = self._plateau(plan.plateau, state, better, figure)
+        if plan.patience is not None:
+            state = self._wait(state, "stop_best", "waited", better, figure, plan.min_delta)
+            state["loop/stopped"] = state["loop/waited"] >= plan.patience
+        return state
+
+    def _wait(self, state: Held, best: str, waited: str, better: Any, figure: Any, min_delta: float) -> Held:
+        """Keeps the best figure, and for how many epochs it has not improved, under their names."""
+        held = state[f"loop/{best}"]
+        improved = better(held, min_delta)
+        count = jnp.where(improved, 0, state[f"loop/{waited}"] + 1)
+        return {**state, f"loop/{waited}": count, f"loop/{best}": jnp.where(improved, figure, held)}
+
+    def _plateau(self, plateau: Plateau, state: Held, better: Any, figure: Any) -> Held:
+        """Lower the rate when the figure has not improved for long enough."""
+        lr = self.plan.lr
+        state = self._wait(state, "plateau_best", "plateau_waited", better, figure, plateau.min_delta)
+        lowers = state["loop/plateau_waited"] >= plateau.patience
+        before = state["loop/rate"]
+        lowered = jnp.minimum(jnp.maximum(before * plateau.factor, plateau.min_lr / lr), before)
+        state["loop/rate"] = jnp.where(lowers, lowered, before)
+        state["loop/plateau_waited"] = jnp.where(lowers, 0, state["loop/plateau_waited"])
+        state[self.rate] = (lr * state["loop/rate"]).astype(state[self.rate].dtype)
+        return state
+
+
+def _convolves(model: Any) -> bool:
+    """Whether a layer, or one inside of a layer, is a convolution."""
+    inner = [
+        *getattr(model, "layers", ()),
+        *(getattr(model, name, None) for name in ("layer", "forward_layer", "cell")),
+    ]
+    return "Conv" in type(model).__name__ or any(_convolves(layer) for layer in inner if layer is not None)
