@@ -20,11 +20,15 @@ from dlx.parts.schedules import Plateau
 
 ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
 FUSED_STEPS = 5_000  # fewer steps do not repay XLA's two seconds of compiling
-FUSED_PARAMETERS = 200_000
+FUSED_SIZE = 1_000_000  # parameters times the examples of a step: what is more is worth two cores
 FUSED_LAYERS = {
     "InputLayer", "Dense", "Activation", "Flatten", "Reshape", "Rescaling", "Normalization", "BatchNormalization",
-    "LayerNormalization", "LeakyReLU", "Dropout", "Add",
+    "LayerNormalization", "LeakyReLU", "Add",
 }  # fmt: skip
+FUSED_RECURRENT = {"SimpleRNN", "LSTM", "GRU"}
+FUSED_OPTIMIZERS = {"SGD", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta", "Lion"}
+FUSED_NUMBERS = 1_000_000_000  # parameters times steps: what is less does not repay half a second of compiling
+UNROLLED_STEPS = 32  # longer sequences take too long to trace
 
 
 def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:
@@ -91,6 +95,10 @@ class _Loop:
         # All rows, in any order, are the same step.
         self.whole = plan.steps_per_epoch == 1 and not self.generators
         self.fused = _fuses(self)
+        self.apply = tf.function(self._apply, autograph=False, jit_compile=True) if _fuses_update(self) else self._apply
+        for layer in self.model.layers:  # a loop a batch costs more than the steps in it
+            if isinstance(layer, keras.layers.RNN) and (layer.input.shape[1] or UNROLLED_STEPS + 1) <= UNROLLED_STEPS:
+                layer.unroll = True
         self.metrics = network.metrics()
         self.losses = keras.metrics.Mean(name="loss")
         for metric in self.metrics:  # some make their variables at the first update
@@ -217,12 +225,14 @@ class _Loop:
         with tf.GradientTape() as tape:
             logits, total = self._forward(x, y, training=True, mixed=mixed)
             scaled = self.optimizer.scale_loss(total)
-        gradients = tape.gradient(scaled, self.trainable)
-        self.optimizer.apply(gradients, self.trainable)
+        self.apply(*tape.gradient(scaled, self.trainable))
         self._count(y, logits, total)
         self.loop["step"].assign(number + 1)
         bad = ~tf.math.is_finite(total)
         self.loop["bad_step"].assign(tf.where(bad, number + 1, self.loop["bad_step"].value()))
+
+    def _apply(self, *gradients: Any) -> None:
+        self.optimizer.apply(gradients, self.trainable)
 
     def _augment(self, x: Any) -> tuple[Any, Any]:
         """(the batch changed at random, whose labels it shares with which: (partners, shares), or None)."""
@@ -307,8 +317,7 @@ class _Loop:
             if length is None:
                 x, y = inputs[start : start + batch], targets[start : start + batch]
             else:
-                x = tf.ensure_shape(inputs[start : start + length], (length, *inputs.shape[1:]))
-                y = tf.ensure_shape(targets[start : start + length], (length, *targets.shape[1:]))
+                x, y = _slice(inputs, start, length), _slice(targets, start, length)
             self._count(y, *self._forward(x, y, training=False))
 
         def each(start: Any, end: Any, by: int, length: int | None = None) -> None:
@@ -371,13 +380,27 @@ class _Loop:
         self.optimizer.learning_rate.assign(lr * loop["rate"].value())
 
 
-def _fuses(loop: _Loop) -> bool:
-    """Whether XLA makes the loop faster: many steps of a small dense network on whole batches, on a CPU.
+def _slice(rows: Any, start: Any, length: int) -> Any:
+    """`length` rows from `start`, in a way that lets XLA know how many they are."""
+    first = tf.stack([tf.cast(start, tf.int64), *(tf.constant(0, tf.int64) for _ in rows.shape[1:])])
+    return tf.slice(rows, first, tf.constant([length, *rows.shape[1:]], tf.int64))
 
-    Such a step is two hundred tiny operations, which it fuses (15 times faster for two moons). Its
-    convolutions are slower than TensorFlow's, and it has no shuffle.
+
+def _fuses_update(loop: _Loop) -> bool:
+    """Whether XLA makes the optimizer's step faster: many numbers that it goes over once instead of ten times."""
+    numbers = sum(int(np.prod(variable.shape)) for variable in loop.trainable) * loop.plan.steps
+    plain = type(loop.optimizer).__name__ in FUSED_OPTIMIZERS
+    return not loop.fused and plain and numbers >= FUSED_NUMBERS and not tf.config.get_visible_devices("GPU")
+
+
+def _fuses(loop: _Loop) -> bool:
+    """Whether XLA makes the loop faster: many small steps of a dense or recurrent network, on a CPU.
+
+    Such a step is two hundred tiny operations, which it fuses: 15 times faster for two moons, 4 for one layer on
+    MNIST. Its convolutions and its random numbers are slower than TensorFlow's, and it uses one core.
     """
-    small = sum(int(np.prod(variable.shape)) for variable in loop.trainable) <= FUSED_PARAMETERS
-    plain = all(type(layer).__name__ in FUSED_LAYERS for layer in loop.model.layers)
-    on_cpu = not tf.config.get_visible_devices("GPU")
-    return loop.whole and small and plain and on_cpu and loop.plan.steps >= FUSED_STEPS
+    kinds = {type(layer).__name__ for layer in loop.model.layers}
+    small = sum(int(np.prod(v.shape)) for v in loop.trainable) * loop.plan.batch_size <= FUSED_SIZE
+    enough = loop.plan.steps >= FUSED_STEPS * (2 if kinds & FUSED_RECURRENT else 1)
+    plain = kinds <= FUSED_LAYERS | FUSED_RECURRENT and not loop.generators
+    return small and enough and plain and not tf.config.get_visible_devices("GPU")
