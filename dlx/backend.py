@@ -17,6 +17,8 @@ from typing import Any
 from dlx.errors import DlxError, TrainingError
 
 BACKENDS = ("tensorflow", "jax")
+# What Keras and TensorFlow import where it is installed, and dlx makes no use of through them: half of their time.
+UNUSED = frozenset({"tensorflow", "jax", "torch", "sklearn", "scipy", "pandas", "matplotlib"})
 
 
 class LazyModule(ModuleType):
@@ -78,11 +80,9 @@ def load() -> Device:
     os.environ["KERAS_BACKEND"] = backend
     if _wanted["device"] == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    with quiet():
+    with quiet(), _absent(UNUSED - {backend} - ({"scipy"} if backend == "jax" else set())):
         device = _jax(_wanted["device"]) if backend == "jax" else _tensorflow(_wanted["device"])
-        importlib.import_module("keras")
-        if backend == "jax":
-            _forget_tensorflow()
+        importlib.import_module("keras").utils.set_random_seed(0)  # looks for other backends
     _selected = device
     return device
 
@@ -155,15 +155,26 @@ def _jax(wanted: str) -> Device:
     return Device("jax", f"gpu:{gpus[0].id}", f"GPU {gpus[0].id}: {gpus[0].device_kind}", threads)
 
 
-def _forget_tensorflow() -> None:
-    """Let Keras find no TensorFlow when it first looks, which is for its seeds: importing it takes seconds."""
-    if "tensorflow" in sys.modules:
-        return
-    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+class _Absent:
+    """A finder for which some modules are not installed."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self.names = names
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@contextlib.contextmanager
+def _absent(names: frozenset[str]) -> Iterator[None]:
+    """Let who asks for these modules find them not installed, unless they are loaded already."""
+    finder: Any = _Absent(names)
+    sys.meta_path.insert(0, finder)
     try:
-        importlib.import_module("keras").utils.set_random_seed(0)
+        yield
     finally:
-        del sys.modules["tensorflow"]
+        sys.meta_path.remove(finder)
 
 
 def _numbered(gpus: list[Any], wanted: str, who: str, hint: str) -> Any:
