@@ -10,6 +10,7 @@ from dlx import comparison, display, runs
 from dlx.comparison import Column, Row
 
 
+@comparison.uncollected()
 def compare(
     words: Sequence[str], sort: str | None, chosen: Sequence[str], form: str | None, folder: str | None
 ) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import gc
 import math
+import os
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,7 @@ from dlx.runs import Run
 LABELS = ("name", "description", "tags", "plots", "seed")
 LISTS = ("layers", "augment", "preprocess", "metrics")
 PARTS = ("dataset", "optimizer", "schedule", "loss")
+KEPT = ("dataset", "monitor", "start", "started", "code")  # of run.json, beside the settings
 ABSENT = "–"
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -36,7 +42,7 @@ class Entry:
     def name(self) -> str:
         return self.path.name
 
-    @property
+    @functools.cached_property
     def data(self) -> str:
         """What the run learned from: the dataset's name and where it came from; empty where that is not known."""
         part = next((key.split(".")[1] for key in self.settings if key.startswith("dataset.")), "")
@@ -44,14 +50,42 @@ class Entry:
         return f"{part or self.settings.get('dataset', '')} {source}".strip()
 
 
-def read(path: Path) -> Entry:
-    """The run at `path`; a damaged or foreign directory becomes an entry with its reason."""
+def read(path: Path, like: Mapping[str, Any] | None = None) -> Entry:
+    """The run at `path`; a damaged or foreign directory becomes an entry with its reason.
+
+    `like` are settings that it probably shares: what is equal is kept once.
+    """
     try:
         run = Run(path)
         info = run.info()
-        return Entry(path, run.status, info["settings"], run.metrics() or {}, info)
+        metrics = run.metrics()
+        settings = info["settings"]
+        if like is not None:
+            settings = {
+                sys.intern(k): a if type(a := like.get(k, like)) is type(v) and a == v else v
+                for k, v in settings.items()
+            }
+        known = {key: info[key] for key in KEPT if key in info}
+        return Entry(path, "done" if metrics is not None else run.status, settings, metrics or {}, known)
     except DlxError as error:
         return Entry(path, "damaged", reason=error.message)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two settings are equal, and of one type: 1, 1.0 and true are three."""
+    return type(a) is type(b) and bool(a == b)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage collection within: many thousand runs are many objects, and none of them is garbage."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def gather(words: Iterable[str], folder: Path) -> tuple[list[Entry], list[str]]:
@@ -62,18 +96,21 @@ def gather(words: Iterable[str], folder: Path) -> tuple[list[Entry], list[str]]:
     """
     entries: list[Entry] = []
     remarks: list[str] = []
-    seen: set[Path] = set()
+    seen: set[tuple[int, int]] = set()
+    like: Mapping[str, Any] | None = None
     for word in words:
-        if Path(word).is_file():
+        if os.path.isfile(word):
             continue
         for path in runs.find(word, folder):
-            if path.resolve() in seen:
+            there = os.stat(path)
+            if (there.st_dev, there.st_ino) in seen:
                 continue
-            seen.add(path.resolve())
+            seen.add((there.st_dev, there.st_ino))
             if not runs.is_run(path) and any(runs.is_run(inner) for inner in runs.below(path)):
                 remarks.append(f"{path} is a folder of runs: dlx compare {path}/* compares them")
             else:
-                entries.append(read(path))
+                entries.append(read(path, like))
+                like = like or entries[-1].settings
     return entries, remarks
 
 
@@ -143,11 +180,19 @@ def number(value: float) -> str:
 def fold(entries: Sequence[Entry]) -> list[Row]:
     """Finished runs of the same settings but for the seed in one row, in order of their first run."""
     rows: dict[Any, Row] = {}
+    first: Mapping[str, Any] = entries[0].settings if entries else {}
     for entry in entries:
         key: Any = id(entry)
         if entry.status == "done" and entry.settings:
-            same = {k: v for k, v in entry.settings.items() if k.split(".")[0] not in LABELS}
-            key = (repr(sorted(same.items())), str(entry.info.get("dataset", {}).get("fingerprint")))
+            # What it has otherwise than the first, or not at all, says what it has.
+            other = [
+                (k, v) for k, v in entry.settings.items() if (a := first.get(k, first)) is not v and not _same(a, v)
+            ]
+            lacks = (
+                [k for k in first if k not in entry.settings] if len(entry.settings) - len(other) < len(first) else []
+            )
+            same = [pair for pair in [*other, *((k, ABSENT) for k in lacks)] if pair[0].split(".")[0] not in LABELS]
+            key = (repr(sorted(same)), str(entry.info.get("dataset", {}).get("fingerprint")))
             alike = rows.get(key)
             seeds = [e.settings.get("seed") for e in alike.entries] if alike else []
             if entry.settings.get("seed") in seeds:
@@ -200,9 +245,17 @@ class Column:
 def differences(rows: Sequence[Row]) -> list[Column]:
     """A column for each setting that is not the same in all rows; lists of layers are aligned first."""
     settings = [row.first.settings for row in rows]
-    columns = _plain(settings) + _parts(settings)
-    for section in LISTS:
-        columns += _aligned(section, settings)
+    varying = _varying(settings)
+    columns = _plain(settings, varying)
+    for section in (*PARTS, *LISTS):
+        keys = [key for key in varying if key.split(".")[0] == section]
+        if keys:  # the rows that are alike in the section are looked at once
+            alike: dict[str, int] = {}
+            places = [alike.setdefault(repr([s.get(key, ABSENT) for key in keys]), len(alike)) for s in settings]
+            unlike = dict(zip(reversed(places), reversed(settings), strict=True))
+            firsts = [unlike[number] for number in range(len(alike))]
+            found = _parts(section, firsts) if section in PARTS else _aligned(section, firsts)
+            columns += [Column(c.address, c.title, [c.cells[place] for place in places]) for c in found]
     seeds = [ABSENT if not s else str(s.get("seed")) if len(row.entries) == 1 else f"{len(row.entries)} seeds"
              for row, s in zip(rows, settings, strict=True)]  # fmt: skip
     columns.append(Column("seed", "seed", seeds))
@@ -229,24 +282,34 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def _plain(settings: Sequence[Mapping[str, Any]]) -> list[Column]:
+def _varying(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys that not all have, or not with the same value, in the order in which the first of them has them."""
+    first = settings[0] if settings else {}
+    found: set[str] = set()
+    for s in settings:
+        found.update([k for k, v in s.items() if (a := first.get(k, first)) is not v and not _same(a, v)])
+        if not first.keys() <= s.keys():
+            found |= first.keys() - s.keys()
+    order = dict.fromkeys([*first, *(key for s in settings for key in s if key in found)]) if found else {}
+    return [key for key in order if key in found]
+
+
+def _plain(settings: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> list[Column]:
     special = (*LABELS, *LISTS, *PARTS)
-    keys = dict.fromkeys(key for s in settings for key in s if key.split(".")[0] not in special)
+    keys = [key for key in varying if key.split(".")[0] not in special]
     return [Column(key, key, [text(s.get(key)) for s in settings]) for key in keys]
 
 
-def _parts(settings: Sequence[Mapping[str, Any]]) -> list[Column]:
+def _parts(section: str, settings: Sequence[Mapping[str, Any]]) -> list[Column]:
     """A column for the name of a part, and one for each argument among the runs that share a part."""
-    columns = []
-    for section in PARTS:
-        found = [_part(section, s) for s in settings]
-        columns.append(Column(section, section, [name for name, _ in found]))
-        for name in dict.fromkeys(name for name, _ in found):
-            sharing = [args for other, args in found if other == name]
-            for key in dict.fromkeys(key for args in sharing for key in args):
-                if len({text(args.get(key)) for args in sharing}) > 1:
-                    cells = [text(args.get(key)) if other == name else ABSENT for other, args in found]
-                    columns.append(Column(f"{section}.{name}.{key}", f"{name}.{key}", cells))
+    found = [_part(section, s) for s in settings]
+    columns = [Column(section, section, [name for name, _ in found])]
+    for name in dict.fromkeys(name for name, _ in found):
+        sharing = [args for other, args in found if other == name]
+        for key in dict.fromkeys(key for args in sharing for key in args):
+            if len({text(args.get(key)) for args in sharing}) > 1:
+                cells = [text(args.get(key)) if other == name else ABSENT for other, args in found]
+                columns.append(Column(f"{section}.{name}.{key}", f"{name}.{key}", cells))
     return columns
 
 
@@ -268,20 +331,26 @@ Layer = tuple[str, dict[str, Any]]
 def _listed(section: str, settings: Mapping[str, Any]) -> list[Layer]:
     """The parts of a list, from the flat settings: (name, arguments by their address below the part)."""
     found: dict[int, Layer] = {}
-    head = f"{section}."
     for key, value in settings.items():
-        if not key.startswith(head):
+        if not key.startswith(section) or (where := _placed(section, key)) is None:
             continue
-        rest = key[len(head) :]
-        place, _, below = rest.partition(".")
-        if not (place.isascii() and place.isdigit()):
-            continue
-        if not below:
-            found[int(place)] = (text(value), {})
+        place, name, parameter = where
+        if name is None:
+            found[place] = (text(value), {})
         else:
-            name, _, parameter = below.partition(".")
-            found.setdefault(int(place), (name, {}))[1][parameter] = value
+            found.setdefault(place, (name, {}))[1][parameter] = value
     return [found[place] for place in sorted(found)]
+
+
+@functools.cache
+def _placed(section: str, key: str) -> tuple[int, str | None, str] | None:
+    """(place, name, parameter) of a key of a list: layers.0.dense.units; no name where the part has no arguments."""
+    head, _, rest = key.partition(".")
+    place, _, below = rest.partition(".")
+    if head != section or not (place.isascii() and place.isdigit()):
+        return None
+    name, _, parameter = below.partition(".")
+    return int(place), name or None, parameter
 
 
 def _likeness(a: Layer, b: Layer) -> float:
@@ -295,6 +364,8 @@ def _likeness(a: Layer, b: Layer) -> float:
 
 def align(first: Sequence[Layer], second: Sequence[Layer]) -> list[tuple[int | None, int | None]]:
     """Pairs of positions that go together, in order; None where one list has nothing (Needleman and Wunsch 1970)."""
+    if _in_step(first, second):
+        return [(place, place) for place in range(len(first))]
     best = [[0.0] * (len(second) + 1) for _ in range(len(first) + 1)]
     for i in range(len(first) - 1, -1, -1):
         for j in range(len(second) - 1, -1, -1):
@@ -317,6 +388,19 @@ def align(first: Sequence[Layer], second: Sequence[Layer]) -> list[tuple[int | N
     return pairs
 
 
+def _in_step(first: Sequence[Layer], second: Sequence[Layer]) -> bool:
+    """Whether no other pairing can be better than place by place: what differs there goes together nowhere better."""
+    if len(first) != len(second):
+        return False
+    for a, b in zip(first, second, strict=True):
+        if a == b:
+            continue
+        like = _likeness(a, b)
+        if not like or any(_likeness(a, other) > like for other in second):
+            return False
+    return True
+
+
 def _aligned(section: str, settings: Sequence[Mapping[str, Any]]) -> list[Column]:
     """A column for each part that some runs lack, and one for each argument that differs."""
     slots: list[dict[int, tuple[int, Layer]]] = []
@@ -324,6 +408,10 @@ def _aligned(section: str, settings: Sequence[Mapping[str, Any]]) -> list[Column
     if all(parts == lists[0] for parts in lists):
         return []
     for run, parts in enumerate(lists):
+        if slots and len(slots) == len(parts) and _in_step([next(iter(s.values()))[1] for s in slots], parts):
+            for place, slot in enumerate(slots):
+                slot[run] = (place, parts[place])
+            continue
         merged = []
         representative = [next(iter(slot.values()))[1] for slot in slots]
         for old, new in align(representative, parts):
@@ -419,7 +507,7 @@ def best(rows: Sequence[Row], metric: str) -> list[Row]:
 def sparkline(entry: Entry, width: int = 12) -> str:
     """The monitored figure over the epochs, in so many bars; a figure that is not finite is a blank."""
     monitor = entry.info.get("monitor", "val_loss")
-    values = [row.get(monitor) for row in Run(entry.path).history()]
+    values = Run(entry.path).curve(monitor)
     if not values:
         return ""
     places = (

@@ -32,7 +32,7 @@ def console(error: bool = False) -> Console:
 
 def clean(text: str) -> str:
     """Text from a file or a name, with control characters made visible: a terminal must not obey them."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def clean_lines(text: str) -> str:

@@ -13,6 +13,7 @@ from dlx.errors import DlxError, did_you_mean
 from dlx.runs import Run
 
 
+@comparison.uncollected()
 def list_runs(
     folder: str | None,
     words: Sequence[str] = (),
@@ -27,7 +28,9 @@ def list_runs(
     root = runs.root(folder)
     paths = [path for word in words for path in runs.find(word, root)] if words else runs.below(root)
     paths = [path for path in paths if runs.is_run(path) or not any(runs.is_run(p) for p in runs.below(path))]
-    entries = [comparison.read(path) for path in dict.fromkeys(paths)]
+    entries: list[comparison.Entry] = []
+    for path in dict.fromkeys(paths):
+        entries.append(comparison.read(path, entries[0].settings if entries else None))
     changed = dict(zip([entry.path for entry in entries], _changed(entries), strict=True))
     earliest = _time(since) if since is not None else 0.0
     entries = [
