@@ -54,6 +54,7 @@ class Device:
 
 _wanted = {"backend": "auto", "device": "auto"}
 _selected: Device | None = None
+_seeded: int | None = None
 
 
 def want(backend: str = "auto", device: str = "auto") -> None:
@@ -216,11 +217,37 @@ def _tensorflow(wanted: str) -> Device:
 def prepare(seed: int, precision: str) -> None:
     """Set what belongs to one run: a clean Keras, its seeds and its dtype policy."""
     load()
-    keras.utils.clear_session(free_memory=False)
-    keras.utils.set_random_seed(seed % 2**32)
+    _forget_names()
+    _seed(seed % 2**32)
     keras.config.set_dtype_policy(precision)
     # A mask ends at the first layer that has no use for one; `dlx check` builds such networks without a word, too.
     warnings.filterwarnings("ignore", "(?s).*was passed an input with a mask", UserWarning)
+
+
+def _seed(seed: int) -> None:
+    """Seed everything; TensorFlow only where its seed is another, because it throws away what it has compiled."""
+    import random
+
+    import numpy as np
+
+    global _seeded
+    if seed != _seeded:
+        keras.utils.set_random_seed(seed)
+        _seeded = seed
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def _forget_names() -> None:
+    """Let Keras number its layers from the beginning: a network's names depend on nothing that was built before.
+
+    Its `clear_session` would do so too, but throw away what TensorFlow has compiled, which a sweep uses again.
+    """
+    try:
+        state = importlib.import_module("keras.src.backend.common.global_state")
+        state.set_global_attribute("object_name_uids", None)
+    except (ImportError, AttributeError):  # no public name of Keras's
+        keras.utils.clear_session(free_memory=False)
 
 
 def versions() -> dict[str, str]:

@@ -117,7 +117,7 @@ def test_every_row_is_seen_once_an_epoch(world: Path) -> None:
 
 def test_the_order_changes_from_epoch_to_epoch_and_is_a_permutation(world: Path) -> None:
     _, _, program = run(world, PLAIN, steps=1)
-    orders = [program.pieces.order(epoch) for epoch in range(5)]
+    orders = [program.pieces.order(7, epoch) for epoch in range(5)]
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert len({tuple(order) for order in orders}) == 5
 
@@ -254,3 +254,26 @@ def test_an_error_of_a_stream_ends_the_training(world: Path) -> None:
 
     with pytest.raises(DataError, match="cannot be read"):
         rows(world, PLAIN, wrap=broken)
+
+
+@pytest.mark.parametrize("changed", ["lr: 0.02\n", "seed: 7\n", "regularization: {l2: 0.1, except: output}\n"])
+def test_a_program_used_again_gives_the_history_of_a_fresh_one(world: Path, changed: str) -> None:
+    """What a sweep changes most is a variable of the compiled program."""
+    text = RICH.replace("{l2: 0.001}", "{l2: 0.001, except: output}")
+    key = changed.split(":")[0]
+    other = "".join(line for line in text.splitlines(keepends=True) if not line.startswith(key)) + changed
+    fresh, network, _ = run(world, other, schedule=lambda progress: 1.0 - 0.5 * progress)
+    _, _, program = run(world, text, schedule=lambda progress: 1.0 - 0.5 * progress)
+    (world / "e.yaml").write_text(other)
+    spec = specs.load(world / "e.yaml")
+    backend.prepare(spec.seed, spec.precision)
+    again = model.build(spec, Facts((6, 6, 1), "classification", ("a", "b", "c")))
+    plan = engine.Plan(spec.seed, spec.lr, 16, 4, 14, "val_loss", schedule=lambda progress: 1.0 - 0.5 * progress)
+    program = program.again(again, model.optimizer(spec), plan)
+    found: list[dict[str, float]] = []
+    for progress in engine.fit(program, plan):
+        found += [{k: v for k, v in row.items() if k != "seconds"} for row in progress.rows]
+    program.restore_best(progress.state)
+    assert found == fresh
+    for mine, theirs in zip(again.model.get_weights(), network.model.get_weights(), strict=True):
+        assert np.array_equal(mine, theirs)

@@ -60,7 +60,8 @@ class Plan:
 class Program:
     """A compiled training: what `chunk` changes, what it reads, and the figures that a row holds.
 
-    `pieces` are the parts of an epoch, for inputs that stay on disk.
+    `pieces` are the parts of an epoch, for inputs that stay on disk. `again(network, optimizer, plan)` is the same
+    program for a training that differs in the seed, the rate and the strengths of penalties alone: nothing is compiled.
     """
 
     state: State
@@ -70,18 +71,19 @@ class Program:
     counters: Callable[[State], dict[str, float]]
     restore_best: Callable[[State], None]
     pieces: Pieces
+    again: Callable[[Any, Any, Plan], Program]
 
 
 @dataclass(frozen=True)
 class Pieces:
     """The parts of an epoch whose examples come in blocks, (inputs, targets).
 
-    order: an epoch's number, from 0 -> the row numbers in the order in which they are seen.
+    order: a seed, and an epoch's number from 0 -> the row numbers in the order in which they are seen.
     train: so many steps on the rows of a block; turn: the train figures, which start over; evaluate: counts a block;
     end: what every epoch's end does, with the train figures -> the row.
     """
 
-    order: Callable[[int], np.ndarray]
+    order: Callable[[int, int], np.ndarray]
     train: Callable[[State, Block, int], State]
     turn: Callable[[State], tuple[State, Any]]
     evaluate: Callable[[State, Block], State]
@@ -160,7 +162,7 @@ def _blocks(program: Program, plan: Plan, chunk_steps: int | None) -> Chunks:
         epoch, into = divmod(step, plan.steps_per_epoch)
         if epoch not in orders:
             orders.clear()
-            orders[epoch] = pieces.order(epoch)
+            orders[epoch] = pieces.order(seed_of(plan.seed, "order"), epoch)
         return orders[epoch][into * plan.batch_size : (into + count) * plan.batch_size]
 
     def block(cut: tuple[int, int]) -> Block:

@@ -18,7 +18,7 @@ from jax import lax
 from dlx.backend import keras
 from dlx.dataset import Stream
 from dlx.engine import Block, Pieces, Plan, Program, State, seed_of
-from dlx.parts import losses
+from dlx.parts import losses, penalties
 from dlx.parts.augment import Mix
 from dlx.parts.schedules import Plateau
 
@@ -43,8 +43,14 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
         found = jax.device_get({name: state[f"loop/{name}"] for name in loop.counters})
         return {name: float(value) for name, value in found.items()}
 
-    call = _by_steps(loop) if loop.stepwise else chunk
-    return Program(loop.state(), data, call, loop.columns, counters, loop.restore_best, _pieces(loop))
+    call, pieces = _by_steps(loop) if loop.stepwise else chunk, _pieces(loop)
+
+    def again(network: Any, optimizer: Any, plan: Plan) -> Program:
+        optimizer.build(network.logits.trainable_variables)
+        restore = partial(loop.restore_best, network)
+        return Program(loop.state(network, optimizer, plan), data, call, loop.columns, counters, restore, pieces, again)
+
+    return again(network, optimizer, plan)
 
 
 def _pieces(loop: _Loop) -> Pieces:
@@ -72,7 +78,11 @@ def _pieces(loop: _Loop) -> Pieces:
         return state, np.asarray(row)
 
     return Pieces(
-        lambda epoch: np.asarray(order(epoch)), train, turn, lambda state, found: evaluate(state, *found), ended
+        lambda base, epoch: np.asarray(order(jnp.uint32(base), epoch)),
+        train,
+        turn,
+        lambda state, found: evaluate(state, *found),
+        ended,
     )
 
 
@@ -91,19 +101,20 @@ def _by_steps(loop: _Loop) -> Callable[[State, tuple[Any, ...], int], tuple[Stat
         length: jax.jit(partial(loop.picked, length=length), donate_argnums=0) for length in (plan.batch_size, left)
     }
     end = jax.jit(loop.epoch_end, donate_argnums=0)
-    orders: dict[int, Any] = {}
+    orders: dict[tuple[int, int], Any] = {}
 
     def chunk(state: State, data: tuple[Any, ...], count: int) -> tuple[State, np.ndarray]:
         state, rows, number = dict(state), [], int(state["loop/step"])
         last = min(number + count, plan.steps)
         while number < last and not int(state["loop/bad_step"]) and not bool(state["loop/stopped"]):
             epoch, into = divmod(number, plan.steps_per_epoch)
-            if epoch not in orders:
+            key = int(state["loop/bases"][0]), epoch
+            if key not in orders:
                 orders.clear()
-                orders[epoch] = order(epoch)
+                orders[key] = order(state["loop/bases"][0], epoch)
             for place in range(into, min(into + last - number, plan.steps_per_epoch)):
                 length = plan.batch_size if place < full else left
-                state = steps[length](state, data, orders[epoch], place)
+                state = steps[length](state, data, orders[key], place)
                 number += 1
             if (number % plan.steps_per_epoch == 0 or number == plan.steps) and not int(state["loop/bad_step"]):
                 state, row = end(state, data)
@@ -143,36 +154,45 @@ class _Loop:
         self.fresh = [jnp.array(v.value) for v in self.accumulators]
         rate = optimizer.learning_rate
         self.rate = next(f"optimizer/{n}" for n, v in enumerate(optimizer.variables) if v is rate)
+        purposes = ["order", *(f"layer {n}" for n in range(len(self.seeds)))]
+        self.purposes = [*purposes, *(f"augment {n}" for n in range(len(self.generators)))]
+        self.strengths = penalties.tune(self.model.trainable_variables)
         self.counters = ("step", "epochs", "best_epoch", "bad_step", "stopped")
         self.named = {
             **{f"weights/{n}": v for n, v in enumerate(self.weights)},
             **{f"optimizer/{n}": v for n, v in enumerate(optimizer.variables)},
             **{f"accumulators/{n}": v for n, v in enumerate(self.accumulators)},
+            **{f"strengths/{n}": v for n, v in enumerate(self.strengths)},
         }
         self.place = {id(variable): name for name, variable in self.named.items()}
 
-    def state(self) -> Held:
-        """Every array that a chunk changes, by name; copies, because their buffers are given away."""
+    def state(self, network: Any, optimizer: Any, plan: Plan) -> Held:
+        """Every array that a training begins with, by name; copies, because their buffers are given away."""
         worst = jnp.float32(-np.inf if self.plan.maximize else np.inf)
-        whole = {
-            name: jnp.int32(0) for name in ("step", "epochs", "best_epoch", "bad_step", "waited", "plateau_waited")
-        }
+        counts = ("step", "epochs", "best_epoch", "bad_step", "waited", "plateau_waited")
         loop = {
-            **whole,
+            **{name: jnp.int32(0) for name in counts},
             **{name: jnp.array(worst) for name in ("best", "stop_best", "plateau_best")},
             "stopped": jnp.array(False),
             "rate": jnp.float32(1.0),
+            "lr": jnp.float32(plan.lr),
+            "bases": jnp.array([seed_of(plan.seed, purpose) for purpose in self.purposes], jnp.uint32),
         }
+        weights = network.logits.weights
+        penalties.retune(self.strengths, network.logits.trainable_variables)
         return {
-            **{name: jnp.array(variable.value) for name, variable in self.named.items()},
-            **{f"best/{n}": jnp.array(variable.value) for n, variable in enumerate(self.weights)},
+            **{f"weights/{n}": jnp.array(variable.value) for n, variable in enumerate(weights)},
+            **{f"best/{n}": jnp.array(variable.value) for n, variable in enumerate(weights)},
+            **{f"optimizer/{n}": jnp.array(variable.value) for n, variable in enumerate(optimizer.variables)},
+            **{f"accumulators/{n}": jnp.array(value) for n, value in enumerate(self.fresh)},
+            **{f"strengths/{n}": jnp.array(variable.value) for n, variable in enumerate(self.strengths)},
             **{f"loop/{name}": value for name, value in loop.items()},
         }
 
-    def restore_best(self, state: State) -> None:
-        """Put the best weights into the model, or the last ones when no epoch had a finite figure."""
+    def restore_best(self, network: Any, state: State) -> None:
+        """Put the best weights into a network, or the last ones when no epoch had a finite figure."""
         kind = "best" if int(state["loop/best_epoch"]) else "weights"
-        for number, weight in enumerate(self.weights):
+        for number, weight in enumerate(network.logits.weights):
             weight.assign(state[f"{kind}/{number}"])
 
     def scope(self, state: State, more: Sequence[tuple[Any, Any]] = ()) -> Any:
@@ -206,9 +226,9 @@ class _Loop:
         state, _, finished, rows = lax.while_loop(going, segment, (state, steps, jnp.int32(0), rows))
         return state, rows, finished
 
-    def order(self, epoch: Any) -> Any:
+    def order(self, base: Any, epoch: Any) -> Any:
         """The row numbers of an epoch, from 0, in the order in which they are seen: (n,) int32."""
-        key = jax.random.fold_in(jax.random.key(seed_of(self.plan.seed, "order")), epoch)
+        key = jax.random.fold_in(jax.random.key(base), epoch)
         return jax.random.permutation(key, self.size)
 
     def _steps(self, state: Held, data: tuple[Any, ...], epoch: Any, into: Any, count: Any) -> Held:
@@ -216,7 +236,7 @@ class _Loop:
         batch = self.plan.batch_size
         if self.whole:
             return self.step(state, data[0], data[1])
-        order, full = self.order(epoch), self.size // batch
+        order, full = self.order(state["loop/bases"][0], epoch), self.size // batch
 
         def going(carry: Any) -> Any:
             state, number = carry
@@ -260,8 +280,9 @@ class _Loop:
         plan, number = self.plan, state["loop/step"]
         if plan.schedule is not None:
             progress = number.astype(jnp.float32) / float(plan.steps)
-            state = {**state, self.rate: jnp.asarray(plan.lr * plan.schedule(progress), state[self.rate].dtype)}
-        seeds = self._seeds(number)
+            rate = state["loop/lr"] * plan.schedule(progress)
+            state = {**state, self.rate: jnp.asarray(rate, state[self.rate].dtype)}
+        seeds = self._seeds(number, state["loop/bases"])
         x, mixed = self._augment(state, x, seeds)
         names = [self.place[id(variable)] for variable in self.model.trainable_variables]
 
@@ -294,15 +315,12 @@ class _Loop:
                 found[name] = state[name] if value is None else value
         return found
 
-    def _seeds(self, step: Any) -> list[tuple[Any, Any]]:
+    def _seeds(self, step: Any, bases: Any) -> list[tuple[Any, Any]]:
         """Every random number of a step follows from (seed, purpose, step)."""
-        held = [(v, f"layer {n}") for n, v in enumerate(self.seeds)]
-        held += [(g.state, f"augment {n}") for n, g in enumerate(self.generators)]
-        found = []
-        for variable, purpose in held:
-            first = step.astype(jnp.uint32) + jnp.uint32(seed_of(self.plan.seed, purpose))
-            found.append((variable, jnp.stack([first, jnp.uint32(0)]).astype(variable.dtype)))
-        return found
+        held = [*self.seeds, *(generator.state for generator in self.generators)]
+        first = step.astype(jnp.uint32) + bases[1:]
+        pairs = jnp.stack([first, jnp.zeros_like(first)], axis=1)
+        return [(variable, pair.astype(variable.dtype)) for variable, pair in zip(held, pairs, strict=True)]
 
     def _augment(self, state: Held, x: Any, seeds: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
         """(the batch changed at random, whose labels it shares with which: (partners, shares), or None)."""
@@ -326,8 +344,8 @@ class _Loop:
             others = self._losses(jnp.take(y, partners, axis=0), logits, training)
             share = share.reshape((-1, *(1 for _ in each.shape[1:])))
             each = share * each + (1.0 - share) * others
-        penalties = [jnp.asarray(penalty, jnp.float32) for penalty in self.model.losses]
-        return logits, jnp.mean(each) + sum(penalties, jnp.float32(0.0))
+        added = [jnp.asarray(penalty, jnp.float32) for penalty in self.model.losses]
+        return logits, jnp.mean(each) + sum(added, jnp.float32(0.0))
 
     def _losses(self, y: Any, logits: Any, training: bool) -> Any:
         """The loss of each class number or example, times the weight of its class in training."""
@@ -412,7 +430,7 @@ class _Loop:
 
     def _plateau(self, plateau: Plateau, state: Held, better: Any, figure: Any) -> Held:
         """Lower the rate when the figure has not improved for long enough."""
-        lr = self.plan.lr
+        lr = state["loop/lr"]
         state = self._wait(state, "plateau_best", "plateau_waited", better, figure, plateau.min_delta)
         lowers = state["loop/plateau_waited"] >= plateau.patience
         before = state["loop/rate"]

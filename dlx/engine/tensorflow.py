@@ -14,7 +14,7 @@ import tensorflow as tf
 from dlx.backend import keras
 from dlx.dataset import Stream
 from dlx.engine import Block, Pieces, Plan, Program, State, seed_of
-from dlx.parts import losses
+from dlx.parts import losses, penalties
 from dlx.parts.augment import Mix
 from dlx.parts.schedules import Plateau
 
@@ -48,7 +48,17 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
         return {name: float(state[f"loop/{name}"].numpy()) for name in loop.loop}
 
     pieces = _pieces(loop, train)
-    return Program(loop.state(), data, chunk, loop.columns, counters, lambda state: loop.restore_best(), pieces)
+
+    def again(network: Any, optimizer: Any, plan: Plan) -> Program:
+        loop.begin(network, optimizer, plan)
+        return program()
+
+    def program() -> Program:
+        return Program(
+            loop.state(), data, chunk, loop.columns, counters, lambda state: loop.restore_best(), pieces, again
+        )
+
+    return program()
 
 
 def _pieces(loop: _Loop, train: Any) -> Pieces:
@@ -69,7 +79,7 @@ def _pieces(loop: _Loop, train: Any) -> Pieces:
         return state
 
     return Pieces(
-        lambda epoch: loop.order(tf.constant(epoch, tf.int64)).numpy(),
+        lambda base, epoch: loop.order(tf.constant(base, tf.int64), tf.constant(epoch, tf.int64)).numpy(),
         trained,
         lambda state: (state, turn()),
         evaluated,
@@ -104,24 +114,51 @@ class _Loop:
         for metric in self.metrics:  # some make their variables at the first update
             losses.update(metric, *losses.example(network.classes, network.units))
             metric.reset_state()
+        purposes = ["order", *(f"layer {n}" for n in range(len(self.seeds)))]
+        self.purposes = [*purposes, *(f"augment {n}" for n in range(len(self.generators)))]
+        self.bases = tf.Variable(self._bases(plan), dtype=tf.int64)
+        self.lr = tf.Variable(plan.lr, dtype=tf.float32)
+        self.strengths = penalties.tune(self.trainable)
+        self.target = network
         names = ["loss", *(metric.name for metric in self.metrics)]
         splits = ("train", "val") if validated else ("train",)
         self.columns = (*(f"{split}_{name}" for split in splits for name in names), "learning_rate")
-        worst = -np.inf if plan.maximize else np.inf
-        self.loop = {
-            "step": tf.Variable(0, dtype=tf.int64),
-            "epochs": tf.Variable(0, dtype=tf.int64),
-            "best_epoch": tf.Variable(0, dtype=tf.int64),
-            "bad_step": tf.Variable(0, dtype=tf.int64),
-            "best": tf.Variable(worst, dtype=tf.float32),
-            "stop_best": tf.Variable(worst, dtype=tf.float32),
-            "waited": tf.Variable(0, dtype=tf.int64),
-            "stopped": tf.Variable(False),
-            "rate": tf.Variable(1.0),
-            "plateau_best": tf.Variable(worst, dtype=tf.float32),
-            "plateau_waited": tf.Variable(0, dtype=tf.int64),
-        }
+        self.loop = {name: tf.Variable(value) for name, value in self._start().items()}
         self.best = [tf.Variable(weight.value) for weight in self.weights]
+
+    def _bases(self, plan: Plan) -> np.ndarray:
+        """The seed of each purpose."""
+        return np.array([seed_of(plan.seed, purpose) for purpose in self.purposes], np.int64)
+
+    def _start(self) -> dict[str, Any]:
+        """What counts and compares, as a training begins."""
+        worst = np.float32(-np.inf if self.plan.maximize else np.inf)
+        counts = ("step", "epochs", "best_epoch", "bad_step", "waited", "plateau_waited")
+        return {
+            **dict.fromkeys(counts, np.int64(0)),
+            **dict.fromkeys(("best", "stop_best", "plateau_best"), worst),
+            "stopped": np.bool_(False),
+            "rate": np.float32(1.0),
+        }
+
+    def begin(self, network: Any, optimizer: Any, plan: Plan) -> None:
+        """Put everything back to the beginning, with the weights of another network of the same shape."""
+        optimizer.build(network.logits.trainable_variables)
+        self.target, self.plan = network, plan
+        pairs = [*zip(self.weights, network.logits.weights, strict=True)]
+        pairs += zip(self.best, network.logits.weights, strict=True)
+        pairs += zip(self.optimizer.variables, optimizer.variables, strict=True)
+        if self.network.scaler is not None:
+            pairs += zip(self.network.scaler.variables, network.scaler.variables, strict=True)
+        for mine, given in pairs:
+            mine.assign(given.value)
+        for metric in (self.losses, *self.metrics):
+            metric.reset_state()
+        for name, value in self._start().items():
+            self.loop[name].assign(value)
+        self.bases.assign(self._bases(plan))
+        self.lr.assign(plan.lr)
+        penalties.retune(self.strengths, network.logits.trainable_variables)
 
     def state(self) -> dict[str, Any]:
         """Every variable that a chunk changes, by name."""
@@ -135,10 +172,10 @@ class _Loop:
         }
 
     def restore_best(self) -> None:
-        """Put the best weights into the model; leaves it as it is when no epoch had a finite figure."""
-        if int(self.loop["best_epoch"].numpy()):
-            for weight, best in zip(self.weights, self.best, strict=True):
-                weight.assign(best)
+        """Put the best weights into the network, or the last ones when no epoch had a finite figure."""
+        found = self.best if int(self.loop["best_epoch"].numpy()) else [weight.value for weight in self.weights]
+        for weight, value in zip(self.target.logits.weights, found, strict=True):
+            weight.assign(value)
 
     def chunk(self, data: tuple[Any, ...], steps: Any) -> Any:
         """Up to `steps` steps; returns rows (ROWS, columns) float32 and how many of them are epochs finished."""
@@ -164,9 +201,9 @@ class _Loop:
         _, finished, rows = tf.while_loop(going, segment, start)
         return rows.stack(), finished
 
-    def order(self, epoch: Any) -> Any:
+    def order(self, base: Any, epoch: Any) -> Any:
         """The row numbers of an epoch, from 0, in the order in which they are seen: (n,) int32."""
-        seed = tf.stack([tf.constant(seed_of(self.plan.seed, "order"), tf.int64), epoch])
+        seed = tf.stack([base, epoch])
         if self.fused:  # XLA has no shuffle
             return tf.argsort(tf.random.stateless_uniform([self.size], seed, minval=None, maxval=None, dtype=tf.int32))
         return tf.random.experimental.stateless_shuffle(tf.range(self.size, dtype=tf.int32), seed)
@@ -177,7 +214,7 @@ class _Loop:
         if self.whole:
             self._while(lambda number: self._step(inputs, targets), into, into + count)
             return
-        order = self.order(epoch)
+        order = self.order(self.bases[0], epoch)
 
         def step(number: Any, length: int | None = None) -> None:
             end = tf.minimum((number + 1) * batch, self.size)
@@ -221,7 +258,7 @@ class _Loop:
         x, mixed = self._augment(x)
         if plan.schedule is not None:
             progress = tf.cast(number, tf.float32) / float(plan.steps)
-            self.optimizer.learning_rate.assign(plan.lr * plan.schedule(progress))
+            self.optimizer.learning_rate.assign(self.lr * plan.schedule(progress))
         with tf.GradientTape() as tape:
             logits, total = self._forward(x, y, training=True, mixed=mixed)
             scaled = self.optimizer.scale_loss(total)
@@ -257,8 +294,8 @@ class _Loop:
             share = tf.reshape(share, (-1, *(1 for _ in each.shape[1:])))
             each = share * each + (1.0 - share) * others
         total = tf.reduce_mean(each)
-        penalties = self.model.losses
-        return logits, total + tf.add_n([tf.cast(p, tf.float32) for p in penalties]) if penalties else total
+        added = self.model.losses
+        return logits, total + tf.add_n([tf.cast(penalty, tf.float32) for penalty in added]) if added else total
 
     def _losses(self, y: Any, logits: Any, training: bool) -> Any:
         """The loss of each class number or example, times the weight of its class in training."""
@@ -267,10 +304,9 @@ class _Loop:
 
     def _seed(self, step: Any) -> None:
         """Every random number of a step follows from (seed, purpose, step)."""
-        held = [(v, f"layer {n}") for n, v in enumerate(self.seeds)]
-        held += [(g.state, f"augment {n}") for n, g in enumerate(self.generators)]
-        for variable, purpose in held:
-            first = tf.cast(step + seed_of(self.plan.seed, purpose), tf.uint32)
+        held = [*self.seeds, *(generator.state for generator in self.generators)]
+        for number, variable in enumerate(held, 1):
+            first = tf.cast(step + self.bases[number], tf.uint32)
             variable.assign(tf.stack([first, tf.zeros((), tf.uint32)]))
 
     def _count(self, y: Any, logits: Any, total: Any) -> None:
@@ -372,7 +408,7 @@ class _Loop:
 
     def _plateau(self, plateau: Plateau, better: Any, figure: Any) -> None:
         """Lower the rate when the figure has not improved for long enough."""
-        loop, lr = self.loop, self.plan.lr
+        loop, lr = self.loop, self.lr
         lowers = self._wait("plateau_best", "plateau_waited", better, figure, plateau.min_delta) >= plateau.patience
         rate = tf.where(lowers, tf.maximum(loop["rate"].value() * plateau.factor, plateau.min_lr / lr), loop["rate"])
         loop["rate"].assign(tf.minimum(rate, loop["rate"].value()))
