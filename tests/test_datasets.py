@@ -801,3 +801,46 @@ def test_arrays_of_test_classes_that_train_has_not(world: Path) -> None:
     np.savez(world / "b.npz", x_train=np.zeros((4, 2)), y_train=[0, 1, 0, 1], x_test=np.zeros((2, 2)))
     with pytest.raises(DataError, match="x_test and y_test both, or neither"):
         load("npz", path=str(world / "b.npz"))
+
+
+TABLE_ON_DISK = """\
+size,colour,flag,count,label
+1.5,red,True,3,yes
+,green,False,4,no
+2.5, red ,True,,yes
+3,NA,False,7,no
+4,blue,True,8,yes
+5,blue,True,9,no
+"""
+
+
+@pytest.mark.parametrize("missing", ["median", "flag"])
+@pytest.mark.parametrize("categorical", [None, ["count"]])
+def test_a_table_that_stays_on_disk_is_that_in_memory(
+    world: Path, monkeypatch: pytest.MonkeyPatch, missing: str, categorical: Any
+) -> None:
+    monkeypatch.setattr(datasets.large, "ROWS", 2)  # a column may be of numbers in one piece, and of words in another
+    (world / "t.csv").write_text(TABLE_ON_DISK)
+    how = {"path": str(world / "t.csv"), "label": "label", "missing": missing, "categorical": categorical}
+    found = []
+    for in_memory in (True, False):
+        data = load("csv", in_memory=in_memory, **how)
+        splits = feed.cut(data, 0.34, "none")
+        whole, splits = feed.encoded(data, splits)
+        assert isinstance(splits.train.inputs, Stream) is not in_memory
+        assert splits.test is not None
+        rows = [split.inputs[np.arange(len(split))] for split in (splits.train, splits.test)]
+        found.append((rows, splits.train.targets, whole.fingerprint, whole.encoding, whole.shape))
+    (memory, *rest), (disk, *other) = found
+    for mine, theirs in zip(memory, disk, strict=True):
+        assert np.array_equal(mine, theirs)
+        assert mine.dtype == theirs.dtype == np.float32
+    assert repr(rest) == repr(other)
+    assert not list((world / "store").iterdir())  # nothing is left beside the data
+
+
+def test_a_column_that_is_dropped_is_not_read_from_a_table_on_disk(world: Path) -> None:
+    (world / "t.csv").write_text(TABLE_ON_DISK)
+    how = {"path": str(world / "t.csv"), "label": "label", "features": ["size", "flag"], "missing": "median"}
+    data = load("csv", in_memory=False, **how)
+    assert sorted(data.train.inputs) == ["flag", "size"]

@@ -19,6 +19,8 @@ from dlx import display, images
 from dlx.backend import cores
 from dlx.dataset import Dataset, Facts, Split, Stream
 from dlx.errors import DataError
+from dlx.parts.datasets import large
+from dlx.parts.datasets.large import InMemory
 from dlx.parts.datasets.registry import fingerprint, float32, guess_task, know, registry
 from dlx.parts.types import ImageSize
 from dlx.registry import FilePath
@@ -38,7 +40,7 @@ def image_folder(
     grayscale: bool = False,
     bad: Literal["fail", "skip"] = "fail",
     class_names: Annotated[list[str], Field(min_length=2)] | None = None,
-    in_memory: bool | Literal["auto"] = "auto",
+    in_memory: InMemory = "auto",
     _task: str = "auto",
 ) -> Dataset:
     """A folder a class: photos/cat/1.jpg, photos/dog/2.jpg; with train/ and test/ above them where there are.
@@ -185,7 +187,7 @@ class _Reader:
     With `skip` it passes over what cannot be read, and remembers it.
     """
 
-    def __init__(self, size: Any, channels: int, skip: bool, in_memory: bool | Literal["auto"]) -> None:
+    def __init__(self, size: Any, channels: int, skip: bool, in_memory: InMemory) -> None:
         self.size, self.channels, self.skip, self.in_memory = size, channels, skip, in_memory
         self.skipped: list[str] = []
         self.digest = hashlib.sha256()
@@ -223,24 +225,12 @@ class _Reader:
         return pixels[: len(kept)], kept
 
     def _stays(self, folder: Path, files: Sequence[Path]) -> bool:
-        """Whether the images stay on disk: as the spec says, or when they would fill a quarter of the memory.
-
-        Raises DataError where they shall not, and do not fit the memory twice: once here, once on the device.
-        """
-        if self.in_memory is False:
-            return True
+        """Whether the images stay on disk."""
         first = next((found for found in self._each(files[:100], pixels=False) if isinstance(found, _Seen)), None)
-        if first is None or not hasattr(os, "sysconf"):
-            return False
-        wanted, there = len(files) * math.prod(first.shape), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if self.in_memory is True and 2 * wanted > there:
-            raise DataError(
-                f"{len(files):,} images of {first.shape[0]} × {first.shape[1]} take {wanted / 2**30:.1f} GiB, "
-                f"too much for a memory of {there / 2**30:.1f} GiB",
-                where=str(folder),
-                hint="in_memory: auto leaves them on disk; or a smaller image_size, or fewer images",
-            )
-        return self.in_memory == "auto" and 4 * wanted > there
+        shape = first.shape if first else (0, 0, 0)
+        what = f"{len(files):,} images of {shape[0]} × {shape[1]}"
+        smaller = "a smaller image_size, or fewer images"
+        return large.stays(len(files) * math.prod(shape), self.in_memory, what, str(folder), smaller)
 
     def _each(self, files: Sequence[Path], pixels: bool) -> Iterator[_Seen | DataError]:
         """What can be said of each file: from all of it, or from its header where that is enough."""

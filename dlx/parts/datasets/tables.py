@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from dlx.dataset import Dataset, Split
+from dlx.dataset import Dataset, Split, Table
 from dlx.errors import DataError, did_you_mean
+from dlx.parts.datasets import large
+from dlx.parts.datasets.large import InMemory
 from dlx.parts.datasets.registry import FEW, float32, guess_task, registry
 from dlx.registry import FilePath
 
@@ -42,6 +44,7 @@ def csv(
     categorical: list[str] | None = None,
     missing: Literal["error", "median", "flag"] = "error",
     test: FilePath | None = None,
+    in_memory: InMemory = "auto",
     _task: str = "auto",
 ) -> Dataset:
     """A table with a header: `label` is the column to predict (or several), the others predict it.
@@ -50,14 +53,14 @@ def csv(
     Columns of numbers stay numbers; those of words, and those named in `categorical`, become one input a value.
     `missing`: a gap is an error; or is filled with the train split's median (of words, the commonest); or is filled and
     has an input of its own that says so. The last two also take words that training never saw, as none of the known.
-    `test` is a second file of the same columns.
+    `test` is a second file of the same columns. A table that would fill a quarter of the memory stays on disk, its
+    numbers in a scratch file; `in_memory` true or false says so for any. The figures are the same.
     """
     labels = [label] if isinstance(label, str) else list(label)
     for what, names in (("label", labels), ("features", features or []), ("drop", drop or [])):
         if len(set(names)) < len(names):
             raise DataError(f"{what} names a column twice", where=str(path))
-    frame = read(path, [*labels, *([id] if id else []), *(categorical or [])])
-    header = [str(name) for name in frame.columns]
+    header, count = _shape(path)
     for name in (*labels, *(features or []), *([id] if id else []), *(drop or []), *(categorical or [])):
         if name not in header:
             raise no_column(name, header, str(path))
@@ -68,15 +71,22 @@ def csv(
     columns = features if features is not None else [name for name in header if name not in left]
     if not columns:
         raise DataError(f"has no column to predict {', '.join(labels)!r} from", where=str(path))
+    what = f"{count:,} rows of {len(columns)} columns"
+    stays = large.stays(8 * count * len(columns), in_memory, what, str(path), "fewer columns")
+    frame = read(path, [*labels, *(categorical or [])], stays=[*columns, *labels] if stays else None)
     task = task_of(frame, labels, _task, str(path))
     classes = classes_of(frame, labels, task, str(path))
-    train = Split(_inputs(frame, columns, categorical or [], path), *targets_of(frame, labels, task, classes, path))
+    train = _left(
+        Split(_inputs(frame, columns, categorical or [], path), *targets_of(frame, labels, task, classes, path)), stays
+    )
     _check(train.inputs, missing, categorical or [], path)
     held = None
     if test is not None:
         words = [name for name in columns if train.inputs[name].dtype == object]
-        second = second_of(test, [*columns, *labels], labels, words)
-        held = Split(_inputs(second, columns, words, test), *targets_of(second, labels, task, classes, test))
+        second = second_of(test, [*columns, *labels], labels, words, stays)
+        held = _left(
+            Split(_inputs(second, columns, words, test), *targets_of(second, labels, task, classes, test)), stays
+        )
         for name in columns:
             if held.inputs[name].dtype != train.inputs[name].dtype:
                 raise DataError(f"column {name!r} must hold numbers, as in {Path(path).name}", where=str(test))
@@ -115,32 +125,44 @@ def parted(header: Sequence[str]) -> str:
     return f"its columns are parted by {'tabs' if mark != ';' else mark!r}; expected commas: save it so" if mark else ""
 
 
-def second_of(path: str, columns: Sequence[str], labels: Sequence[str], words: Sequence[str]) -> pd.DataFrame:
+def second_of(
+    path: str, columns: Sequence[str], labels: Sequence[str], words: Sequence[str], stays: bool = False
+) -> pd.DataFrame:
     """The table of the test split, its columns read as those of train were; raises DataError where one is not there."""
-    frame = read(path, [*labels, *words])
-    lacking = [name for name in columns if name not in frame.columns]
+    lacking = [name for name in columns if name not in _shape(path)[0]]
     if lacking:
         hint = "a table without the label is for dlx predict" if set(lacking) <= set(labels) else ""
         raise DataError(f"has no column {', '.join(lacking)}", where=str(path), hint=hint)
-    return frame
+    return read(path, [*labels, *words], stays=columns if stays else None)
+
+
+def _left(split: Split, stays: bool) -> Split:
+    """The split as it is, or with columns that are read when they are asked for."""
+    return Split(Table(split.inputs, split.index), split.targets, split.index) if stays else split
 
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + " …" * (len(names) > 20)
 
 
-def read(path: str, words: Sequence[str], gaps: bool = True) -> pd.DataFrame:
+def read(path: str, words: Sequence[str], gaps: bool = True, stays: Sequence[str] | None = None) -> pd.DataFrame:
     """A table with a type for each column: float64 with NaN for a gap, or words (objects), '' for one.
 
     The columns `words` stay as they are written, whatever they hold; without `gaps` NA and null are words of theirs.
-    Raises DataError at the line that is torn.
+    `stays` are the columns to read of a table that stays on disk. Raises DataError at the line that is torn.
     """
     import pandas as pd
 
-    header = _shape(path)
+    header, count = _shape(path)
     given: Any = {"header": 0, "names": header, "keep_default_na": False, "skipinitialspace": True}
     given |= {"encoding": "utf-8-sig", "low_memory": False}
     try:
+        if stays is not None:
+
+            def reader(numbers: bool = False, **more: Any) -> Any:
+                return pd.read_csv(path, **({"na_values": list(ABSENT)} if numbers else {}), **given, **more)
+
+            return large.table(reader, count, stays, [name for name in words if name in stays], _of_texts)
         texts = {name for name in words if name in header}
         frame = pd.read_csv(path, dtype=dict.fromkeys(texts, str), na_values=list(ABSENT), **given)
         unsure = [name for name in header if name in texts or not _numeric(frame[name])]
@@ -164,19 +186,28 @@ def _judged(column: Any, gaps: bool) -> tuple[Any, Any]:
     import pandas as pd
 
     places, values = pd.factorize(column.fillna(""))
-    said = [str(value).strip() for value in values]
+    numbers, said = _of_texts([str(value) for value in values], gaps)
+    return (None if numbers is None else numbers[places]), np.array(said, object)[places]
+
+
+def _of_texts(texts: Sequence[str], gaps: bool = True) -> tuple[Any, list[str]]:
+    """(numbers, NaN for a gap, or None where a text is none; words, '' for a gap) of distinct texts."""
+    import numpy as np
+    import pandas as pd
+
+    said = [text.strip() for text in texts]
     said = ["" if gaps and text in ABSENT else text for text in said]
     numbers = pd.to_numeric(pd.Series([text or None for text in said], dtype=object), errors="coerce").to_numpy(float)
     whole = any(said) and all(np.isnan(numbers) == [not text for text in said])
-    return (numbers[places] if whole else None), np.array(said, object)[places]
+    return (numbers if whole else None), said
 
 
 def _numeric(column: Any) -> bool:
     return column.dtype.kind in "if"
 
 
-def _shape(path: str) -> list[str]:
-    """The header of a table whose every row has as many fields; raises DataError with the line that has not."""
+def _shape(path: str) -> tuple[list[str], int]:
+    """(header, rows) of a table whose every row has as many fields; raises DataError with the line that has not."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             reader = csvlib.reader(stream)
@@ -204,7 +235,7 @@ def _shape(path: str) -> list[str]:
         raise DataError(f"the header names {', '.join(sorted(twice))} twice", where=f"{path}:1")
     if "" in header:
         raise DataError(f"column {header.index('') + 1} has no name", where=f"{path}:1")
-    return header
+    return header, count
 
 
 def line_of(path: str, row: int) -> int:
