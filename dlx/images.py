@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MAX_PIXELS = 50_000_000
+MAX_BYTES = 500_000_000
 ORIENTATION = 0x0112  # EXIF's tag of how the camera was held
 A = TypeVar("A")
 B = TypeVar("B")
@@ -55,10 +56,21 @@ def extent(source: Path | bytes, name: str = "") -> tuple[int, int]:
         return (width, height) if turned else (height, width)
 
 
+def contents(path: Path) -> bytes:
+    """The bytes of an image file. Raises DataError for one of more than 500 MB."""
+    with path.open("rb") as stream:
+        if os.fstat(stream.fileno()).st_size > MAX_BYTES:
+            message = f"is larger than {MAX_BYTES // 1_000_000} MB"
+            raise DataError(message, where=str(path), hint="no image that dlx can use is")
+        return stream.read()
+
+
 def _upright(image: Any) -> Any:
     """The image as its EXIF data turns it; one without such data is not copied."""
     from PIL import ImageOps
 
+    if image.format == "JPEG" and "exif" not in image.info:
+        return image
     return ImageOps.exif_transpose(image) if image.getexif().get(ORIENTATION, 1) != 1 else image
 
 
@@ -71,7 +83,8 @@ def _opened(source: Path | bytes, name: str) -> Iterator[Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            stream: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+            # Whole: Pillow asks for a few bytes at a time.
+            stream = io.BytesIO(source if isinstance(source, bytes) else contents(source))
             with Image.open(stream, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
@@ -104,8 +117,8 @@ def _eight_bit(image: Any, channels: int | None) -> Any:
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    wanted = channels or (1 if grey else 3)
-    return image.convert("L" if wanted == 1 else "RGB")
+    wanted = "L" if (channels or (1 if grey else 3)) == 1 else "RGB"
+    return image if image.mode == wanted else image.convert(wanted)
 
 
 def files(folder: Path) -> list[Path]:

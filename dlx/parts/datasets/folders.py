@@ -238,7 +238,7 @@ class _Reader:
         def look(file: Path) -> _Seen | DataError:
             try:
                 try:
-                    raw = file.read_bytes()
+                    raw = images.contents(file)
                 except OSError as error:
                     raise DataError(f"cannot be read ({error.strerror})", where=str(file)) from error
                 digest = hashlib.sha256(raw).digest()
