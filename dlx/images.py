@@ -37,11 +37,13 @@ def read(
     import numpy as np
     from PIL import Image
 
-    with _opened(source, name) as image:
-        picture = _eight_bit(_upright(image), channels)
-        if size is not None and picture.size != (size[1], size[0]):
-            picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        pixels = np.asarray(picture, np.uint8)
+    with _opened(source, name) as raw:
+        pixels: np.ndarray | None = _plain_jpeg(raw, channels)
+        if pixels is None or (size is not None and pixels.shape[:2] != size):
+            picture = _picture(raw, channels) if pixels is None else Image.fromarray(pixels.squeeze())
+            if size is not None and picture.size != (size[1], size[0]):
+                picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            pixels = np.asarray(picture, np.uint8)
     return pixels if pixels.ndim == 3 else pixels[:, :, None]
 
 
@@ -50,10 +52,63 @@ def extent(source: Path | bytes, name: str = "") -> tuple[int, int]:
 
     A PNG is taken as it lies: what turns it may stand behind its pixels.
     """
-    with _opened(source, name) as image:
-        width, height = image.size
-        turned = image.format != "PNG" and image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
-        return (width, height) if turned else (height, width)
+    with _opened(source, name) as raw:
+        if (header := _jpeg_header(raw)) is not None:
+            return header[0], header[1]
+        with _pillow(raw) as image:
+            width, height = image.size
+            turned = image.format != "PNG" and image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+            return (width, height) if turned else (height, width)
+
+
+def _jpeg_header(raw: bytes) -> tuple[int, int, str] | None:
+    """(height, width, colours) of a JPEG that lies upright; None of any other image, and where it cannot be told."""
+    import simplejpeg
+
+    if raw[:2] != b"\xff\xd8" or b"Exif" in raw[:65536]:
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(raw)
+    except ValueError:
+        return None
+    return height, width, colours
+
+
+def _plain_jpeg(raw: bytes, channels: int | None) -> Any:
+    """The pixels of a usual JPEG, those that Pillow gives, in a third of its time; None of any other image."""
+    import simplejpeg
+
+    header = _jpeg_header(raw)
+    usual = {"Gray": (None, 1), "YCbCr": (None, 3)}
+    if header is None or channels not in usual.get(header[2], ()) or header[0] * header[1] > MAX_PIXELS:
+        return None
+    try:
+        return simplejpeg.decode_jpeg(raw, "GRAY" if header[2] == "Gray" else "RGB")
+    except ValueError:  # a damaged one: Pillow says how
+        return None
+
+
+def _picture(raw: bytes, channels: int | None) -> Any:
+    """The image, upright, in mode L or RGB."""
+    with _pillow(raw) as image:
+        picture = _eight_bit(_upright(image), channels)
+        picture.load()
+        return picture
+
+
+@contextlib.contextmanager
+def _pillow(raw: bytes) -> Iterator[Any]:
+    """Pillow's image of the bytes; raises DataError, without a place, for one of too many pixels."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(raw), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                message = f"{width} × {height} pixels, expected at most {MAX_PIXELS // 1_000_000} million"
+                raise DataError(message, hint="make it smaller first")
+            yield image
 
 
 def contents(path: Path) -> bytes:
@@ -75,26 +130,13 @@ def _upright(image: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _opened(source: Path | bytes, name: str) -> Iterator[Any]:
-    """The image, opened; what goes wrong in the block is a DataError that names it."""
-    from PIL import Image
-
+def _opened(source: Path | bytes, name: str) -> Iterator[bytes]:
+    """The bytes of an image; what goes wrong in the block is a DataError that names it."""
     name = name or ("the image" if isinstance(source, bytes) else str(source))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # Whole: Pillow asks for a few bytes at a time.
-            stream = io.BytesIO(source if isinstance(source, bytes) else contents(source))
-            with Image.open(stream, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise DataError(
-                        f"{width} × {height} pixels, expected at most {MAX_PIXELS // 1_000_000} million",
-                        where=name,
-                        hint="make it smaller first",
-                    )
-                yield image
-    except DataError:
+        yield source if isinstance(source, bytes) else contents(source)
+    except DataError as error:
+        error.where = error.where or name
         raise
     except FileNotFoundError as error:
         raise DataError("no such file", where=name) from error
@@ -138,9 +180,17 @@ def files(folder: Path) -> list[Path]:
 
 def in_parallel(work: Callable[[A], B], items: Sequence[A], threads: int, ahead: int = 256) -> Iterator[B]:
     """`work` of each item, in order, a bounded number of them ahead of the reader."""
+    # A task of several items: handing one over costs as much as a small image.
+    size = max(1, min(16, ahead // (2 * threads)))
+
+    def several(some: Sequence[A]) -> list[B]:
+        return [work(item) for item in some]
+
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(items), ahead):
-            yield from pool.map(work, items[start : start + ahead])
+            block = items[start : start + ahead]
+            for found in pool.map(several, [block[place : place + size] for place in range(0, len(block), size)]):
+                yield from found
 
 
 def classes_below(folder: Path) -> list[str]:

@@ -470,6 +470,36 @@ def test_several_labels_an_example(world: Path) -> None:
         load("npz", "multi_label", path=str(world / "labels.npz"))
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    "how", [{}, {"subsampling": 0}, {"subsampling": 2, "progressive": True}, {"quality": 20}, {"exif": 6}]
+)
+@pytest.mark.parametrize("channels", [None, 1, 3])
+def test_a_jpeg_has_the_pixels_that_pillow_gives(mode: str, how: dict[str, Any], channels: int | None) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (13, 17, 3), np.uint8)
+    picture, stream = Image.fromarray(noise).convert(mode), io.BytesIO()
+    if "exif" in how:
+        exif = Image.Exif()
+        exif[images.ORIENTATION] = how["exif"]
+        how = {"exif": exif}
+    picture.save(stream, "JPEG", **how)
+    raw = stream.getvalue()
+    expected = np.asarray(images._picture(raw, channels))
+    found = images.read(raw, channels)
+    assert found.shape == (*expected.shape[:2], 1 if expected.ndim == 2 else 3)
+    assert np.array_equal(found.squeeze(), expected)
+    assert images.extent(raw) == found.shape[:2]
+    assert images.read(raw, channels, (5, 4)).shape == (5, 4, found.shape[2])
+    with pytest.raises(DataError, match="cannot be read"):
+        images.read(raw[: len(raw) // 2], channels)
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 300])
+@pytest.mark.parametrize("ahead", [1, 7, 256])
+def test_work_in_parallel_keeps_the_order(count: int, ahead: int) -> None:
+    assert list(images.in_parallel(lambda n: n * n, range(count), 2, ahead)) == [n * n for n in range(count)]
+
+
 @pytest.mark.parametrize("bad", ["fail", "skip"])
 def test_images_that_stay_on_disk_are_those_in_memory(world: Path, bad: str) -> None:
     folder = folder_of(world, {f"{name}/{n}": (5, 4) for name in "ab" for n in range(6)})
