@@ -32,7 +32,10 @@ CONFIGS = HERE.parent / "configs"
 
 @dataclass(frozen=True)
 class Case:
-    """What both sides run; `plain_epochs` where the script runs fewer, and is scaled to `epochs`."""
+    """What both sides run.
+
+    plain_epochs: where the script runs fewer, and is scaled to `epochs`; limit: of the training images.
+    """
 
     name: str
     spec: Path
@@ -41,21 +44,21 @@ class Case:
     settings: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     plain_epochs: int = 0
-    needs: str = ""
+    limit: int = 0
 
 
 def _cifar(precision: str, augment: bool) -> Case:
     name = f"cifar_three_layer_sets, {precision.removeprefix('mixed_')}" + ", augmented" * augment
     settings = (f"precision={precision}", *(() if augment else ("augment=null",)))
     words = (precision, *(("augment",) if augment else ()))
-    return Case(name, CONFIGS / "cifar_three_layer_sets.yaml", "cifar.py", 3, settings, words, needs="cifar10")
+    return Case(name, CONFIGS / "cifar_three_layer_sets.yaml", "cifar.py", 3, settings, words, limit=20_000)
 
 
 CASES = [
     Case("or_gate", CONFIGS / "or_gate.yaml", "or_gate.py", 2000, plain_epochs=500),
     Case("moons_mlp", CONFIGS / "moons_mlp.yaml", "moons_mlp.py", 20_000, plain_epochs=1000),
-    Case("mnist_softmax", CONFIGS / "mnist_softmax.yaml", "mnist_softmax.py", 20, needs="mnist"),
-    Case("mnist_cnn", CONFIGS / "mnist_cnn.yaml", "mnist_cnn.py", 2, needs="mnist"),
+    Case("mnist_softmax", CONFIGS / "mnist_softmax.yaml", "mnist_softmax.py", 20),
+    Case("mnist_cnn", CONFIGS / "mnist_cnn.yaml", "mnist_cnn.py", 3, limit=20_000),
     *(_cifar(precision, augment) for precision in ("float32", "mixed_bfloat16") for augment in (False, True)),
     Case("binary_addition", CONFIGS / "binary_addition.yaml", "binary_addition.py", 10),
     Case("table of 100,000 rows", HERE / "table.yaml", "table.py", 10, words=("table.csv",)),
@@ -70,9 +73,9 @@ class Timing:
     epoch: float
 
 
-def measure(words: list[str], folder: Path, logs: str) -> Timing:
+def measure(words: list[str], folder: Path, logs: str, limit: int) -> Timing:
     """Run a program in `folder`; its TensorBoard files lie below `logs`, a pattern."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "LIMIT": str(limit)}
     started = time.perf_counter()
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
@@ -112,6 +115,7 @@ def compare(case: Case, repeat: int, scratch: Path) -> dict[str, object]:
         "case": case.name,
         "epochs": case.epochs,
         "scaled_from": case.plain_epochs or None,
+        "limit": case.limit or None,
         **{f"{side}_{key}": round(value, 6) for side, figures in middle.items() for key, value in figures.items()},
         "ratio_process": round(middle["plain"]["process"] / middle["dlx"]["process"], 2),
         "ratio_epoch": round(middle["plain"]["epoch"] / middle["dlx"]["epoch"], 2),
@@ -121,18 +125,19 @@ def compare(case: Case, repeat: int, scratch: Path) -> dict[str, object]:
 
 def _dlx(case: Case, folder: Path) -> Timing:
     length = [] if case.epochs >= 1000 or "epochs" in " ".join(case.settings) else ["-s", f"epochs={case.epochs}"]
-    settings = [word for setting in case.settings for word in ("-s", setting)]
+    limit = [f"dataset.limit={case.limit}"] if case.limit else []
+    settings = [word for setting in (*case.settings, *limit) for word in ("-s", setting)]
     if case.words and case.words[-1].endswith(".csv"):
         settings += ["-s", f"dataset.csv.path={HERE / '.scratch' / case.words[-1]}"]
     words = [sys.executable, "-m", "dlx", "run", str(case.spec), *length, *settings, "--runs-dir", str(folder)]
-    return measure(words, folder, "*/tensorboard/train")
+    return measure(words, folder, "*/tensorboard/train", case.limit)
 
 
 def _plain(case: Case, folder: Path) -> Timing:
     given = [str(HERE / ".scratch" / word) if word.endswith(".csv") else word for word in case.words]
     epochs = case.plain_epochs or case.epochs
     words = [sys.executable, str(HERE / "plain" / case.script), str(epochs), str(folder), *given]
-    found = measure(words, folder, "logs/train")
+    found = measure(words, folder, "logs/train", case.limit)
     return Timing(found.process + (case.epochs - epochs) * found.epoch, found.epoch)
 
 
@@ -180,14 +185,14 @@ def markdown(about: dict[str, object], rows: list[dict[str, object]]) -> str:
     lines = [said, "", "| case | epochs | plain, s | dlx, s | ratio | plain, an epoch | dlx, an epoch | ratio |"]
     lines.append("|---|---:|---:|---:|---:|---:|---:|---:|")
     for row in rows:
-        name = f"{row['case']}{' *' if row['scaled_from'] else ''}"
+        name = f"{row['case']}{' *' if row['scaled_from'] else ''}{' †' if row['limit'] else ''}"
         figures = [_seconds(row[f"{side}_{key}"]) for key in ("process", "epoch") for side in ("plain", "dlx")]
         lines.append(
             f"| {name} | {row['epochs']:,} | {figures[0]} | {figures[1]} | {row['ratio_process']} "
             f"| {figures[2]} | {figures[3]} | {row['ratio_epoch']} |"
         )
     if any(row["scaled_from"] for row in rows):
-        lines += ["", "\\* the script ran fewer epochs and was scaled to as many."]
+        lines += ["", "\\* the script ran fewer epochs and was scaled to as many. † 20,000 of the training images."]
     return "\n".join(lines) + "\n"
 
 
