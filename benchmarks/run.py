@@ -51,7 +51,7 @@ def _cifar(precision: str, augment: bool) -> Case:
     name = f"cifar_three_layer_sets, {precision.removeprefix('mixed_')}" + ", augmented" * augment
     settings = (f"precision={precision}", *(() if augment else ("augment=null",)))
     words = (precision, *(("augment",) if augment else ()))
-    return Case(name, CONFIGS / "cifar_three_layer_sets.yaml", "cifar.py", 3, settings, words, limit=20_000)
+    return Case(name, CONFIGS / "cifar_three_layer_sets.yaml", "cifar.py", 2, settings, words, limit=20_000)
 
 
 CASES = [

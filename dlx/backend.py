@@ -117,9 +117,18 @@ def _jax_sees_gpu() -> bool:
     if not any(os.path.exists(place) for place in ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")):
         return False
     with quiet():
+        _jax_settings()
         import jax
 
         return bool(_jax_devices(jax))
+
+
+def _jax_settings() -> None:
+    """What JAX reads when it first looks for devices: memory as it is needed, the same figures every time."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_gpu_deterministic_ops" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
 def _jax_devices(jax: Any) -> list[Any]:
@@ -138,13 +147,10 @@ def cores() -> int:
 
 
 def _jax(wanted: str) -> Device:
-    """Set JAX up for the device that was asked for; the same program gives the same figures."""
+    """Set JAX up for the device that was asked for."""
     if wanted == "cpu":
         os.environ["JAX_PLATFORMS"] = "cpu"
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_gpu_deterministic_ops" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+    _jax_settings()
     import jax
 
     gpus, threads = _jax_devices(jax) if wanted != "cpu" else [], cores()
@@ -245,7 +251,8 @@ def _forget_names() -> None:
     """
     try:
         state = importlib.import_module("keras.src.backend.common.global_state")
-        state.set_global_attribute("object_name_uids", None)
+        for name in ("object_name_uids", "global_seed_generator"):
+            state.set_global_attribute(name, None)
     except (ImportError, AttributeError):  # no public name of Keras's
         keras.utils.clear_session(free_memory=False)
 

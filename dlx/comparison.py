@@ -62,7 +62,7 @@ def read(path: Path, like: Mapping[str, Any] | None = None) -> Entry:
         settings = info["settings"]
         if like is not None:
             settings = {
-                sys.intern(k): a if type(a := like.get(k, like)) is type(v) and a == v else v
+                sys.intern(k): a if type(a := like.get(k, like)) is type(v) is not list and a == v else v
                 for k, v in settings.items()
             }
         known = {key: info[key] for key in KEPT if key in info}
@@ -73,7 +73,7 @@ def read(path: Path, like: Mapping[str, Any] | None = None) -> Entry:
 
 def _same(a: Any, b: Any) -> bool:
     """Whether two settings are equal, and of one type: 1, 1.0 and true are three."""
-    return type(a) is type(b) and bool(a == b)
+    return type(a) is type(b) and (repr(a) == repr(b) if isinstance(a, list) else bool(a == b))
 
 
 @contextlib.contextmanager
@@ -96,22 +96,31 @@ def gather(words: Iterable[str], folder: Path) -> tuple[list[Entry], list[str]]:
     """
     entries: list[Entry] = []
     remarks: list[str] = []
-    seen: set[tuple[int, int]] = set()
+    seen: set[Any] = set()
     like: Mapping[str, Any] | None = None
     for word in words:
         if os.path.isfile(word):
             continue
         for path in runs.find(word, folder):
-            there = os.stat(path)
-            if (there.st_dev, there.st_ino) in seen:
+            place = _place(path)
+            if place in seen:
                 continue
-            seen.add((there.st_dev, there.st_ino))
+            seen.add(place)
             if not runs.is_run(path) and any(runs.is_run(inner) for inner in runs.below(path)):
                 remarks.append(f"{path} is a folder of runs: dlx compare {path}/* compares them")
             else:
                 entries.append(read(path, like))
                 like = like or entries[-1].settings
     return entries, remarks
+
+
+def _place(path: Path) -> Any:
+    """What tells a directory from others, whatever it is called."""
+    try:
+        there = os.stat(path)
+    except OSError:
+        return path
+    return (there.st_dev, there.st_ino) if there.st_ino else path.resolve()
 
 
 def records(words: Iterable[str], folder: Path | None = None) -> list[dict[str, Any]]:

@@ -31,6 +31,10 @@ class Stream:
         found: np.ndarray = self.read(picked) if picked.ndim else self.read(picked[None])[0]
         return found
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All rows in memory, for who cannot do with less."""
+        return self[:] if dtype is None else self[:].astype(dtype)
+
     def take(self, which: np.ndarray) -> Stream:
         """The same at the positions `which`; reads nothing."""
         return Stream(self.read, self.rows[which], self.shape[1:], self.dtype)

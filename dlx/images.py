@@ -53,7 +53,7 @@ def extent(source: Path | bytes, name: str = "") -> tuple[int, int]:
     A PNG is taken as it lies: what turns it may stand behind its pixels.
     """
     with _opened(source, name) as raw:
-        if (header := _jpeg_header(raw)) is not None:
+        if (header := _jpeg_header(raw)) is not None and header[0] * header[1] <= MAX_PIXELS:
             return header[0], header[1]
         with _pillow(raw) as image:
             width, height = image.size

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlx import backend as backends
 from dlx import comparison, display, runs
 from dlx import spec as specs
+from dlx.dataset import Stream
 from dlx.errors import DataError, DlxError, SpecError
 from dlx.parts import REGISTRIES
 
@@ -138,7 +139,8 @@ def show(experiment: Experiment, error: bool = False, number: int = 1, of: int =
         sizes = f"{len(splits.train):,} train, {len(splits.test):,} test, which is also the validation"
     shape = " × ".join(map(str, dataset.shape))
     name = display.say(spec.dataset, REGISTRIES["dataset"].parameters(spec.dataset.name))
-    pairs = [("data", f"{name} from {dataset.source}: {sizes}")]
+    stays = ", read from disk as they are needed" if isinstance(splits.train.inputs, Stream) else ""
+    pairs = [("data", f"{name} from {dataset.source}: {sizes}{stays}")]
     if dataset.skipped:
         told = ", ".join(dataset.skipped[:3]) + " …" * (len(dataset.skipped) > 3)
         pairs.append(("skipped", f"{len(dataset.skipped)} that cannot be read: {told}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import re
 import signal
@@ -157,7 +158,8 @@ def _check_data(spec: Spec, dataset: Dataset) -> None:
 
 def _extremes(inputs: Any) -> Iterator[tuple[float, float, bool]]:
     """(the lowest, the highest, whether all are whole numbers) of the inputs, piece by piece."""
-    for piece in inference.batches(inputs, 65536):
+    size = max(1, 2**24 // max(1, math.prod(inputs.shape[1:]) * int(inputs.dtype.itemsize)))
+    for piece in inference.batches(inputs, size):
         yield float(piece.min()), float(piece.max()), bool((piece % 1 == 0).all())
 
 
@@ -318,10 +320,12 @@ def train(
     except DlxError as error:
         outcome = Outcome(run, "failed", error=error)
     except MemoryError:
+        _last.clear()
         outcome = Outcome(run, "failed", error=_out_of_memory(experiment))
     except KeyboardInterrupt:
         outcome = Outcome(run, "interrupted", signal=signal.SIGINT)
     except Exception as error:
+        _last.clear()
         failure = _backend_failure(error, experiment)
         if failure is None:
             run.fail("failed", f"{type(error).__name__}: {str(error)[:500]}")
@@ -412,7 +416,7 @@ def _train(
             if stop and progress.step < experiment.steps and not progress.stopped:
                 outcome = Outcome(run, "interrupted", signal=stop[0])
                 break
-    except TrainingError as error:
+    except DlxError as error:  # it diverged, or a file could not be read any more
         outcome = Outcome(run, "failed", error=error)
     try:
         if tracker.best_epoch or outcome.status == "done":
@@ -475,7 +479,7 @@ def program(experiment: Experiment, network: model.Network, optimizer: Any, plan
     model.fit_preprocessing(network, train.inputs)
     model.fit_targets(network, train.targets)
     key = _structure(experiment, plan)
-    if _last and _last[0][0] == key:
+    if _last and _last[0][0] == key and not experiment.spec.imports:  # own code may keep what it likes
         return _last[0][1].again(network, optimizer, plan)
     _last.clear()  # its data leaves the device before other data comes
     arrays = (train.inputs, train.targets), held and (held.inputs, held.targets)
@@ -494,8 +498,7 @@ def _structure(experiment: Experiment, plan: engine.Plan) -> str:
     kinds = rule and (bool(rule.l1), bool(rule.l2), sorted(rule.excluded))
     settings = {k: v for k, v in specs.flat(specs.resolved(experiment.spec)).items() if k not in TUNED}
     settings = {k: v for k, v in settings.items() if not k.startswith("regularization")}
-    code = [own.hash_of(path) for path in experiment.spec.imports]
-    return repr((sorted(settings.items()), kinds, code, experiment.dataset.fingerprint, plan.class_weights))
+    return repr((sorted(settings.items()), kinds, experiment.dataset.fingerprint, plan.class_weights))
 
 
 def plan(experiment: Experiment) -> engine.Plan:

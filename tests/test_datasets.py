@@ -516,6 +516,8 @@ def test_images_that_stay_on_disk_are_those_in_memory(world: Path, bad: str) -> 
     rows = np.array([7, 0, 3])
     assert np.array_equal(disk.train.take(rows).inputs[1:], whole.train.take(rows).inputs[1:])
     assert np.array_equal(disk.train.inputs[3], whole.train.inputs[3])
+    assert disk.train.inputs[:0].shape == whole.train.inputs[:0].shape
+    assert np.array_equal(np.asarray(disk.train.inputs), whole.train.inputs)
 
 
 def test_images_stay_on_disk_where_the_memory_is_small(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:

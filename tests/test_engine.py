@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import SMALL
 
-from dlx import backend, engine, model
+from dlx import backend, engine, model, training
 from dlx import spec as specs
 from dlx.dataset import Facts, Stream
 from dlx.errors import DataError, TrainingError
@@ -240,6 +241,14 @@ def test_a_stream_gives_the_history_of_arrays(world: Path, chunk: int | None) ->
         assert np.allclose(mine, theirs, atol=1e-6)
 
 
+def test_one_split_may_be_a_stream_and_the_other_not(world: Path) -> None:
+    whole = rows(world, PLAIN)
+    for odd in (True, False):  # the train split, then the validation split
+        turn = iter((odd, not odd))
+        found = rows(world, PLAIN, wrap=lambda pair: stream(pair) if next(turn) else pair)  # noqa: B023
+        assert [row["val_loss"] for row in found] == pytest.approx([row["val_loss"] for row in whole], rel=1e-5)
+
+
 def test_a_stream_stops_early_and_in_the_middle_of_an_epoch(world: Path) -> None:
     assert rows(world, PLAIN, 2, wrap=stream, steps=13) == rows(world, PLAIN, steps=13)
     assert len(rows(world, PLAIN + "lr: 1.0e-30\n", wrap=stream, steps=100, patience=3)) == 4
@@ -277,3 +286,50 @@ def test_a_program_used_again_gives_the_history_of_a_fresh_one(world: Path, chan
     assert found == fresh
     for mine, theirs in zip(again.model.get_weights(), network.model.get_weights(), strict=True):
         assert np.array_equal(mine, theirs)
+
+
+def test_a_penalty_of_nothing_is_none(world: Path) -> None:
+    text = PLAIN.replace("{dense: {", "{dense: {kernel_regularizer: {l2: 0.0}, ") + "regularization: {l2: 0.01}\n"
+    assert len(rows(world, text)) == 4
+
+
+def test_the_whole_split_is_seen_as_it_lies_by_a_stream_too(world: Path) -> None:
+    how = {"batch_size": 50, "steps_per_epoch": 1, "steps": 3}
+    text = PLAIN.replace(", output]", ", {dropout: 0.5}, output]")
+    streamed = rows(world, text, wrap=stream, **how)
+    for row, other in zip(rows(world, text, **how), streamed, strict=True):
+        assert other == pytest.approx(row, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "compiles"),
+    [
+        ("lr=0.5", False),
+        ("seed=1", False),
+        ("regularization.l2=0.5", False),
+        ("tags=[a]", False),
+        ("regularization.except=output", True),
+        ("regularization.l1=0.5", True),
+        ("class_weight=balanced", True),
+        ("layers.dropout.rate=0.3", True),
+        ("batch_size=32", True),
+        ("precision=mixed_bfloat16", True),
+        ("validation=0.2", True),
+        ("schedule=cosine", True),
+        ("epochs=4", True),
+    ],
+)
+def test_only_what_is_compiled_in_is_compiled_again(
+    world: Path, monkeypatch: pytest.MonkeyPatch, changed: str, compiles: bool
+) -> None:
+    made: list[int] = []
+    training._last.clear()
+    compile_it = engine.compile
+    monkeypatch.setattr(engine, "compile", lambda *args: made.append(1) or compile_it(*args))
+    (world / "s.yaml").write_text(SMALL + "regularization: {l2: 0.01}\n")
+    for settings in ([], [changed]):
+        experiment = training.prepare(specs.load(world / "s.yaml", settings))
+        backend.prepare(experiment.spec.seed, experiment.spec.precision)
+        network = model.build(experiment.spec, experiment.facts)
+        training.program(experiment, network, model.optimizer(experiment.spec), training.plan(experiment))
+    assert len(made) == (2 if compiles else 1)

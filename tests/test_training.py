@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import CONFIGS, SMALL, Dlx
 
 import dlx as api
+from dlx.errors import DataError
 from dlx.runs import Run
 
 
@@ -287,3 +289,35 @@ def test_activity_regularizers_are_in_the_final_figures(dlx: Dlx, world: Path) -
     assert result.code == 0, result.err
     best = min(row["val_loss"] for row in Run(world / "runs/a-1").history())
     assert result.lines[0]["metrics"]["val_loss"] == pytest.approx(best, rel=1e-4)
+
+
+def test_an_image_that_breaks_in_the_middle_of_a_training_costs_no_weights(dlx: Dlx, world: Path) -> None:
+    from PIL import Image
+
+    for number in range(40):
+        path = world / "photos" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (6, 6), 250 * (number % 2)).save(path)
+    (world / "s.yaml").write_text(
+        "dataset: {image_folder: {path: photos, grayscale: true, in_memory: false}}\ntest: none\nvalidation: 0.2\n"
+        "layers: [flatten, output]\nbatch_size: 8\nepochs: 400\n"
+    )
+    from dlx import images
+
+    read, count = images.read, [0]
+
+    def broken(*args: Any, **more: Any) -> Any:
+        count[0] += 1
+        if count[0] > 300:
+            raise DataError("cannot be read as an image", where="photos/a/0.png")
+        return read(*args, **more)
+
+    images.read = broken
+    try:
+        result = dlx("run", "s.yaml")
+    finally:
+        images.read = read
+    assert result.code == 3
+    assert "photos/a/0.png" in result.out + result.err
+    assert (world / "runs" / "s-1" / "model.keras").is_file()
+    assert Run(world / "runs" / "s-1").status == "failed"

@@ -15,7 +15,7 @@ augment = [layers.RandomFlip("horizontal"), layers.RandomRotation(25 / 360, fill
 if "augment" not in words:  # what does not change from epoch to epoch is computed once
     augment, x_train, x_test = [], (x_train - mean) / std, (x_test - mean) / std
 else:
-    augment.append(layers.Normalization(mean=mean, variance=std**2))
+    augment.append(layers.Normalization((1, 2, 3), mean=mean, variance=std**2))
 
 model = keras.Sequential(
     [

@@ -13,7 +13,7 @@ labels = frame.pop("label").astype("category").cat.codes.to_numpy()
 x = pd.get_dummies(frame).to_numpy("float32")
 x_train, x_test, y_train, y_test = train_test_split(x, labels, test_size=0.2, stratify=labels, random_state=0)
 normalize = layers.Normalization()
-normalize.adapt(x_train, batch_size=4096)
+normalize.adapt(x_train)
 
 model = keras.Sequential(
     [

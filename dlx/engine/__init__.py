@@ -24,7 +24,7 @@ import numpy as np
 
 from dlx import backend
 from dlx.dataset import Stream
-from dlx.errors import TrainingError
+from dlx.errors import DlxError, TrainingError
 from dlx.parts.schedules import Plateau
 
 CHUNK_SECONDS = 0.25
@@ -119,7 +119,7 @@ def fit(program: Program, plan: Plan, chunk_steps: int | None = None) -> Iterato
 
     `chunk_steps` fixes the length of the chunks; without it a call lasts about a quarter of a second.
     """
-    streamed = isinstance(program.data[0], Stream)
+    streamed = any(isinstance(array, Stream) for array in program.data)
     chunks = _blocks(program, plan, chunk_steps) if streamed else _chunks(program, plan, chunk_steps)
     clock, step = _Clock(), 0
     with contextlib.closing(chunks):
@@ -174,19 +174,25 @@ def _blocks(program: Program, plan: Plan, chunk_steps: int | None) -> Chunks:
 
     state, cuts = program.state, list(_cuts(plan, len(targets), length))
     began = time.perf_counter()
-    for (step, count), found in zip(cuts, _ahead(block, cuts), strict=True):
-        state = pieces.train(state, found, count)
-        rows, ended = [], step + count == plan.steps or (step + count) % plan.steps_per_epoch == 0
-        if ended and not program.counters(state)["bad_step"]:
-            state, figures = pieces.turn(state)
-            if held:
-                for found in _ahead(held_block, range(0, len(held[1]), most)):
-                    state = pieces.evaluate(state, found)
-            state, row = pieces.end(state, figures)
-            rows.append(row)
-        counters = program.counters(state)
-        yield state, np.reshape(rows, (len(rows), len(program.columns))), counters, time.perf_counter() - began
-        began = time.perf_counter()
+    try:
+        with contextlib.closing(_ahead(block, cuts)) as blocks:
+            for (step, count), found in zip(cuts, blocks, strict=True):
+                state = pieces.train(state, found, count)
+                rows, ended = [], step + count == plan.steps or (step + count) % plan.steps_per_epoch == 0
+                if ended and not program.counters(state)["bad_step"]:
+                    state, figures = pieces.turn(state)
+                    if held:
+                        with contextlib.closing(_ahead(held_block, range(0, len(held[1]), most))) as held_blocks:
+                            for held_out in held_blocks:
+                                state = pieces.evaluate(state, held_out)
+                    state, row = pieces.end(state, figures)
+                    rows.append(row)
+                counters = program.counters(state)
+                yield state, np.reshape(rows, (len(rows), len(program.columns))), counters, time.perf_counter() - began
+                began = time.perf_counter()
+    except DlxError:  # a file that cannot be read; the weights so far are worth keeping
+        yield state, np.empty((0, len(program.columns))), program.counters(state), time.perf_counter() - began
+        raise
 
 
 def _bytes(inputs: Any) -> int:
@@ -205,7 +211,7 @@ def _cuts(plan: Plan, size: int, length: int) -> Iterator[tuple[int, int]]:
         step += count
 
 
-def _ahead(read: Callable[[Any], Block], items: Sequence[Any], depth: int = 2) -> Iterator[Block]:
+def _ahead(read: Callable[[Any], Block], items: Sequence[Any], depth: int = 2) -> Generator[Block, None, None]:
     """`read` of each item, in order; a thread reads `depth` of them ahead."""
     pending: collections.deque[Future[Block]] = collections.deque()
     with ThreadPoolExecutor(1) as reader:

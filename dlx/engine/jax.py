@@ -78,7 +78,7 @@ def _pieces(loop: _Loop) -> Pieces:
         return state, np.asarray(row)
 
     return Pieces(
-        lambda base, epoch: np.asarray(order(jnp.uint32(base), epoch)),
+        lambda base, epoch: np.arange(loop.size) if loop.whole else np.asarray(order(jnp.uint32(base), epoch)),
         train,
         turn,
         lambda state, found: evaluate(state, *found),
@@ -301,7 +301,7 @@ class _Loop:
         state |= dict(zip(names, values, strict=True))
         state |= {f"optimizer/{n}": value for n, value in enumerate(held)}
         state = self._count(state, y, logits, total)
-        state["loop/step"] = number + 1
+        state["loop/step"] = jnp.where(state["loop/bad_step"] > 0, number, number + 1)
         first = ~jnp.isfinite(total) & (state["loop/bad_step"] == 0)
         state["loop/bad_step"] = jnp.where(first, number + 1, state["loop/bad_step"])
         return state

@@ -79,7 +79,11 @@ def _pieces(loop: _Loop, train: Any) -> Pieces:
         return state
 
     return Pieces(
-        lambda base, epoch: loop.order(tf.constant(base, tf.int64), tf.constant(epoch, tf.int64)).numpy(),
+        lambda base, epoch: (
+            np.arange(loop.size)
+            if loop.whole
+            else loop.order(tf.constant(base, tf.int64), tf.constant(epoch, tf.int64)).numpy()
+        ),
         trained,
         lambda state: (state, turn()),
         evaluated,

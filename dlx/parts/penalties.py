@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from dlx.backend import keras
 
-KINDS = ("L1", "L2", "L1L2", "Penalty")
-
 
 def strengths_of(regularizer: Any) -> tuple[float, float] | None:
     """(l1, l2) of one of Keras's own penalties on single weights, or of one made by `tune`; None for any other."""
-    if type(regularizer).__name__ not in KINDS:
+    known = keras.regularizers
+    if type(regularizer) not in (known.L1, known.L2, known.L1L2, _penalty_class()):
         return None
     l1, l2 = (getattr(regularizer, name, None) for name in ("l1", "l2"))
     return _number(l1), _number(l2)
@@ -30,10 +30,10 @@ def tune(variables: Sequence[Any]) -> list[Any]:
     made: list[Any] = []
     for variable in variables:
         found = strengths_of(variable.regularizer)
-        if found is None:
+        if found is None or not any(found):
             continue
         held = [keras.Variable(value, trainable=False, dtype="float32") if value else None for value in found]
-        variable.regularizer = _penalty(*held)
+        variable.regularizer = _penalty_class()(*held)
         made += [one for one in held if one is not None]
     return made
 
@@ -46,19 +46,20 @@ def retune(strengths: Sequence[Any], variables: Sequence[Any]) -> None:
         strength.assign(value)
 
 
-def _penalty(l1: Any, l2: Any) -> Any:
-    """l1 · sum |x| + l2 · sum x², as Keras's; what is None is left out."""
+@functools.cache
+def _penalty_class() -> Any:
+    """Made when Keras is loaded: l1 · sum |x| + l2 · sum x², as Keras's own; what is None is left out."""
 
     class Penalty(keras.regularizers.Regularizer):  # type: ignore[misc]
-        def __init__(self) -> None:
+        def __init__(self, l1: Any, l2: Any) -> None:
             self.l1, self.l2 = l1, l2
 
         def __call__(self, x: Any) -> Any:
-            terms = [] if l1 is None else [l1 * keras.ops.sum(keras.ops.absolute(x))]
-            terms += [] if l2 is None else [l2 * keras.ops.sum(keras.ops.square(x))]
+            terms = [] if self.l1 is None else [self.l1 * keras.ops.sum(keras.ops.absolute(x))]
+            terms += [] if self.l2 is None else [self.l2 * keras.ops.sum(keras.ops.square(x))]
             return sum(terms[1:], terms[0])
 
         def get_config(self) -> dict[str, Any]:
-            return {"l1": _number(l1), "l2": _number(l2)}
+            return {"l1": _number(self.l1), "l2": _number(self.l2)}
 
-    return Penalty()
+    return Penalty

@@ -268,7 +268,7 @@ class _Reader:
             return image
 
         found = np.empty((len(rows), *shape), np.uint8)
-        for place, image in enumerate(images.in_parallel(read, rows.tolist(), cores(), ahead=len(rows))):
+        for place, image in enumerate(images.in_parallel(read, rows.tolist(), cores(), ahead=max(1, len(rows)))):
             found[place] = image
         return found
 

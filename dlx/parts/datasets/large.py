@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlx import store
@@ -23,9 +26,9 @@ def stays(wanted: int, in_memory: InMemory, what: str, where: str, hint: str) ->
 
     Raises DataError where it shall not, and does not fit the memory twice: once here, once on the device.
     """
-    if in_memory is False or not hasattr(os, "sysconf"):
+    there = memory()
+    if in_memory is False or there is None:
         return in_memory is False
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if in_memory is True and 2 * wanted > there:
         raise DataError(
             f"{what} take {wanted / 2**30:.1f} GiB, too much for a memory of {there / 2**30:.1f} GiB",
@@ -33,6 +36,16 @@ def stays(wanted: int, in_memory: InMemory, what: str, where: str, hint: str) ->
             hint=f"in_memory: auto leaves them on disk; or {hint}",
         )
     return in_memory == "auto" and 4 * wanted > there
+
+
+def memory() -> int | None:
+    """The bytes of memory that there are, or that a container may use; None where that cannot be told."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return None
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # "max" where there is no bound
+        there = min(there, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return there
 
 
 def table(
@@ -93,8 +106,12 @@ def _scratch(rows: int, columns: int) -> np.ndarray:
         store.home().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=store.home()) as file:
             if hasattr(os, "posix_fallocate"):  # a full disk is found now, and not when a page is written
-                os.posix_fallocate(file.fileno(), 0, size)
+                try:
+                    os.posix_fallocate(file.fileno(), 0, size)
+                except OSError as error:
+                    if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # not every file system can
+                        raise
             return np.memmap(file, np.float64, "w+", shape=(rows, columns))
     except OSError as error:
-        message = f"no room for {size / 2**30:.1f} GiB of a table that does not fit into memory ({error.strerror})"
-        raise DiskError(message, where=str(store.home())) from error
+        message = f"cannot keep {size / 2**30:.1f} GiB of a table that stays on disk ({error.strerror})"
+        raise DiskError(message, where=str(store.home()), hint="DLX_DATA names another place") from error
