@@ -111,8 +111,9 @@ class _Loop:
         self.fused = _fuses(self)
         self.apply = tf.function(self._apply, autograph=False, jit_compile=True) if _fuses_update(self) else self._apply
         for layer in self.model.layers:  # a loop a batch costs more than the steps in it
-            if isinstance(layer, keras.layers.RNN) and (layer.input.shape[1] or UNROLLED_STEPS + 1) <= UNROLLED_STEPS:
-                layer.unroll = True
+            if type(layer).__name__ in FUSED_RECURRENT:
+                steps = keras.tree.flatten(layer.input)[0].shape[1]  # a mask may come with it
+                layer.unroll = layer.unroll or (steps is not None and steps <= UNROLLED_STEPS)
         self.metrics = network.metrics()
         self.losses = keras.metrics.Mean(name="loss")
         for metric in self.metrics:  # some make their variables at the first update
