@@ -200,6 +200,8 @@ def _seconds(value: object) -> str:
     seconds = float(str(value))
     if seconds < 0.001:
         return f"{seconds * 1e6:.3g} µs"
+    if seconds >= 100:
+        return f"{seconds:,.0f} s"
     return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
