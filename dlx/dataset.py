@@ -40,6 +40,15 @@ class Stream:
         return Stream(self.read, self.rows[which], self.shape[1:], self.dtype)
 
 
+def filled(rows: np.ndarray, size: int) -> np.ndarray:
+    """Rows with blank ones after them, `size` in all: XLA compiles one size once."""
+    import numpy as np
+
+    return (
+        np.concatenate([rows, np.zeros((size - len(rows), *rows.shape[1:]), rows.dtype)]) if len(rows) < size else rows
+    )
+
+
 class Table(Mapping[str, "np.ndarray"]):
     """Named columns of a table that stays on disk; a column is read when it is asked for."""
 

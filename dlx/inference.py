@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dlx.backend import keras
+from dlx.dataset import filled
 from dlx.parts import losses
 
 if TYPE_CHECKING:
@@ -21,14 +22,7 @@ def forward(model: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     model.jit_compile, most = on_jax, 0
     for batch in batches:
         count, most = len(batch), max(most, len(batch))
-        yield model.predict_on_batch(_filled(batch, most) if on_jax else batch)[:count]
-
-
-def _filled(batch: np.ndarray, size: int) -> np.ndarray:
-    """A batch with blank examples to fill it up: one size is compiled once."""
-    import numpy as np
-
-    return np.concatenate([batch, np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)])
+        yield model.predict_on_batch(filled(batch, most) if on_jax else batch)[:count]
 
 
 def batches(inputs: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:

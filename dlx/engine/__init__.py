@@ -23,11 +23,14 @@ from typing import Any
 import numpy as np
 
 from dlx import backend
+from dlx.backend import keras
 from dlx.dataset import Stream
 from dlx.errors import DlxError, TrainingError
+from dlx.parts import losses, penalties
 from dlx.parts.schedules import Plateau
 
 CHUNK_SECONDS = 0.25
+ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
 BLOCK_BYTES = 16 * 2**20
 State = Mapping[str, Any]
 Block = tuple[np.ndarray, np.ndarray]
@@ -105,6 +108,49 @@ class Progress:
 def seed_of(seed: int, purpose: str) -> int:
     """A number for one purpose of a run's seed, below 2**32."""
     return zlib.crc32(f"{seed}/{purpose}".encode())
+
+
+class Loop:
+    """What a backend's loop is made of: the network's parts, its figures, and what each seed is for."""
+
+    def __init__(self, network: Any, optimizer: Any, plan: Plan, validated: bool, size: int) -> None:
+        self.network, self.optimizer, self.plan, self.validated, self.size = network, optimizer, plan, validated, size
+        self.model = network.logits
+        optimizer.build(self.model.trainable_variables)
+        self.weights = list(self.model.weights)
+        self.class_weights = None if plan.class_weights is None else np.asarray(plan.class_weights, np.float32)
+        # Seed states are variables but no weights. Each step sets them, so that nothing random is carried along.
+        held = {id(variable) for variable in self.weights}
+        self.seeds = [v for v in self.model.variables if id(v) not in held]
+        self.generators = [keras.random.SeedGenerator(0, name=f"augment_{n}") for n in range(len(network.augment))]
+        purposes = ["order", *(f"layer {n}" for n in range(len(self.seeds)))]
+        self.purposes = [*purposes, *(f"augment {n}" for n in range(len(self.generators)))]
+        # All rows, in any order, are the same step.
+        self.whole = plan.steps_per_epoch == 1 and not self.generators
+        self.strengths = penalties.tune(self.model.trainable_variables)
+        self.metrics = network.metrics()
+        self.losses = keras.metrics.Mean(name="loss")
+        for metric in self.metrics:  # some make their variables at the first update
+            losses.update(metric, *losses.example(network.classes, network.units))
+            metric.reset_state()
+        names = ["loss", *(metric.name for metric in self.metrics)]
+        splits = ("train", "val") if validated else ("train",)
+        self.columns = (*(f"{split}_{name}" for split in splits for name in names), "learning_rate")
+
+    def seeds_of(self, plan: Plan) -> np.ndarray:
+        """The seed of each purpose: (purposes,) int64."""
+        return np.array([seed_of(plan.seed, purpose) for purpose in self.purposes], np.int64)
+
+    def start(self) -> dict[str, Any]:
+        """What counts and compares, as a training begins."""
+        worst = np.float32(-np.inf if self.plan.maximize else np.inf)
+        counts = ("step", "epochs", "best_epoch", "bad_step", "waited", "plateau_waited")
+        return {
+            **dict.fromkeys(counts, np.int64(0)),
+            **dict.fromkeys(("best", "stop_best", "plateau_best"), worst),
+            "stopped": np.bool_(False),
+            "rate": np.float32(1.0),
+        }
 
 
 def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:

@@ -16,14 +16,13 @@ import numpy as np
 from jax import lax
 
 from dlx.backend import keras
-from dlx.dataset import Stream
-from dlx.engine import Block, Pieces, Plan, Program, State, seed_of
+from dlx.dataset import Stream, filled
+from dlx.engine import ROWS, Block, Loop, Pieces, Plan, Program, State
 from dlx.parts import losses, penalties
 from dlx.parts.augment import Mix
 from dlx.parts.schedules import Plateau
 
 Held = dict[str, Any]
-ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
 
 
 def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:
@@ -70,7 +69,7 @@ def _pieces(loop: _Loop) -> Pieces:
                 state = step(state, x[rows], y[rows])
             return state
         longest = max(longest, len(y))
-        trained: State = block(state, _filled(x, longest), _filled(y, longest), jnp.int32(steps))
+        trained: State = block(state, filled(x, longest), filled(y, longest), jnp.int32(steps))
         return trained
 
     def ended(state: State, figures: Any) -> tuple[State, np.ndarray]:
@@ -83,13 +82,6 @@ def _pieces(loop: _Loop) -> Pieces:
         turn,
         lambda state, found: evaluate(state, *found),
         ended,
-    )
-
-
-def _filled(rows: np.ndarray, size: int) -> np.ndarray:
-    """Rows with blank ones to fill them up: one size is compiled once."""
-    return (
-        np.concatenate([rows, np.zeros((size - len(rows), *rows.shape[1:]), rows.dtype)]) if len(rows) < size else rows
     )
 
 
@@ -124,39 +116,17 @@ def _by_steps(loop: _Loop) -> Callable[[State, tuple[Any, ...], int], tuple[Stat
     return chunk
 
 
-class _Loop:
+class _Loop(Loop):
     """The variables of a training, and the pure functions over their values."""
 
     def __init__(self, network: Any, optimizer: Any, plan: Plan, validated: bool, size: int) -> None:
-        self.network, self.optimizer, self.plan, self.validated, self.size = network, optimizer, plan, validated, size
-        self.model = network.logits
-        optimizer.build(self.model.trainable_variables)
-        self.weights = list(self.model.weights)
-        given = plan.class_weights
-        self.class_weights = None if given is None else jnp.asarray(given, jnp.float32)
-        # Seed states are variables but no weights. Each step sets them, so that nothing random is carried along.
-        held = {id(variable) for variable in self.weights}
-        self.seeds = [v for v in self.model.variables if id(v) not in held]
-        self.generators = [keras.random.SeedGenerator(0, name=f"augment_{n}") for n in range(len(network.augment))]
-        # All rows, in any order, are the same step.
-        self.whole = plan.steps_per_epoch == 1 and not self.generators
+        super().__init__(network, optimizer, plan, validated, size)
         # On a CPU, XLA's gradients of convolutions are 30 times slower inside a loop than outside.
         self.stepwise = jax.default_backend() == "cpu" and _convolves(self.model)
-        self.metrics = network.metrics()
-        self.losses = keras.metrics.Mean(name="loss")
-        for metric in self.metrics:  # some make their variables at the first update
-            losses.update(metric, *losses.example(network.classes, network.units))
-            metric.reset_state()
-        names = ["loss", *(metric.name for metric in self.metrics)]
-        splits = ("train", "val") if validated else ("train",)
-        self.columns = (*(f"{split}_{name}" for split in splits for name in names), "learning_rate")
         self.accumulators = [v for metric in (self.losses, *self.metrics) for v in metric.variables]
         self.fresh = [jnp.array(v.value) for v in self.accumulators]
         rate = optimizer.learning_rate
         self.rate = next(f"optimizer/{n}" for n, v in enumerate(optimizer.variables) if v is rate)
-        purposes = ["order", *(f"layer {n}" for n in range(len(self.seeds)))]
-        self.purposes = [*purposes, *(f"augment {n}" for n in range(len(self.generators)))]
-        self.strengths = penalties.tune(self.model.trainable_variables)
         self.counters = ("step", "epochs", "best_epoch", "bad_step", "stopped")
         self.named = {
             **{f"weights/{n}": v for n, v in enumerate(self.weights)},
@@ -168,15 +138,10 @@ class _Loop:
 
     def state(self, network: Any, optimizer: Any, plan: Plan) -> Held:
         """Every array that a training begins with, by name; copies, because their buffers are given away."""
-        worst = jnp.float32(-np.inf if self.plan.maximize else np.inf)
-        counts = ("step", "epochs", "best_epoch", "bad_step", "waited", "plateau_waited")
         loop = {
-            **{name: jnp.int32(0) for name in counts},
-            **{name: jnp.array(worst) for name in ("best", "stop_best", "plateau_best")},
-            "stopped": jnp.array(False),
-            "rate": jnp.float32(1.0),
+            **{name: jnp.array(value) for name, value in self.start().items()},
             "lr": jnp.float32(plan.lr),
-            "bases": jnp.array([seed_of(plan.seed, purpose) for purpose in self.purposes], jnp.uint32),
+            "bases": jnp.array(self.seeds_of(plan), jnp.uint32),
         }
         weights = network.logits.weights
         penalties.retune(self.strengths, network.logits.trainable_variables)

@@ -13,12 +13,11 @@ import tensorflow as tf
 
 from dlx.backend import keras
 from dlx.dataset import Stream
-from dlx.engine import Block, Pieces, Plan, Program, State, seed_of
+from dlx.engine import ROWS, Block, Loop, Pieces, Plan, Program, State
 from dlx.parts import losses, penalties
 from dlx.parts.augment import Mix
 from dlx.parts.schedules import Plateau
 
-ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
 FUSED_STEPS = 5_000  # fewer steps do not repay XLA's two seconds of compiling
 FUSED_SIZE = 1_000_000  # parameters times the examples of a step: what is more is worth two cores
 FUSED_LAYERS = {
@@ -91,60 +90,23 @@ def _pieces(loop: _Loop, train: Any) -> Pieces:
     )
 
 
-class _Loop:
+class _Loop(Loop):
     """The variables of a training, and the graph functions over them."""
 
     def __init__(self, network: Any, optimizer: Any, plan: Plan, validated: bool, size: int) -> None:
-        self.network, self.optimizer, self.plan, self.validated, self.size = network, optimizer, plan, validated, size
-        self.model = network.logits
+        super().__init__(network, optimizer, plan, validated, size)
         self.trainable = self.model.trainable_variables
-        optimizer.build(self.trainable)
-        self.weights = list(self.model.weights)
-        given = plan.class_weights
-        self.class_weights = None if given is None else tf.constant(given, tf.float32)
-        # Seed states are variables but no weights. Each step sets them, so that nothing random is carried along.
-        held = {id(variable) for variable in self.weights}
-        self.seeds = [v for v in self.model.variables if id(v) not in held]
-        self.generators = [keras.random.SeedGenerator(0, name=f"augment_{n}") for n in range(len(network.augment))]
-        # All rows, in any order, are the same step.
-        self.whole = plan.steps_per_epoch == 1 and not self.generators
         self.fused = _fuses(self)
         self.apply = tf.function(self._apply, autograph=False, jit_compile=True) if _fuses_update(self) else self._apply
         for layer in self.model.layers:  # a loop a batch costs more than the steps in it
             if type(layer).__name__ in FUSED_RECURRENT:
                 steps = keras.tree.flatten(layer.input)[0].shape[1]  # a mask may come with it
                 layer.unroll = layer.unroll or (steps is not None and steps <= UNROLLED_STEPS)
-        self.metrics = network.metrics()
-        self.losses = keras.metrics.Mean(name="loss")
-        for metric in self.metrics:  # some make their variables at the first update
-            losses.update(metric, *losses.example(network.classes, network.units))
-            metric.reset_state()
-        purposes = ["order", *(f"layer {n}" for n in range(len(self.seeds)))]
-        self.purposes = [*purposes, *(f"augment {n}" for n in range(len(self.generators)))]
-        self.bases = tf.Variable(self._bases(plan), dtype=tf.int64)
+        self.bases = tf.Variable(self.seeds_of(plan), dtype=tf.int64)
         self.lr = tf.Variable(plan.lr, dtype=tf.float32)
-        self.strengths = penalties.tune(self.trainable)
         self.target = network
-        names = ["loss", *(metric.name for metric in self.metrics)]
-        splits = ("train", "val") if validated else ("train",)
-        self.columns = (*(f"{split}_{name}" for split in splits for name in names), "learning_rate")
-        self.loop = {name: tf.Variable(value) for name, value in self._start().items()}
+        self.loop = {name: tf.Variable(value) for name, value in self.start().items()}
         self.best = [tf.Variable(weight.value) for weight in self.weights]
-
-    def _bases(self, plan: Plan) -> np.ndarray:
-        """The seed of each purpose."""
-        return np.array([seed_of(plan.seed, purpose) for purpose in self.purposes], np.int64)
-
-    def _start(self) -> dict[str, Any]:
-        """What counts and compares, as a training begins."""
-        worst = np.float32(-np.inf if self.plan.maximize else np.inf)
-        counts = ("step", "epochs", "best_epoch", "bad_step", "waited", "plateau_waited")
-        return {
-            **dict.fromkeys(counts, np.int64(0)),
-            **dict.fromkeys(("best", "stop_best", "plateau_best"), worst),
-            "stopped": np.bool_(False),
-            "rate": np.float32(1.0),
-        }
 
     def begin(self, network: Any, optimizer: Any, plan: Plan) -> None:
         """Put everything back to the beginning, with the weights of another network of the same shape."""
@@ -159,9 +121,9 @@ class _Loop:
             mine.assign(given.value)
         for metric in (self.losses, *self.metrics):
             metric.reset_state()
-        for name, value in self._start().items():
+        for name, value in self.start().items():
             self.loop[name].assign(value)
-        self.bases.assign(self._bases(plan))
+        self.bases.assign(self.seeds_of(plan))
         self.lr.assign(plan.lr)
         penalties.retune(self.strengths, network.logits.trainable_variables)
 

@@ -226,31 +226,33 @@ class _Reader:
 
     def _stays(self, folder: Path, files: Sequence[Path]) -> bool:
         """Whether the images stay on disk."""
-        first = next((found for found in self._each(files[:100], pixels=False) if isinstance(found, _Seen)), None)
+        if self.in_memory is False:
+            return True
+        looked = (self._look(file, pixels=False) for file in files[:100])
+        first = next((found for found in looked if isinstance(found, _Seen)), None)
         shape = first.shape if first else (0, 0, 0)
         what = f"{len(files):,} images of {shape[0]} × {shape[1]}"
         smaller = "a smaller image_size, or fewer images"
         return large.stays(len(files) * math.prod(shape), self.in_memory, what, str(folder), smaller)
 
     def _each(self, files: Sequence[Path], pixels: bool) -> Iterator[_Seen | DataError]:
-        """What can be said of each file: from all of it, or from its header where that is enough."""
+        yield from images.in_parallel(partial(self._look, pixels=pixels), files, cores())
 
-        def look(file: Path) -> _Seen | DataError:
+    def _look(self, file: Path, pixels: bool) -> _Seen | DataError:
+        """What can be said of a file: from all of it, or from its header where that is enough."""
+        try:
             try:
-                try:
-                    raw = images.contents(file)
-                except OSError as error:
-                    raise DataError(f"cannot be read ({error.strerror})", where=str(file)) from error
-                digest = hashlib.sha256(raw).digest()
-                if pixels or self.skip:
-                    array = images.read(raw, self.channels, self.size, str(file))
-                    return _Seen(array.shape, digest, array if pixels else None)
-                extent = images.extent(raw, str(file))
-                return _Seen((*(self.size or extent), self.channels), digest, None)
-            except DataError as error:
-                return error
-
-        yield from images.in_parallel(look, files, cores())
+                raw = images.contents(file)
+            except OSError as error:
+                raise DataError(f"cannot be read ({error.strerror})", where=str(file)) from error
+            digest = hashlib.sha256(raw).digest()
+            if pixels or self.skip:
+                array = images.read(raw, self.channels, self.size, str(file))
+                return _Seen(array.shape, digest, array if pixels else None)
+            extent = images.extent(raw, str(file))
+            return _Seen((*(self.size or extent), self.channels), digest, None)
+        except DataError as error:
+            return error
 
     def _pixels(self, names: Sequence[str], shape: tuple[int, ...], rows: np.ndarray) -> np.ndarray:
         """The images at the places `rows`, decoded in parallel: (rows, height, width, channels) uint8."""

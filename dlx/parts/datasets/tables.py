@@ -60,7 +60,7 @@ def csv(
     for what, names in (("label", labels), ("features", features or []), ("drop", drop or [])):
         if len(set(names)) < len(names):
             raise DataError(f"{what} names a column twice", where=str(path))
-    header, count = _shape(path)
+    shape = header, count = _shape(path)
     for name in (*labels, *(features or []), *([id] if id else []), *(drop or []), *(categorical or [])):
         if name not in header:
             raise no_column(name, header, str(path))
@@ -73,7 +73,7 @@ def csv(
         raise DataError(f"has no column to predict {', '.join(labels)!r} from", where=str(path))
     what = f"{count:,} rows of {len(columns)} columns"
     stays = large.stays(8 * count * len(columns), in_memory, what, str(path), "fewer columns")
-    frame = read(path, [*labels, *(categorical or [])], stays=[*columns, *labels] if stays else None)
+    frame = read(path, [*labels, *(categorical or [])], stays=[*columns, *labels] if stays else None, shape=shape)
     task = task_of(frame, labels, _task, str(path))
     classes = classes_of(frame, labels, task, str(path))
     train = _left(
@@ -129,11 +129,12 @@ def second_of(
     path: str, columns: Sequence[str], labels: Sequence[str], words: Sequence[str], stays: bool = False
 ) -> pd.DataFrame:
     """The table of the test split, its columns read as those of train were; raises DataError where one is not there."""
-    lacking = [name for name in columns if name not in _shape(path)[0]]
+    shape = _shape(path)
+    lacking = [name for name in columns if name not in shape[0]]
     if lacking:
         hint = "a table without the label is for dlx predict" if set(lacking) <= set(labels) else ""
         raise DataError(f"has no column {', '.join(lacking)}", where=str(path), hint=hint)
-    return read(path, [*labels, *words], stays=columns if stays else None)
+    return read(path, [*labels, *words], stays=columns if stays else None, shape=shape)
 
 
 def _left(split: Split, stays: bool) -> Split:
@@ -145,15 +146,22 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:20]) + " …" * (len(names) > 20)
 
 
-def read(path: str, words: Sequence[str], gaps: bool = True, stays: Sequence[str] | None = None) -> pd.DataFrame:
+def read(
+    path: str,
+    words: Sequence[str],
+    gaps: bool = True,
+    stays: Sequence[str] | None = None,
+    shape: tuple[list[str], int] | None = None,
+) -> pd.DataFrame:
     """A table with a type for each column: float64 with NaN for a gap, or words (objects), '' for one.
 
     The columns `words` stay as they are written, whatever they hold; without `gaps` NA and null are words of theirs.
-    `stays` are the columns to read of a table that stays on disk. Raises DataError at the line that is torn.
+    `stays` are the columns to read of a table that stays on disk, `shape` what `_shape` says where it is known.
+    Raises DataError at the line that is torn.
     """
     import pandas as pd
 
-    header, count = _shape(path)
+    header, count = shape or _shape(path)
     given: Any = {"header": 0, "names": header, "keep_default_na": False, "skipinitialspace": True}
     given |= {"encoding": "utf-8-sig", "low_memory": False}
     try:
