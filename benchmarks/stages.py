@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlx import backend, events, model, training
+from dlx import backend, events, model, preparation
 from dlx import spec as specs
 from dlx.runs import Run
 
@@ -157,10 +157,10 @@ def main() -> None:
     parser.add_argument("-s", "--set", action="append", default=[], metavar="K=V")
     given = parser.parse_args()
     backend.want("tensorflow")
-    experiment = training.prepare(specs.load(given.spec, given.set))
+    experiment = preparation.prepare(specs.load(given.spec, given.set))
     backend.prepare(experiment.spec.seed, experiment.spec.precision)
     network = model.build(experiment.spec, experiment.facts)
-    plan = training.plan(experiment)
+    plan = preparation.plan(experiment)
     optimizer = model.optimizer(experiment.spec)
     model.fit_preprocessing(network, experiment.splits.train.inputs)
     from dlx.engine import tensorflow as engine

@@ -37,7 +37,7 @@ def run(spec: str, runs_dir: str | None = None, **overrides: Any) -> Any:
     outcome = training.run_file(spec, runs.root(runs_dir), texts)
     if outcome.error is not None:
         raise outcome.error
-    if outcome.signal:
+    if outcome.stop:
         raise KeyboardInterrupt
     return outcome.run
 

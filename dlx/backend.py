@@ -6,11 +6,13 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import platform
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -48,21 +50,26 @@ class Device:
             "backend": self.backend,
             "device": self.device,
             "device_name": self.description,
+            "processor": processor(),
             "threads": self.threads,
         }
 
 
-_wanted = {"backend": "auto", "device": "auto"}
+_wanted: dict[str, Any] = {"backend": "auto", "device": "auto", "threads": None}
 _selected: Device | None = None
 _seeded: int | None = None
 
 
-def want(backend: str = "auto", device: str = "auto") -> None:
+def want(backend: str = "auto", device: str = "auto", threads: int | None = None) -> None:
     """Say which backend and device the process shall use; takes effect when Keras is first loaded.
 
+    `threads` are those of a run that goes on: on TensorFlow figures depend on their number, so it is set again.
     Raises DlxError when Keras is loaded already with others.
     """
-    wish = {"backend": backend, "device": device}
+    wish = {"backend": backend, "device": device, "threads": threads}
+    loaded = _selected is not None and {_selected.backend, "auto"} >= {backend}
+    if loaded and _selected is not None and _selected.device == device:  # which `auto` had chosen
+        return
     if _selected is not None and wish != _wanted and (backend, device) != ("auto", "auto"):
         raise DlxError(
             f"backend and device are fixed for a process: it has {_selected.backend} on {_selected.device}",
@@ -146,6 +153,28 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def memory() -> int | None:
+    """The bytes of memory that there are, or that a container may use; None where that cannot be told."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return None
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # "max" where there is no bound
+        there = min(there, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return there
+
+
+def free_memory() -> int | None:
+    """The bytes of memory that are not in use, by this process neither; None where that cannot be told."""
+    found = []
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
+    with contextlib.suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return min(found, default=None)
+
+
 def _jax(wanted: str) -> Device:
     """Set JAX up for the device that was asked for."""
     if wanted == "cpu":
@@ -193,6 +222,15 @@ def _numbered(gpus: list[Any], wanted: str, who: str, hint: str) -> Any:
     return gpus[number]
 
 
+def processor() -> str:
+    """The name of the processor; empty where the system does not say."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
 def _cpu(wanted: str, threads: int) -> str:
     found = "CPU" if wanted == "cpu" else "no GPU found; CPU"
     return f"{found}, {threads} core{'s' * (threads != 1)}"
@@ -201,7 +239,7 @@ def _cpu(wanted: str, threads: int) -> str:
 def _tensorflow(wanted: str) -> Device:
     import tensorflow as tf
 
-    threads = cores()
+    threads = _wanted["threads"] or cores()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     # The loop is one chain of small operations: a second scheduler thread only costs hand-overs.
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -19,7 +19,7 @@ from dlx.errors import DlxError, RunError, did_you_mean
 from dlx.runs import Run
 
 # What a run is called and what was said about it are no settings of the experiment.
-LABELS = ("name", "description", "tags", "plots", "seed")
+LABELS = ("name", "description", "tags", "plots", "strict", "seed")
 LISTS = ("layers", "augment", "preprocess", "metrics")
 PARTS = ("dataset", "optimizer", "schedule", "loss")
 KEPT = ("dataset", "monitor", "start", "started", "code")  # of run.json, beside the settings

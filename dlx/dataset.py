@@ -15,11 +15,19 @@ Task = Literal["classification", "regression", "multi_label"]
 class Stream:
     """Inputs that stay on disk: to who asks for rows an array (n, *shape), of which only those are read.
 
-    read: row numbers of the source -> (rows, *shape); rows: which of them these are, in order.
+    read: row numbers of the source -> (rows, *shape); rows: which of them these are, in order. keys: (source,) uint64,
+    equal where two rows of the source are, if that is known without reading them.
     """
 
-    def __init__(self, read: Callable[[Any], np.ndarray], rows: np.ndarray, shape: tuple[int, ...], dtype: Any) -> None:
-        self.read, self.rows, self.dtype = read, rows, dtype
+    def __init__(
+        self,
+        read: Callable[[Any], np.ndarray],
+        rows: np.ndarray,
+        shape: tuple[int, ...],
+        dtype: Any,
+        keys: np.ndarray | None = None,
+    ) -> None:
+        self.read, self.rows, self.dtype, self.keys = read, rows, dtype, keys
         self.shape = (len(rows), *shape)
         self.ndim = len(self.shape)
 
@@ -37,7 +45,7 @@ class Stream:
 
     def take(self, which: np.ndarray) -> Stream:
         """The same at the positions `which`; reads nothing."""
-        return Stream(self.read, self.rows[which], self.shape[1:], self.dtype)
+        return Stream(self.read, self.rows[which], self.shape[1:], self.dtype, self.keys)
 
 
 def filled(rows: np.ndarray, size: int) -> np.ndarray:

@@ -186,6 +186,7 @@ HELP = {
     "precision": "What the layers compute in; weights and losses stay float32.",
     "seed": "Weights, order, dropout and augmentation follow from it; splits do not, so that repeats share them.",
     "plots": "Draws the run's pictures into TensorBoard.",
+    "strict": "Refuses data in which train lacks a class, or shares examples with validation or test; else they count.",
     "tags": "Words to find the run by.",
     "imports": "Python files with parts of your own; they run only with --allow-code, and are copied into the run.",
     "sweep": "Alternatives by address, for `dlx sweep`.",

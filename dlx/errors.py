@@ -49,6 +49,10 @@ class TrainingError(DlxError):
     exit_code = 4
 
 
+class DivergenceError(TrainingError):
+    """The loss, or a weight, is not finite any more; going on from before would come to the same."""
+
+
 class DiskError(DlxError):
     """A file could not be written: no room, or no permission."""
 

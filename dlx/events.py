@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
+
+from dlx import files
 
 # TensorBoard's own switch: with this module present it uses its stub instead of importing TensorFlow.
 sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
@@ -18,14 +22,24 @@ from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: E402
 
 
 class Events:
-    """One event file in `folder`. Steps are epochs, from 1; wall times are seconds since 1970."""
+    """One event file in `folder`. Steps are epochs, from 1; wall times are seconds since 1970.
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    With a `name` the file of that name goes on.
+    """
+
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        files.private(folder)
         # TensorBoard finds event files by "tfevents" and orders them by the time after it.
-        self._stream = (folder / f"events.out.tfevents.{int(time.time())}.dlx").open("wb")
+        self.path = folder / (name or f"events.out.tfevents.{int(time.time())}.dlx")
+        self._stream = self.path.open("ab" if name else "wb")
         self._records = RecordWriter(self._stream)
-        self._write(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
+        if name is None:
+            self._write(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
+
+    @property
+    def length(self) -> int:
+        """The bytes written so far."""
+        return self._stream.tell()
 
     def _write(self, event: Any) -> None:
         self._records.write(event.SerializeToString())
@@ -59,26 +73,60 @@ class Events:
     def flush(self) -> None:
         self._stream.flush()
 
+    def sync(self) -> None:
+        """Have the disk hold what was written."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
     def close(self) -> None:
         self._stream.close()
 
 
 class TensorBoard:
-    """The event files of a run: train/ and validation/ with a scalar a figure, HParams above them."""
+    """The event files of a run: train/ and validation/ with a scalar a figure, HParams above them.
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], name: str) -> None:
+    mark: how long the files were, as `mark` said it, for a run that goes on: what came after is cut off. Where one is
+    not there any more, or shorter, all of them are written anew from the rows of the history.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        name: str,
+        mark: Mapping[str, int] | None = None,
+        rows: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self._folder = folder
         self._splits: dict[str, Events] = {}
+        if mark and _cut(folder, mark):
+            made = {PurePosixPath(file).parent.name: PurePosixPath(file).name for file in mark}
+            self._session = Events(folder, made.pop("", None))
+            self._splits = {split: Events(folder / split, file) for split, file in made.items()}
+            return
+        for file in _files(folder):
+            file.unlink()
         self._session = Events(folder)
         labels = ("name", "description")  # the trial's name is that of the run
         known = {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k not in labels}
         self._session.hparams(known, name)
-        self._session.flush()
+        for row in rows:
+            self.epoch(row)
+        self.flush()
+
+    def mark(self) -> dict[str, int]:
+        """How long each file is, on the disk now, by its place below the folder."""
+        found = {}
+        for events in (self._session, *self._splits.values()):
+            events.sync()
+            found[events.path.relative_to(self._folder).as_posix()] = events.length
+        return found
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """One row of the history: train_loss becomes epoch_loss of train/, val_loss that of validation/."""
         for prefix, split in (("train_", "train"), ("val_", "validation")):
-            figures = {f"epoch_{k.removeprefix(prefix)}": v for k, v in row.items() if k.startswith(prefix)}
+            said = {k: v for k, v in row.items() if k.startswith(prefix)}
+            figures = {f"epoch_{k.removeprefix(prefix)}": math.nan if v is None else v for k, v in said.items()}
             if split == "train":
                 figures["epoch_learning_rate"] = row["learning_rate"]
             if figures:
@@ -92,10 +140,28 @@ class TensorBoard:
         self._session.flush()
 
     def flush(self) -> None:
-        for events in self._splits.values():
+        for events in (self._session, *self._splits.values()):
             events.flush()
 
     def close(self, success: bool) -> None:
         self._session.ended(success)
         for events in (self._session, *self._splits.values()):
             events.close()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*tfevents*") if path.is_file()]
+
+
+def _cut(folder: Path, mark: Mapping[str, int]) -> bool:
+    """Cut the files back to their lengths at the mark, remove younger ones; False where one of them cannot be."""
+    marked = {folder / name: length for name, length in mark.items()}
+    there = _files(folder)
+    if not all(path in there and type(end) is int and 0 <= end <= path.stat().st_size for path, end in marked.items()):
+        return False
+    for path in there:
+        if path in marked:
+            os.truncate(path, marked[path])
+        else:
+            path.unlink()
+    return True

@@ -92,7 +92,7 @@ def _bfloat16(device: backends.Device) -> str:
 
 def _train() -> int:
     """Train a small network for ten seconds into nowhere; says how fast it was."""
-    from dlx import engine, model, training
+    from dlx import engine, model, preparation, training
     from dlx import spec as specs
 
     with tempfile.TemporaryDirectory() as folder:
@@ -100,10 +100,10 @@ def _train() -> int:
         file.write_text(PROBE, encoding="utf-8")
         spec = specs.load(file)
     try:
-        experiment = training.prepare(spec)
+        experiment = preparation.prepare(spec)
         backends.prepare(spec.seed, spec.precision)
         network = model.build(spec, experiment.facts)
-        whole = training.plan(experiment)
+        whole = preparation.plan(experiment)
         program = training.program(experiment, network, model.optimizer(spec), whole)
         began, first, step, rows = time.monotonic(), 0.0, 0, []
         with display.Bar(int(SECONDS * 10), "tenths of a second", plain=False) as bar:

@@ -61,6 +61,14 @@ def extent(source: Path | bytes, name: str = "") -> tuple[int, int]:
             return (width, height) if turned else (height, width)
 
 
+def complete(raw: bytes) -> bool:
+    """Whether an image file surely goes on to its end, told by its last bytes; one that is cut off has none."""
+    tail = raw[-64:]
+    if raw[:2] == b"\xff\xd8":
+        return b"\xff\xd9" in tail
+    return raw[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" in tail
+
+
 def _jpeg_header(raw: bytes) -> tuple[int, int, str] | None:
     """(height, width, colours) of a JPEG that lies upright; None of any other image, and where it cannot be told."""
     import simplejpeg

@@ -31,8 +31,7 @@ def remove(words: Sequence[str], folder: str | None) -> None:
             raise RunError(f"is not in {root}, the runs folder", where=str(path), hint=hint)
         if not any((path / name).is_file() for name in ("run.json", "lock", "spec.yaml")):
             raise RunError("is no run", where=str(path))
-        if runs.Run(path).status == "running":
-            raise RunError("is running", where=str(path), hint="stop it first")
+        runs.removable(path)
     for path in paths:
         runs.remove(path, root)
         display.console().print(f"removed {display.clean(path.name)}")

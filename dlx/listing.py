@@ -54,12 +54,17 @@ def list_runs(
         return
     columns = [
         ("run", [entry.name for entry in entries]),
-        ("status", [entry.status for entry in entries]),
+        ("status", [_seen(entry) for entry in entries]),
         ("start", [str(entry.info.get("start", ""))[:16].replace("T", " ") for entry in entries]),
         ("figure", [_figure(entry) for entry in entries]),
         ("changed", [_remark(entry, changed[entry.path]) for entry in entries]),
     ]
     display.table(columns, [False, False, False, True, False])
+
+
+def _seen(entry: comparison.Entry) -> str:
+    """A status, and of a run of another host when it was last seen at work."""
+    return f"unknown, {Run(entry.path).seen()}" if entry.status == "unknown" else entry.status
 
 
 def _remark(entry: comparison.Entry, changed: str) -> str:
@@ -153,10 +158,7 @@ def show_run(word: str, folder: str | None, as_json: bool) -> None:
     display.lines(pairs)
     out = display.console()
     out.print("\nsettings", style="bold")
-    try:
-        out.print(display.clean_lines(run.spec_file.read_text(encoding="utf-8", errors="replace").rstrip()))
-    except OSError as error:
-        raise DlxError(f"spec.yaml cannot be read ({error.strerror})", where=str(run.path)) from error
+    out.print(display.clean_lines(run.text("spec.yaml").rstrip()))
     if metrics:
         out.print("\nfigures", style="bold")
         display.lines([(key, _text(value)) for key, value in metrics.items()])
@@ -168,6 +170,8 @@ def show_run(word: str, folder: str | None, as_json: bool) -> None:
 def _status(run: Run) -> str:
     failure = run.failure() or {}
     status = run.status
+    if status == "unknown":
+        return f"unknown, {run.seen()}: it was made on another host"
     return f"{status}: {failure['message']}" if status != "done" and "message" in failure else status
 
 

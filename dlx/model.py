@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dlx import backend
+from dlx import backend, weights
 from dlx import spec as specs
 from dlx.backend import keras
 from dlx.dataset import Facts
@@ -142,11 +142,7 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
         raise RunError(f"its spec is not valid: {error.problems[0]}", where=str(run.path)) from error
     backend.prepare(spec.seed, spec.precision)
     network = build(spec, facts, restored=True, scaled=bool(info.get("scaled")))
-    try:
-        network.model.load_weights(run.model_file)
-    except Exception as error:  # Keras, h5py and zipfile each raise their own
-        reason = " ".join(str(error).split())[:200]
-        raise RunError(f"model.keras does not hold the weights of its spec ({reason})", where=str(run.path)) from error
+    weights.load(network.model, run.path, run.model_file.name)
     if network.scaler is not None:
         network.scaler.finalize_state()
     return network, info
@@ -174,7 +170,7 @@ def weights_of(network: Network) -> dict[str, list[np.ndarray]]:
     return {layer.name: layer.get_weights() for layer in network.model.layers if layer.weights}
 
 
-def start_from(network: Network, weights: Mapping[str, list[np.ndarray]]) -> tuple[list[str], list[str]]:
+def start_from(network: Network, donated: Mapping[str, list[np.ndarray]]) -> tuple[list[str], list[str]]:
     """Put another network's arrays into the layers of the same name and shapes.
 
     Returns (the layers that got them, the layers that stay as they are, each with the reason).
@@ -183,7 +179,7 @@ def start_from(network: Network, weights: Mapping[str, list[np.ndarray]]) -> tup
     for layer in network.model.layers:
         if not layer.weights or any(layer is made.layer for made in network.preprocess) or layer is network.scaler:
             continue  # what the train split decides is none of another run's
-        own, given = [tuple(weight.shape) for weight in layer.weights], weights.get(layer.name)
+        own, given = [tuple(weight.shape) for weight in layer.weights], donated.get(layer.name)
         if given is None:
             fresh.append(f"{layer.name} (no layer of that name there)")
         elif [array.shape for array in given] != own:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import backend as backends
-from dlx import comparison, display, drawing, pictures, prediction, runs, training
+from dlx import comparison, display, drawing, pictures, prediction, preparation, runs
 from dlx import spec as specs
 from dlx.errors import DataError, DlxError, RunError
 from dlx.runs import Run
@@ -139,7 +139,7 @@ class _Gallery:
         if self._names[run.path] not in self._subjects:
             predictor = prediction.load(run)
             try:
-                experiment = training.prepare(specs.load(run.spec_file, alone=True))
+                experiment = preparation.prepare(specs.load(run.spec_file, alone=True))
             except DataError as error:
                 raise DataError(
                     f"its data cannot be loaded: {error.message}", where=run.name, hint=error.hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -13,9 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlx import files, locks
 from dlx.errors import DiskError, RunError, did_you_mean
 
 FORMAT = 1
+MAX_JSON = 64 * 2**20
+MAX_HISTORY = 2**30
 Row = dict[str, Any]
 
 
@@ -33,7 +37,9 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: Any = None
+        self._lock: locks.Lock | None = None
+        self._written = hashlib.sha256()  # of history.jsonl, as far as this process knows it
+        self._bytes = 0
 
     # Reading
 
@@ -72,13 +78,11 @@ class Run:
 
     def _json(self, name: str) -> dict[str, Any] | None:
         try:
-            with open(os.path.join(self.path, name), "rb") as stream:  # pathlib costs as much as reading
-                text = stream.read().decode()
-            found = DECODER.decode(text)
+            found = DECODER.decode(files.contents(self.path, name, MAX_JSON).decode())
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"{name} cannot be read ({error})", where=str(self.path)) from error
+            raise RunError(f"{name} cannot be read ({_short(error)})", where=str(self.path)) from error
         if not isinstance(found, dict):
             raise RunError(f"{name} holds no mapping", where=str(self.path))
         return found
@@ -86,59 +90,51 @@ class Run:
     def history(self) -> list[Row]:
         """A row an epoch; a torn last line is left out."""
         rows: list[Row] = []
-        try:
-            text = (self.path / "history.jsonl").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return rows
-        lines = text.splitlines()
+        lines = self._history().decode("utf-8", "replace").splitlines()
         with contextlib.suppress(ValueError):  # all at once, as nearly every history can be read
-            found: list[Row] = json.loads(f"[{','.join(lines)}]")
+            found: list[Row] = DECODER.decode(f"[{','.join(lines)}]")
             if len(found) == len(lines) and all(isinstance(row, dict) for row in found):
                 return found
         for line in lines:
-            with contextlib.suppress(ValueError):
-                row = json.loads(line)
+            with contextlib.suppress(ValueError, RecursionError):
+                row = DECODER.decode(line)
                 if isinstance(row, dict):
                     rows.append(row)
         return rows
 
     def curve(self, figure: str) -> list[Any]:
         """One figure of each epoch; None where a row has none."""
-        try:
-            with open(os.path.join(self.path, "history.jsonl"), "rb") as stream:
-                raw = stream.read()
-        except OSError:
-            return []
+        raw = self._history()
         # As dlx writes it, the figure can be picked out of the lines without reading the rest of them.
         found = re.findall(rb'"%b": (-?[0-9.]+(?:e[-+]?[0-9]{1,2})?|null)[,}]' % re.escape(figure.encode()), raw)
         if len(found) != raw.count(b"\n"):
             return [row.get(figure) for row in self.history()]
         return [None if text == b"null" else float(text) for text in found]
 
+    def _history(self) -> bytes:
+        try:
+            return files.contents(self.path, "history.jsonl", MAX_HISTORY)
+        except OSError:
+            return b""
+
     @property
     def status(self) -> str:
-        """done | failed | interrupted | running | crashed."""
+        """done | failed | interrupted | running | crashed; unknown where another host may be at it."""
         if (self.path / "metrics.json").is_file():
             return "done"
         failure = self.failure()
         if failure is not None:
             return "interrupted" if failure.get("kind") == "interrupted" else "failed"
-        return "running" if self._held() else "crashed"
+        return {"held": "running", "free": "crashed", "unknown": "unknown"}[locks.state(self.path, "lock")[0]]
 
-    def _held(self) -> bool:
-        from filelock import FileLock, Timeout
-
-        if not (self.path / "lock").is_file():
-            return False
-        probe = FileLock(self.path / "lock", is_singleton=False)
-        try:
-            probe.acquire(blocking=False)
-        except Timeout:
-            return True
-        except OSError:
-            return False
-        probe.release()
-        return False
+    def seen(self) -> str:
+        """When a run of unknown status was last seen at work, in words."""
+        seconds = locks.state(self.path, "lock")[1]
+        for size, unit in ((86400, "day"), (3600, "h"), (60, "min")):
+            if seconds >= size:
+                count = int(seconds // size)
+                return f"last seen {count} {unit}{'s' * (unit == 'day' and count > 1)} ago"
+        return f"last seen {int(seconds)} s ago"
 
     @property
     def spec_file(self) -> Path:
@@ -161,39 +157,71 @@ class Run:
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"
 
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def text(self, name: str) -> str:
+        """A small text file of the run. Raises RunError where it cannot be read."""
+        try:
+            return files.contents(self.path, name, MAX_JSON).decode("utf-8", "replace")
+        except OSError as error:
+            raise RunError(f"{name} cannot be read ({error.strerror})", where=str(self.path)) from error
+
     # Writing
 
     @classmethod
     def create(cls, root: Path, name: str) -> Run:
         """Claim `root/name-N` with the first free N, by an exclusive mkdir, and hold its lock."""
-        from filelock import FileLock
-
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            files.private(root)
             number = _next_number(root, name)
             while True:
                 path = root / f"{name}-{number}"
                 try:
-                    path.mkdir()
+                    path.mkdir(files.PRIVATE)
                     break
                 except FileExistsError:
                     number += 1
             run = cls(path)
-            run._lock = FileLock(path / "lock", is_singleton=False)
-            run._lock.acquire(blocking=False)
-            (path / "lock").write_text(json.dumps(_owner()) + "\n", encoding="utf-8")
+            run._lock = locks.Lock(path / "lock")
+            run._lock.take()
         except OSError as error:
             raise DiskError(f"cannot make a run directory ({error.strerror or error})", where=str(root)) from error
         return run
+
+    def take_up(self, force: bool = False) -> None:
+        """Hold the lock of a run that is there, to go on with it.
+
+        Raises RunError while another process has it, and for a run that holds a link or a device: nothing is
+        written through one. With `force` also where another host may be at it.
+        """
+        if strange := files.strange(self.path):
+            raise RunError(f"holds {strange}, which is a link or a device; a run has none", where=str(self.path))
+        if self.status == "unknown" and not force:
+            said = f"was made on another host, and may still be running there ({self.seen()})"
+            raise RunError(said, where=str(self.path), hint="--force, when you know that it is not")
+        lock = locks.Lock(self.path / "lock")
+        with disk(self.path):
+            if not lock.take():
+                raise RunError("is running", where=str(self.path), hint="another process writes to it")
+        self._lock = lock
+
+    def beat(self) -> None:
+        """Say that the run is alive, for who looks from another host."""
+        if self._lock is not None:
+            with disk(self.path):
+                self._lock.beat()
 
     def keep_code(self, sources: Sequence[tuple[str, bytes]]) -> list[Path]:
         """Keep a spec's own Python files (name, bytes); returns where. Files of one name get numbers."""
         copies: list[Path] = []
         for number, (name, source) in enumerate(sources):
             free = name if name not in {copy.name for copy in copies} else f"{number}_{name}"
-            with _disk(self.path):
-                self.code.mkdir(exist_ok=True)
-                (self.code / free).write_bytes(source)
+            with disk(self.path):
+                files.private(self.code)
+                with files.replacing(self.code / free) as temporary:
+                    temporary.write_bytes(source)
             copies.append(self.code / free)
         return copies
 
@@ -202,12 +230,44 @@ class Run:
         self.write("spec.yaml", spec)
         self.write("run.json", _dumps({"format": FORMAT, **info}))
 
+    def update(self, info: Mapping[str, Any]) -> None:
+        """Lay further keys into run.json."""
+        self.write("run.json", _dumps({**self.info(), **info}))
+
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows to history.jsonl, flushed."""
         if not rows:
             return
-        with _disk(self.path), (self.path / "history.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write("".join(json.dumps(finite(row)) + "\n" for row in rows))
+        text = "".join(json.dumps(finite(row)) + "\n" for row in rows).encode()
+        with disk(self.path), (self.path / "history.jsonl").open("ab") as stream:
+            stream.write(text)
+        self._written.update(text)
+        self._bytes += len(text)
+
+    def mark(self) -> dict[str, Any]:
+        """How far the history goes, on the disk now: what `rewind` goes back to."""
+        with disk(self.path):
+            if self._bytes:
+                files.sync(self.path / "history.jsonl")
+        return {"bytes": self._bytes, "sha256": self._written.hexdigest()}
+
+    def begins_with(self, mark: Mapping[str, Any]) -> bool:
+        """Whether the history still holds what it did at a mark."""
+        raw = self._history()[: mark["bytes"]]
+        return len(raw) == mark["bytes"] and str(mark["sha256"]) == hashlib.sha256(raw).hexdigest()
+
+    def rewind(self, mark: Mapping[str, Any]) -> list[Row]:
+        """Cut off what the history got after a mark, and remove what an end left behind; returns the rows left."""
+        raw = self._history()[: mark["bytes"]]
+        self._written, self._bytes = hashlib.sha256(raw), len(raw)
+        with disk(self.path):
+            for name in ("failure.json", "metrics.json"):
+                (self.path / name).unlink(missing_ok=True)
+            if (self.path / "history.jsonl").is_file():
+                os.truncate(self.path / "history.jsonl", len(raw))
+            for left in self.path.glob(".*.tmp*"):
+                left.unlink(missing_ok=True)
+        return self.history()
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Write metrics.json, last and whole: its presence means done."""
@@ -222,7 +282,7 @@ class Run:
     def note(self) -> str:
         """What a person remarked on the run; empty when nothing."""
         try:
-            return (self.path / "note.txt").read_text(encoding="utf-8", errors="replace").strip()
+            return files.contents(self.path, "note.txt", 2**20).decode("utf-8", "replace").strip()
         except OSError:
             return ""
 
@@ -231,7 +291,7 @@ class Run:
         if text.strip():
             self.write("note.txt", text.strip() + "\n")
             return
-        with _disk(self.path):
+        with disk(self.path):
             (self.path / "note.txt").unlink(missing_ok=True)
 
     def release(self) -> None:
@@ -246,24 +306,16 @@ class Run:
             temporary.open("w", encoding="utf-8", errors="backslashreplace") as stream,
         ):
             stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
 
     @contextlib.contextmanager
     def replacing(self, name: str) -> Iterator[Path]:
         """A path to write to, renamed to `name` when the block ends well and removed when it does not."""
-        stem, dot, suffix = name.rpartition(".")
-        temporary = self.path / f".{stem}.tmp{dot}{suffix}"
-        with _disk(self.path):
-            try:
-                yield temporary
-                os.replace(temporary, self.path / name)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with disk(self.path), files.replacing(self.path / name) as temporary:
+            yield temporary
 
     def log(self, text: str) -> None:
         """Add a line to log.txt."""
-        with _disk(self.path), (self.path / "log.txt").open("a", encoding="utf-8") as stream:
+        with disk(self.path), (self.path / "log.txt").open("a", encoding="utf-8") as stream:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def discard(self) -> None:
@@ -273,11 +325,16 @@ class Run:
 
 
 @contextlib.contextmanager
-def _disk(path: Path) -> Iterator[None]:
+def disk(path: Path) -> Iterator[None]:
+    """What goes wrong with a file in the block is a DiskError at `path`."""
     try:
         yield
     except OSError as error:
         raise DiskError(f"cannot write ({error.strerror or error})", where=str(path)) from error
+
+
+def _short(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _dumps(value: Mapping[str, Any]) -> str:
@@ -295,15 +352,6 @@ def finite(value: Any) -> Any:
     return value
 
 
-def _owner() -> dict[str, Any]:
-    boot = ""
-    with contextlib.suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    import platform
-
-    return {"host": platform.node(), "boot_id": boot, "pid": os.getpid(), "cwd": os.getcwd()}
-
-
 def _next_number(root: Path, name: str) -> int:
     pattern = re.compile(re.escape(name) + r"-([0-9]+)")
     entries = [*root.iterdir(), *(trash(root).iterdir() if trash(root).is_dir() else ())]
@@ -319,12 +367,24 @@ def trash(root: Path) -> Path:
     return root / ".trash"
 
 
-def remove(run: Path, root: Path) -> Path:
-    """Move a run into the trash; returns where it is now. Raises RunError while it is running."""
-    if Run(run).status == "running":
+def removable(run: Path) -> None:
+    """Raise RunError for a run that is running, or may be on another host; a damaged one can be removed."""
+    try:
+        status = Run(run).status
+    except RunError:
+        return
+    if status == "running":
         raise RunError("is running", where=str(run), hint="stop it first")
-    with _disk(run):
-        trash(root).mkdir(exist_ok=True)
+    if status == "unknown":
+        seen = Run(run).seen()
+        raise RunError(f"may be running on another host ({seen})", where=str(run), hint="remove it there")
+
+
+def remove(run: Path, root: Path) -> Path:
+    """Move a run into the trash; returns where it is now. Raises RunError while it is running, or may be."""
+    removable(run)
+    with disk(run):
+        files.private(trash(root))
         place, number = trash(root) / run.name, 1
         while place.exists():
             place, number = trash(root) / f"{run.name}.{number}", number + 1
@@ -342,7 +402,7 @@ def restore(name: str, root: Path) -> Path:
         raise RunError(f"{name!r} is not in the trash{did_you_mean(name, waiting)}", hint=hint)
     if (root / name).exists():
         raise RunError("is there already", where=str(root / name), hint="remove it first, or leave this one")
-    with _disk(root):
+    with disk(root):
         shutil.move(trash(root) / name, root / name)
     return root / name
 
@@ -350,7 +410,7 @@ def restore(name: str, root: Path) -> Path:
 def empty(root: Path) -> int:
     """Delete what is in the trash for good; returns how many runs that were."""
     waiting = below(trash(root))
-    with _disk(trash(root)):
+    with disk(trash(root)):
         for path in waiting:
             shutil.rmtree(path)
     return len(waiting)
@@ -399,8 +459,8 @@ def below(folder: Path) -> list[Path]:
 def started(path: Path) -> float:
     """When the run began, by its run.json's place in time; 0 when that cannot be told."""
     try:
-        return float(json.loads((path / "run.json").read_text(encoding="utf-8")).get("started", 0.0))
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return float((Run(path)._json("run.json") or {}).get("started", 0.0))
+    except (RunError, TypeError, ValueError):
         return 0.0
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import backend as backends
-from dlx import comparison, display, runs
+from dlx import comparison, display, runs, signals
 from dlx import spec as specs
 from dlx.errors import DlxError
 from dlx.parts import own
@@ -25,7 +25,7 @@ from dlx.runs import Run
 
 if TYPE_CHECKING:
     from dlx.dataset import Dataset
-    from dlx.training import Experiment
+    from dlx.preparation import Experiment
 
 Trial = specs.Trial
 
@@ -37,25 +37,25 @@ class Result:
     status: str
     run: Run | None = None
     error: DlxError | None = None
-    signal: int = 0
+    stop: str = ""
     fresh: bool = True
 
     @property
     def exit_code(self) -> int:
-        if self.signal:
-            return 128 + self.signal
+        if self.stop:
+            return signals.code(self.stop)
         return self.error.exit_code if self.error else 0
 
 
 def sweep(
     trials: Iterable[Trial], place: Callable[[Trial], Result], tell: Callable[[Trial, Result], None]
 ) -> list[Result]:
-    """Run the trials at a place, in their order; a failed one is told and the rest go on, a signal ends it."""
+    """Run the trials at a place, in their order; a failed one is told and the rest go on, a stop ends it."""
     results = []
     for trial in trials:
         results.append(place(trial))
         tell(trial, results[-1])
-        if results[-1].signal:
+        if results[-1].stop:
             break
     return results
 
@@ -91,8 +91,8 @@ def _identity(settings: Any) -> str:
 class Here:
     """This process as the place: Keras is imported once, and the data is kept while it stays the same."""
 
-    def __init__(self, root: Path, parent: str, watch: Callable[[], Any]) -> None:
-        self._root, self._parent, self._watch = root, parent, watch
+    def __init__(self, root: Path, parent: str, watch: Callable[[], Any], deadline: float | None = None) -> None:
+        self._root, self._parent, self._watch, self._deadline = root, parent, watch, deadline
         self._data: tuple[Any, Dataset] | None = None
         self.finished = Finished(root, self._fingerprint)
 
@@ -101,13 +101,17 @@ class Here:
 
         if (run := self.finished.find(trial)) is not None:
             return Result("done", run, fresh=False)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            return Result("not begun", stop=signals.MAX_TIME)
         try:
             experiment = self.prepare(trial.spec)
             command = ["dlx", *sys.argv[1:]]
-            outcome = training.train(experiment, self._root, command, self._watch(), parent=self._parent)
+            outcome = training.train(
+                experiment, self._root, command, self._watch(), parent=self._parent, deadline=self._deadline
+            )
         except DlxError as error:
             return Result("failed", error=error)
-        return Result(outcome.status, outcome.run, outcome.error, outcome.signal)
+        return Result(outcome.status, outcome.run, outcome.error, outcome.stop)
 
     def _fingerprint(self, spec: specs.Spec) -> str | None:
         """That of the spec's data as it is now; None where it cannot be loaded."""
@@ -127,9 +131,9 @@ class Here:
 
     def prepare(self, spec: specs.Spec) -> Experiment:
         """The experiment of a spec."""
-        from dlx import training
+        from dlx import preparation
 
-        return training.prepare(spec, self._dataset)
+        return preparation.prepare(spec, self._dataset)
 
 
 def run_sweep(
@@ -142,6 +146,7 @@ def run_sweep(
     backend: str,
     device: str,
     folder: str | None,
+    max_time: float | None = None,
 ) -> tuple[list[Run], int]:
     """Sweep a spec; returns the runs of its trials and the exit code: of the first that did not end well, else 0."""
     backends.want(backend, device)  # before a spec's own code loads Keras
@@ -151,14 +156,15 @@ def run_sweep(
     ]
     root = runs.root(folder)
     screen = _Screen(len(trials), as_json)
-    here = Here(root, trials[0].spec.name, screen.watch)
+    deadline = None if max_time is None else time.monotonic() + max_time
+    here = Here(root, trials[0].spec.name, screen.watch, deadline)
     missing = [trial for trial in trials if here.finished.find(trial) is None]
     _head(trials, missing, error=as_json)
     if dry_run:
         return [], _list(trials, here)
     results = sweep(trials, here, screen.tell)
     code = next((result.exit_code for result in results if result.exit_code), 0)
-    if results and results[-1].signal:
+    if results and results[-1].stop:
         code = results[-1].exit_code
         display.console(error=True).print("stopped; the same command goes on with what is missing")
     return [result.run for result in results if result.run is not None], code

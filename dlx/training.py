@@ -1,89 +1,75 @@
-"""From a Spec to a Run: load the data, build, train, and leave the run directory behind."""
+"""From an Experiment to a Run: build, train, and leave the run directory behind."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import os
-import re
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlx import __version__, backend, drawing, engine, events, feed, inference, model, pictures, runs
+from dlx import (
+    __version__,
+    backend,
+    checkpoints,
+    drawing,
+    engine,
+    events,
+    inference,
+    model,
+    pictures,
+    preparation,
+    provenance,
+    provision,
+    runs,
+    signals,
+)
 from dlx import spec as specs
-from dlx.dataset import Dataset, Facts, Split
-from dlx.errors import DataError, DlxError, RunError, SpecError, TrainingError, did_you_mean
-from dlx.parts import REGISTRIES, datasets, losses, own
-from dlx.parts.schedules import Plateau
-from dlx.registry import FilePath, Part
-from dlx.runs import Run, maximized
+from dlx.errors import DiskError, DivergenceError, DlxError, RunError, SpecError, TrainingError
+from dlx.parts import own
+from dlx.preparation import Experiment
+from dlx.registry import FilePath
+from dlx.runs import Run
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Spec = specs.Spec
-
-
-@dataclass(frozen=True, eq=False)
-class Experiment:
-    """A spec with its data loaded and split. Making one loads no Keras."""
-
-    spec: Spec
-    dataset: Dataset
-    splits: feed.Splits
-    started: float = field(default_factory=time.time)
-
-    @property
-    def facts(self) -> Facts:
-        return Facts.of(self.dataset)
-
-    @property
-    def batch_size(self) -> int:
-        size = len(self.splits.train)
-        return size if self.spec.batch_size == "full" else min(int(self.spec.batch_size), size)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return -(-len(self.splits.train) // self.batch_size)
-
-    @property
-    def steps(self) -> int:
-        return self.spec.steps or self.steps_per_epoch * int(self.spec.epochs or 1)
-
-    @property
-    def epochs(self) -> int:
-        return -(-self.steps // self.steps_per_epoch)
-
-    @property
-    def monitor(self) -> str:
-        if self.spec.monitor != "auto":
-            return self.spec.monitor
-        return "val_loss" if self.splits.validation is not None else "train_loss"
-
-    @property
-    def maximize(self) -> bool:
-        return maximized(self.monitor)
+KEEP_COST, KEEP_SECONDS = 50, 60.0
 
 
 @dataclass
 class Outcome:
-    """How a run ended: its status, its figures, and the error if there was one."""
+    """How a run ended: its status, its figures, the error if there was one, and what stopped it, if something did."""
 
     run: Run
     status: str
     metrics: dict[str, Any] = field(default_factory=dict)
     error: DlxError | None = None
-    signal: int = 0
+    stop: str = ""
 
     @property
     def exit_code(self) -> int:
-        if self.signal:
-            return 128 + self.signal
+        if self.stop:
+            return signals.code(self.stop)
         return self.error.exit_code if self.error else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where a training goes on: what a checkpoint held, and the history up to it."""
+
+    arrays: Mapping[str, np.ndarray]
+    info: Mapping[str, Any]
+    rows: Sequence[runs.Row]
+
+    @property
+    def step(self) -> int:
+        return int(self.info["step"])
 
 
 class Observer:
@@ -93,103 +79,6 @@ class Observer:
     def noted(self, line: str) -> None: ...
     def progressed(self, experiment: Experiment, progress: engine.Progress) -> None: ...
     def ended(self, experiment: Experiment, outcome: Outcome) -> None: ...
-
-
-def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None) -> Experiment:
-    """Load and split the data of a spec; `load` is for who keeps data from one spec to the next.
-
-    Raises DataError, or SpecError where the spec does not fit the data.
-    """
-    started = time.time()
-    own.install(spec.imports)
-    try:
-        dataset = load(spec) if load else datasets.load(spec.dataset, spec.task)
-        if spec.task not in ("auto", dataset.task):
-            held = {"classification": "classes", "regression": "values", "multi_label": "several labels an example"}
-            message = f"task: {spec.task}, but {spec.dataset.name} holds {held[dataset.task]}"
-            raise SpecError([DlxError(message, where=spec.locate("task"), hint="leave task out, or task: auto")])
-        if dataset.task == "classification" and len(dataset.classes) < 2:
-            raise DataError(f"every example is of the class {dataset.classes[0]!r}; expected two classes or more")
-        dataset, splits = feed.encoded(dataset, feed.cut(dataset, spec.test, spec.validation))
-        _check_data(spec, dataset)
-        feed.check_finite(splits)
-    except DataError as error:
-        # A place in a file stands; an address in the spec, or none, becomes a place in the spec.
-        if error.where in ("", "validation", "test", "dataset"):
-            error.where = spec.locate(error.where or "dataset")
-        raise
-    _check_fit(spec, Facts.of(dataset))
-    return Experiment(spec, dataset, splits, started)
-
-
-def _check_data(spec: Spec, dataset: Dataset) -> None:
-    """Raise DataError for data from which nothing can be learned, or that the first layer cannot take."""
-    if 0 in dataset.shape:
-        raise DataError(f"an input has the shape {dataset.shape}: it holds no number")
-    colours = [part for part in spec.augment if part.name in ("brightness", "contrast", "noise", "rand_augment")]
-    if colours and dataset.train.inputs.dtype.name != "uint8":
-        raise DataError(
-            f"{colours[0].name} changes images of 0 to 255 as uint8, but these are {dataset.train.inputs.dtype}",
-            where=spec.locate(colours[0].where),
-            hint="store them as uint8, or remove it",
-        )
-    first = spec.layers[0]
-    limits = {"embedding": "input_dim", "reversible_embedding": "input_dim", "category_encoding": "num_tokens"}
-    if first.name in limits and first.args.get(limits[first.name]):
-        splits = [split.inputs for split in (dataset.train, dataset.test) if split is not None]
-        pieces = [piece for array in splits for piece in _extremes(array)]
-        low, high = min(piece[0] for piece in pieces), max(piece[1] for piece in pieces)
-        if not all(whole for _, _, whole in pieces) or spec.preprocess:
-            raise DataError(
-                f"{first.name} takes whole numbers, as they are in the data",
-                where=spec.locate(first.where),
-                hint="remove preprocess, or begin with another layer"
-                if spec.preprocess
-                else "begin with another layer",
-            )
-        most = first.args[limits[first.name]]
-        if low < 0 or high >= most:
-            raise DataError(
-                f"the inputs go from {low:g} to {high:g}, but {first.name} takes whole numbers from 0 to {most - 1}",
-                where=spec.locate(first.where),
-                hint=f"{limits[first.name]}: {int(high) + 1}" if low >= 0 else "number the tokens from 0",
-            )
-
-
-def _extremes(inputs: Any) -> Iterator[tuple[float, float, bool]]:
-    """(the lowest, the highest, whether all are whole numbers) of the inputs, piece by piece."""
-    size = max(1, 2**24 // max(1, math.prod(inputs.shape[1:]) * int(inputs.dtype.itemsize)))
-    for piece in inference.batches(inputs, size):
-        yield float(piece.min()), float(piece.max()), bool((piece % 1 == 0).all())
-
-
-def _check_fit(spec: Spec, facts: Facts) -> None:
-    """What a spec can say that does not fit the data, found before Keras is loaded."""
-    problems = []
-    if spec.augment and (len(facts.shape) != 3):
-        message = f"augmentations change images (height, width, channels), but an input has the shape {facts.shape}"
-        problems.append(DlxError(message, where=spec.locate("augment"), hint="remove augment"))
-
-    def fits(name: str) -> bool:
-        return facts.task in losses.TASKS.get(name, (facts.task,))
-
-    for part in spec.metrics if spec.metrics != "auto" else []:
-        if not fits(part.name):
-            problems.append(DlxError(f"{part.name} is no metric of a {facts.task}", where=spec.locate(part.where)))
-        elif part.name == "top_k" and part.args["k"] >= len(facts.classes):
-            message = (
-                f"the data has {len(facts.classes)} classes, of which the right one is always among {part.args['k']}"
-            )
-            problems.append(DlxError(message, where=spec.locate(part.where), hint="a smaller k, or accuracy"))
-    if isinstance(spec.loss, Part) and not fits(spec.loss.name):
-        expected = " or ".join(losses.TASKS[spec.loss.name])
-        message = f"{spec.loss.name} expects the task {expected}, but the task is {facts.task}"
-        problems.append(DlxError(message, where=spec.locate("loss")))
-    if not fits(spec.monitor.partition("_")[2]):
-        problems.append(DlxError(f"{spec.monitor!r} is no figure of a {facts.task}", where=spec.locate("monitor")))
-    problems += _check_class_weight(spec, facts)
-    if problems:
-        raise SpecError(problems)
 
 
 def _donor(spec: Spec, root: Path) -> tuple[Run, dict[str, Any]] | None:
@@ -225,45 +114,9 @@ def _start_from(network: model.Network, name: str, arrays: dict[str, Any]) -> It
         yield f"  not from there: {layer}"
 
 
-def _check_class_weight(spec: Spec, facts: Facts) -> Iterator[DlxError]:
-    """What class_weight says that the data has no classes for."""
-    said = spec.class_weight
-    if said is None:
-        return
-    if facts.task != "classification":
-        yield DlxError(f"weighs classes, but the task is {facts.task}", where=spec.locate("class_weight"))
-    elif said != "balanced":
-        for name in said:
-            if name not in facts.classes:
-                known = ", ".join(facts.classes[:8]) + " …" * (len(facts.classes) > 8)
-                message = f"{name!r} is no class of the data{did_you_mean(name, facts.classes)}; it has {known}"
-                yield DlxError(message, where=spec.locate("class_weight"))
-
-
-def class_weights(spec: Spec, dataset: Dataset, train: Split) -> tuple[float, ...] | None:
-    """What an example of each class counts: as the spec says, or so that all classes count alike in the train split."""
-    import numpy as np
-
-    if spec.class_weight is None:
-        return None
-    if spec.class_weight != "balanced":
-        return tuple(float(spec.class_weight.get(name, 1.0)) for name in dataset.classes)
-    counts = np.bincount(np.asarray(train.targets).reshape(-1), minlength=len(dataset.classes))
-    return tuple(float(share) for share in counts.sum() / (len(counts) * np.maximum(counts, 1)))
-
-
-def facts_of(spec: Spec) -> Facts:
-    """What the data looks like, without its arrays where that is known; loads them otherwise."""
-    known = datasets.facts(spec.dataset)
-    if known is None:
-        return prepare(spec).facts
-    _check_fit(spec, known)
-    return known
-
-
 def check(spec: Spec) -> model.Network:
     """Build the network of a spec without training it. Raises SpecError, located, where it does not fit."""
-    facts = facts_of(spec)
+    facts = preparation.facts_of(spec)
     backend.prepare(spec.seed, spec.precision)
     for part in specs.below(spec.layers):
         file = str(part.args["weights"]) if part.name == "pretrained" else ""
@@ -284,53 +137,92 @@ def train(
     observer: Observer | None = None,
     chunk_steps: int | None = None,
     parent: str | None = None,
+    start: Start | None = None,
+    deadline: float | None = None,
 ) -> Outcome:
     """Train into a new run directory below `root`; an Outcome also when the run failed or was stopped.
 
+    `parent` is what the run came of: the name of a sweep, or of the run that `start` is from. `deadline` is a moment
+    of time.monotonic() at which to stop politely.
     Raises SpecError before the directory is made when the network does not fit, DiskError when it cannot be made.
-    `parent` is what the run came of: the name of a sweep.
     """
     watcher = observer or Observer()
-    spec, started = experiment.spec, experiment.started
     device = backend.load()
-    backend.prepare(spec.seed, spec.precision)
-    donor = _donor(spec, root)
+    backend.prepare(experiment.spec.seed, experiment.spec.precision)
+    donor = _donor(experiment.spec, root) if start is None else None
     if donor is not None:  # `latest` is another run tomorrow
-        spec = dataclasses.replace(spec, weights=FilePath(donor[0].path.resolve()))
+        spec = dataclasses.replace(experiment.spec, weights=FilePath(donor[0].path.resolve()))
         experiment = dataclasses.replace(experiment, spec=spec)
-    network = model.build(spec, experiment.facts)
-    model.probe(network, spec)
-    optimizer = model.optimizer(spec)
-    run = Run.create(root, spec.name)
-    try:
+    network, optimizer = built(experiment, restored=start is not None)
+    provision.check(experiment, network, optimizer, root)
+    run = Run.create(root, experiment.spec.name)
+
+    def begin() -> Experiment:
         base = str(run.path.resolve())
-        copies = run.keep_code([(Path(path).name, own.source_of(path)) for path in spec.imports])
-        for path, copy in zip(spec.imports, copies, strict=True):
-            own.adopt(copy.resolve(), path)
-        spec = dataclasses.replace(spec, imports=[FilePath(copy.resolve()) for copy in copies])
-        experiment = dataclasses.replace(experiment, spec=spec)
-        run.begin(specs.dump(spec, base), _record(experiment, network, device, command, started, base, parent))
+        found = _with_code(experiment, run)
+        record = provenance.record(found, network, device, command, base, parent)
+        run.begin(specs.dump(found.spec, base), record)
         run.log(f"dlx {__version__}, {device.description}")
         for line in _start_from(network, donor[0].name, donor[1]) if donor is not None else ():
             run.log(line)
             watcher.noted(line)
-        watcher.started(run, experiment, device.description, model.parameters(network))
-        with _politely() as stop:
-            outcome = _train(experiment, network, optimizer, run, watcher, started, chunk_steps, stop)
+        if start is not None:
+            run.append(start.rows)
+        return found
+
+    return conduct(experiment, network, optimizer, run, watcher, begin, start, chunk_steps, deadline)
+
+
+def built(experiment: Experiment, restored: bool = False) -> tuple[model.Network, Any]:
+    """(the network, the optimizer) of an experiment; `restored` says that weights will be loaded into it."""
+    network = model.build(experiment.spec, experiment.facts, restored=restored)
+    model.probe(network, experiment.spec)
+    return network, model.optimizer(experiment.spec)
+
+
+def _with_code(experiment: Experiment, run: Run) -> Experiment:
+    """The experiment with its own code kept in the run, and taken from there from now on."""
+    spec = experiment.spec
+    copies = run.keep_code([(Path(path).name, own.source_of(path)) for path in spec.imports])
+    for path, copy in zip(spec.imports, copies, strict=True):
+        own.adopt(copy.resolve(), path)
+    imports = [FilePath(copy.resolve()) for copy in copies]
+    return dataclasses.replace(experiment, spec=dataclasses.replace(spec, imports=imports))
+
+
+def conduct(
+    experiment: Experiment,
+    network: model.Network,
+    optimizer: Any,
+    run: Run,
+    watcher: Observer,
+    begin: Callable[[], Experiment],
+    start: Start | None = None,
+    chunk_steps: int | None = None,
+    deadline: float | None = None,
+) -> Outcome:
+    """Train in a run whose lock is held, after `begin` has prepared its directory; how it ended is kept there."""
+    try:
+        with signals.politely(deadline) as stop:
+            experiment = begin()
+            watcher.started(run, experiment, backend.load().description, model.parameters(network))
+            outcome = _train(experiment, network, optimizer, run, watcher, start, chunk_steps, stop)
     except DlxError as error:
         outcome = Outcome(run, "failed", error=error)
     except MemoryError:
         _last.clear()
         outcome = Outcome(run, "failed", error=_out_of_memory(experiment))
     except KeyboardInterrupt:
-        outcome = Outcome(run, "interrupted", signal=signal.SIGINT)
+        outcome = Outcome(run, "interrupted", stop="SIGINT")
     except Exception as error:
         _last.clear()
         failure = _backend_failure(error, experiment)
         if failure is None:
-            run.fail("failed", f"{type(error).__name__}: {str(error)[:500]}")
+            with contextlib.suppress(DlxError):
+                run.fail("failed", f"{type(error).__name__}: {str(error)[:500]}")
             raise
-        run.log(f"{type(error).__name__}: {error}")
+        with contextlib.suppress(DlxError):
+            run.log(f"{type(error).__name__}: {error}")
         outcome = Outcome(run, "failed", error=failure)
     _close(run, outcome)
     watcher.ended(experiment, outcome)
@@ -342,7 +234,7 @@ def estimate(experiment: Experiment, seconds: float = 1.0) -> float:
     spec, began = experiment.spec, time.monotonic()
     backend.prepare(spec.seed, spec.precision)
     network = model.build(spec, experiment.facts)
-    splits, whole = experiment.splits, plan(experiment)
+    splits, whole = experiment.splits, preparation.plan(experiment)
     compiled = program(experiment, network, model.optimizer(spec), whole)
     tracker, first = _Tracker(experiment), 0.0
     for progress in engine.fit(compiled, whole):
@@ -382,9 +274,10 @@ def _out_of_memory(experiment: Experiment) -> TrainingError:
 def _close(run: Run, outcome: Outcome) -> None:
     with contextlib.suppress(DlxError):
         if outcome.error is not None:
-            run.fail("failed", outcome.error.message, hint=outcome.error.hint)
+            details = {"diverged": True} if isinstance(outcome.error, DivergenceError) else {}
+            run.fail("failed", outcome.error.message, hint=outcome.error.hint, **details)
         elif outcome.status == "interrupted":
-            run.fail("interrupted", f"stopped by {signal.Signals(outcome.signal).name}", signal=outcome.signal)
+            run.fail("interrupted", f"stopped by {outcome.stop}")
         run.log(outcome.status + (f": {outcome.error.message}" if outcome.error else ""))
     run.release()
 
@@ -395,43 +288,64 @@ def _train(
     optimizer: Any,
     run: Run,
     watcher: Observer,
-    started: float,
+    start: Start | None,
     chunk_steps: int | None,
-    stop: list[int],
+    stop: signals.Stop,
 ) -> Outcome:
-    steps = plan(experiment)
+    steps = preparation.plan(experiment)
     compiled = program(experiment, network, optimizer, steps)
-    board = events.TensorBoard(run.tensorboard, run.info()["settings"], run.name)
-    tracker = _Tracker(experiment)
+    mark, rows = (start.info.get("events"), start.rows) if start is not None else (None, [])
+    with runs.disk(run.path):
+        board = events.TensorBoard(run.tensorboard, run.info()["settings"], run.name, mark, rows)
+    tracker, keeper = _Tracker(experiment, start), _Keeper(run, board)
+    if start is not None:
+        try:
+            compiled = engine.loaded(compiled, start.arrays)
+        except ValueError as error:
+            raise RunError(f"its checkpoint is not of this network: {error}", where=str(run.path)) from error
     outcome, state = Outcome(run, "done"), compiled.state
     try:
-        for progress in engine.fit(compiled, steps, chunk_steps):
+        for progress in engine.fit(compiled, steps, chunk_steps, tracker.carried):
             state = progress.state
             tracker.add(progress)
             run.append(progress.rows)
-            for row in progress.rows:
-                board.epoch(row)
-            board.flush()
+            with runs.disk(run.path):
+                for row in progress.rows:
+                    board.epoch(row)
+                board.flush()
+            run.beat()
+            if progress.sound and keeper.due():
+                keeper.commit(compiled, state, tracker)
             watcher.progressed(experiment, progress)
-            if stop and progress.step < experiment.steps and not progress.stopped:
-                outcome = Outcome(run, "interrupted", signal=stop[0])
+            if progress.sound and progress.step < experiment.steps and not progress.stopped and stop.reason:
+                outcome = Outcome(run, "interrupted", stop=stop.reason)
                 break
-    except DlxError as error:  # it diverged, or a file could not be read any more
+    except (DiskError, DivergenceError) as error:
         outcome = Outcome(run, "failed", error=error)
+    except DlxError as error:  # a file could not be read any more
+        outcome = Outcome(run, "failed", error=error)
+        keeper.commit(compiled, state, tracker)
+    else:
+        keeper.commit(compiled, state, tracker)
     try:
+        if isinstance(outcome.error, DiskError):
+            return outcome
         if tracker.best_epoch or outcome.status == "done":
             compiled.restore_best(state)
             with run.replacing("model.keras") as path:
                 network.model.save(path)
         if outcome.status == "done":
-            outcome.metrics = _final(experiment, network, run, tracker, started)
+            outcome.metrics = _final(experiment, network, run, tracker)
             if experiment.spec.plots:
                 _plot(experiment, network, run, tracker, board)
+            with runs.disk(run.path):
+                checkpoints.prune(run.checkpoints, 1)
             run.finish(outcome.metrics)
     finally:
-        board.close(run.status == "done")
-    if stop:  # a finished run stays finished, but no other one starts
-        outcome.signal = stop[0]
+        with runs.disk(run.path):
+            board.close(run.status == "done")
+    if outcome.status == "done":  # a finished run stays finished, but no other one starts
+        outcome.stop = stop.signal
     return outcome
 
 
@@ -446,28 +360,6 @@ def _plot(
             board.image(name, *drawing.png(draw(subject)), int(tracker.last["epoch"]))
         except Exception as error:  # a finished training is worth more than its pictures
             run.log(f"no picture of {name}: {type(error).__name__}: {error}")
-
-
-@contextlib.contextmanager
-def _politely() -> Iterator[list[int]]:
-    """A list that a first SIGINT, SIGTERM or SIGHUP puts its number in; a second one stops at once."""
-    received: list[int] = []
-    before: dict[int, Any] = {}
-
-    def handle(number: int, frame: Any) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    for wanted in [getattr(signal, name) for name in names if hasattr(signal, name)]:
-        with contextlib.suppress(ValueError):  # not the main thread: whoever is in charge decides
-            before[wanted] = signal.signal(wanted, handle)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def program(experiment: Experiment, network: model.Network, optimizer: Any, plan: engine.Plan) -> engine.Program:
@@ -489,7 +381,7 @@ def program(experiment: Experiment, network: model.Network, optimizer: Any, plan
 
 
 _last: list[tuple[str, engine.Program]] = []
-TUNED = ("name", "description", "tags", "plots", "seed", "lr", "sweep", "weights")
+TUNED = ("name", "description", "tags", "plots", "strict", "seed", "lr", "sweep", "weights")
 
 
 def _structure(experiment: Experiment, plan: engine.Plan) -> str:
@@ -501,55 +393,81 @@ def _structure(experiment: Experiment, plan: engine.Plan) -> str:
     return repr((sorted(settings.items()), kinds, experiment.dataset.fingerprint, plan.class_weights))
 
 
-def plan(experiment: Experiment) -> engine.Plan:
-    """How long the training is, how fast, and by which figure."""
-    spec, stop = experiment.spec, experiment.spec.early_stop
-    schedule = REGISTRIES["schedule"].make(spec.schedule)
-    return engine.Plan(
-        seed=spec.seed,
-        lr=spec.lr,
-        batch_size=experiment.batch_size,
-        steps_per_epoch=experiment.steps_per_epoch,
-        steps=experiment.steps,
-        monitor=experiment.monitor,
-        maximize=experiment.maximize,
-        patience=stop.patience if stop else None,
-        min_delta=stop.min_delta if stop else 0.0,
-        schedule=None if isinstance(schedule, Plateau) else schedule,
-        plateau=schedule if isinstance(schedule, Plateau) else None,
-        class_weights=class_weights(spec, experiment.dataset, experiment.splits.train),
-    )
-
-
 class _Tracker:
     """Counts what the final figures need; the first chunk, which compiles, is left out of the rate."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, start: Start | None = None) -> None:
         self._experiment = experiment
-        self.step = self.best_epoch = 0
-        self.seconds = self._steady_seconds = 0.0
-        self._steady_steps = 0
-        self.last: dict[str, float] = {}
+        said: Mapping[str, Any] = start.info if start is not None else {}
+        self.step, self.epochs, self.best_epoch = (int(said.get(key, 0)) for key in ("step", "epochs", "best_epoch"))
+        self.seconds, self.carried = float(said.get("seconds", 0.0)), float(said.get("carried", 0.0))
+        self._steady_seconds, self._steady_steps = (
+            float(said.get("steady_seconds", 0.0)),
+            int(said.get("steady_steps", 0)),
+        )
+        self._before = float(said.get("total_seconds", 0.0))
+        self._compiled = False
+        self.last: Mapping[str, Any] = start.rows[-1] if start is not None and start.rows else {}
 
     def add(self, progress: engine.Progress) -> None:
-        if self.step:
+        if self._compiled:
             self._steady_seconds += progress.seconds
             self._steady_steps += progress.step - self.step
-        self.step = progress.step
+        self._compiled, self.carried = True, progress.carried
+        self.step, self.epochs = progress.step, progress.epochs
         self.seconds += progress.seconds
         self.best_epoch = progress.best_epoch or 0
         if progress.rows:
             self.last = progress.rows[-1]
+
+    @property
+    def total_seconds(self) -> float:
+        """Since the command was typed, and in all that were stopped before."""
+        return self._before + time.time() - self._experiment.started
 
     def examples_per_second(self) -> float:
         steps, seconds = (self._steady_steps, self._steady_seconds) if self._steady_steps else (self.step, self.seconds)
         share = len(self._experiment.splits.train) / self._experiment.steps_per_epoch
         return steps * share / max(seconds, 1e-9)
 
+    def info(self) -> dict[str, Any]:
+        """What a checkpoint says of it."""
+        return {
+            "step": self.step,
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "seconds": self.seconds,
+            "carried": self.carried,
+            "steady_seconds": self._steady_seconds,
+            "steady_steps": self._steady_steps,
+            "total_seconds": self.total_seconds,
+        }
 
-def _final(
-    experiment: Experiment, network: model.Network, run: Run, tracker: _Tracker, started: float
-) -> dict[str, Any]:
+
+class _Keeper:
+    """Keeps checkpoints: once fifty times what the last one cost has passed, and every 60 seconds at the latest."""
+
+    def __init__(self, run: Run, board: events.TensorBoard) -> None:
+        self._run, self._board = run, board
+        self._cost, self._last, self._step = 0.02, time.monotonic(), -1
+
+    def due(self) -> bool:
+        return time.monotonic() - self._last >= min(KEEP_COST * self._cost, KEEP_SECONDS)
+
+    def commit(self, compiled: engine.Program, state: engine.State, tracker: _Tracker) -> None:
+        """Keep the state, unless the last checkpoint is of the same step. Raises DiskError."""
+        if tracker.step == self._step:
+            return
+        began = time.monotonic()
+        with runs.disk(self._run.path):
+            mark = self._board.mark()
+        info = {**tracker.info(), "cost": round(self._cost, 4), "history": self._run.mark(), "events": mark}
+        checkpoints.commit(self._run.checkpoints, compiled.save(state), info)
+        self._last, self._step = time.monotonic(), tracker.step
+        self._cost = self._last - began
+
+
+def _final(experiment: Experiment, network: model.Network, run: Run, tracker: _Tracker) -> dict[str, Any]:
     """The final figures: train ones of the last epoch, the others from the best weights; saves the predictions."""
     import numpy as np
 
@@ -578,89 +496,14 @@ def _final(
         "parameters": model.parameters(network),
         "train_seconds": round(tracker.seconds, 3),
         "examples_per_second": round(tracker.examples_per_second(), 1),
-        "total_seconds": round(time.time() - started, 3),
+        "total_seconds": round(tracker.total_seconds, 3),
     }
     if splits.test_is_validation:
         figures["test_is_validation"] = True
     return figures
 
 
-def _record(
-    experiment: Experiment,
-    network: model.Network,
-    device: backend.Device,
-    command: Sequence[str],
-    started: float,
-    base: str,
-    parent: str | None,
-) -> dict[str, Any]:
-    """run.json: what made the run. No host name, no absolute path."""
-    dataset, spec = experiment.dataset, experiment.spec
-    zone = time.strftime("%z", time.localtime(started))
-    return {
-        "dlx": __version__,
-        "command": " ".join(_relative(word) for word in command),
-        "start": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)) + zone,
-        "started": started,
-        "git": _git(),
-        "versions": backend.versions(),
-        **device.record(),
-        "task": dataset.task,
-        "monitor": experiment.monitor,
-        "maximize": experiment.maximize,
-        "input": {
-            "kind": dataset.kind,
-            "shape": list(dataset.shape),
-            "dtype": dataset.train.inputs.dtype.name,
-            "encoding": dict(dataset.encoding),
-        },
-        "dataset": {
-            "fingerprint": dataset.fingerprint,
-            "source": dataset.source,
-            **experiment.splits.sizes(),
-            **_skipped(dataset),
-        },
-        "classes": list(dataset.classes),
-        "targets": experiment.facts.targets,
-        "steps": experiment.facts.steps,
-        "scaled": network.scaler is not None,
-        "parameters": model.parameters(network),
-        "parent": parent,
-        "code": {Path(path).name: own.hash_of(path) for path in spec.imports},
-        "settings": specs.flat(specs.resolved(spec, base)),
-    }
-
-
-def _skipped(dataset: Dataset) -> dict[str, Any]:
-    """How many files were passed over, and which, where some were."""
-    names = list(dataset.skipped)
-    return {"skipped": len(names), "skipped_files": names[:100]} if names else {}
-
-
-def _relative(word: str) -> str:
-    """A word of the command with the folders of absolute paths cut off: a run tells nobody's folders."""
-    return re.sub(r"(?<![\w.…])[~/](?:[^\s,{}\[\]\"'=]*/)([^\s,{}\[\]\"'=/]*)", r"…/\1", word)
-
-
-def _git() -> dict[str, Any] | None:
-    """The commit of the working directory, and whether it was changed; None outside a repository."""
-    try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-        if commit.returncode:
-            return None
-        state = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-        return {"commit": commit.stdout.strip(), "dirty": bool(state.stdout.strip())}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
 def run_file(path: str, root: Path, overrides: Sequence[str] = (), observer: Observer | None = None) -> Outcome:
     """Load a spec, prepare and train it: the whole of `dlx run` for one file."""
     spec = dataclasses.replace(specs.load(path, overrides), sweep={})
-    return train(prepare(spec), root, sys.argv[:1], observer)
+    return train(preparation.prepare(spec), root, sys.argv[:1], observer)

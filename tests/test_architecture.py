@@ -10,17 +10,20 @@ from conftest import ROOT, modules_after
 
 PACKAGE = ROOT / "dlx"
 LEVELS = [
-    {"errors"},
-    {"registry", "dataset", "runs", "images", "display"},
-    {"backend"},
+    {"errors", "files"},
+    {"registry", "dataset", "images", "display", "arrays", "locks", "signals", "weights"},
+    {"backend", "runs", "checkpoints"},
     {"store"},
     {"parts"},
     {"spec"},
     {"feed", "model", "engine", "inference", "events", "drawing"},
-    {"pictures"},
+    {"pictures", "preparation"},
+    {"provenance", "provision"},
     {"training", "prediction", "comparison"},
+    {"resumption", "following"},
     {
         "running",
+        "resuming",
         "sweeping",
         "checking",
         "listing",

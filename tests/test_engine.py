@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import SMALL
 
-from dlx import backend, engine, model, training
+from dlx import backend, engine, model, preparation, training
 from dlx import spec as specs
 from dlx.dataset import Facts, Stream
 from dlx.errors import DataError, TrainingError
@@ -179,7 +179,7 @@ def test_chunks_grow_towards_a_quarter_of_a_second() -> None:
 
 
 def test_seconds_are_shared_out_among_epochs_whatever_the_chunks() -> None:
-    clock, seconds = engine._Clock(), {}
+    clock, seconds = engine._Clock(0.0), {}
     for start, end, took, steps in ((0, 3, 3.0, []), (3, 5, 2.0, [4]), (5, 14, 4.5, [8, 12])):
         for row in clock.share([{"step": step} for step in steps], start, end, took):
             seconds[row["step"]] = row["seconds"]
@@ -328,8 +328,8 @@ def test_only_what_is_compiled_in_is_compiled_again(
     monkeypatch.setattr(engine, "compile", lambda *args: made.append(1) or compile_it(*args))
     (world / "s.yaml").write_text(SMALL + "regularization: {l2: 0.01}\n")
     for settings in ([], [changed]):
-        experiment = training.prepare(specs.load(world / "s.yaml", settings))
+        experiment = preparation.prepare(specs.load(world / "s.yaml", settings))
         backend.prepare(experiment.spec.seed, experiment.spec.precision)
         network = model.build(experiment.spec, experiment.facts)
-        training.program(experiment, network, model.optimizer(experiment.spec), training.plan(experiment))
+        training.program(experiment, network, model.optimizer(experiment.spec), preparation.plan(experiment))
     assert len(made) == (2 if compiles else 1)

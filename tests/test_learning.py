@@ -249,8 +249,8 @@ def test_weights_of_another_run(dlx: Dlx, small: Path) -> None:
 @pytest.mark.parametrize("length", [1, 3, 7])
 def test_no_figure_depends_on_the_chunks(world: Path, length: int) -> None:
     """Mixed labels, class weights, a plateau and several metrics, cut into chunks of any length."""
+    from dlx import preparation, training
     from dlx import spec as specs
-    from dlx import training
 
     x = RANDOM.integers(0, 255, (70, 6, 6, 3)).astype(np.uint8)
     write_npz(world / "p.npz", x, np.arange(70) % 3)
@@ -260,7 +260,7 @@ def test_no_figure_depends_on_the_chunks(world: Path, length: int) -> None:
     )
     found = []
     for chunk in (length, None):
-        experiment = training.prepare(specs.load(world / "p.yaml"))
+        experiment = preparation.prepare(specs.load(world / "p.yaml"))
         outcome = training.train(experiment, world / "runs", chunk_steps=chunk)
         found.append([{k: v for k, v in row.items() if k != "seconds"} for row in outcome.run.history()])
     assert found[0] == found[1]

@@ -30,17 +30,17 @@ SPECS = {
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of runs: one of each spec, and three moons of a sweep."""
+    from dlx import preparation, training
     from dlx import spec as specs
-    from dlx import training
 
     folder = tmp_path_factory.mktemp("plot")
     for name, text in SPECS.items():
         (folder / f"{name}.yaml").write_text(text)
-        outcome = training.train(training.prepare(specs.load(folder / f"{name}.yaml")), folder / "runs")
+        outcome = training.train(preparation.prepare(specs.load(folder / f"{name}.yaml")), folder / "runs")
         assert outcome.status == "done"
     for units in (1, 4):
         spec = specs.load(folder / "moon.yaml", [f"layers.dense.units={units}"])
-        training.train(training.prepare(spec), folder / "runs")
+        training.train(preparation.prepare(spec), folder / "runs")
     return folder / "runs"
 
 

@@ -26,6 +26,7 @@ FILES = {
     "predictions.npz",
     "tensorboard",
     "log.txt",
+    "checkpoints",
     "lock",
 }
 

@@ -267,7 +267,7 @@ def test_missing_data_stops_only_its_own_run(dlx: Dlx, gate: Path, world: Path) 
 
 
 def test_the_command_in_a_run_names_no_folder(world: Path) -> None:
-    from dlx.training import _relative
+    from dlx.provenance import _relative
 
     words = [
         "dataset={csv: {path: /home/someone/t.csv, label: y}}",

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 
 COMMANDS = (
-    "init", "run", "sweep", "check", "list", "show", "note", "rm", "compare", "plot", "predict", "data", "parts",
-    "schema", "doctor",
+    "init", "run", "resume", "sweep", "check", "list", "show", "note", "rm", "compare", "plot", "predict", "data",
+    "parts", "schema", "doctor",
 )  # fmt: skip
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -91,6 +91,25 @@ def run_options(function: F) -> F:
         "--json", "as_json", is_flag=True, help="One JSON object a line on standard output for each run."
     )(function)
     return click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; any number of times.")(function)
+
+
+def max_time(function: F) -> F:
+    """--max-time: stop politely before somebody else does so otherwise."""
+
+    def seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+        import re
+
+        if value is None:
+            return None
+        found = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s?)?", value.replace(" ", ""))
+        if found is None or not any(found.groups()):
+            raise click.BadParameter(f"expected a time such as 90, 45m, 2h or 1h30m, got {value!r}")
+        return sum(int(text or 0) * size for text, size in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
+
+    return click.option(
+        "--max-time", metavar="TIME", callback=seconds,
+        help="Stop after so long (90, 45m, 2h, 1h30m), keep a checkpoint, and exit with 75; dlx resume goes on.",
+    )(function)  # fmt: skip
 
 
 def allow_code(function: F) -> F:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import allow_code, complete_specs, device_options, overrides, run_options, runs_dir
+from dlx.commands import allow_code, complete_specs, device_options, max_time, overrides, run_options, runs_dir
 
 
 @click.command("run", short_help="Train one or several specs.")
@@ -15,6 +15,7 @@ from dlx.commands import allow_code, complete_specs, device_options, overrides, 
     "--repeat", type=click.IntRange(1), default=1, metavar="N", help="Run each spec N times, seeds counting up."
 )
 @run_options
+@max_time
 @allow_code
 @device_options
 @runs_dir
@@ -25,6 +26,7 @@ def command(
     tags: tuple[str, ...],
     repeat: int,
     as_json: bool,
+    max_time: float | None,
     backend: str,
     device: str,
     runs_dir: str | None,
@@ -50,4 +52,5 @@ def command(
         backend=backend,
         device=device,
         folder=runs_dir,
+        max_time=max_time,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dlx.commands import allow_code, complete_specs, device_options, overrides, run_options, runs_dir
+from dlx.commands import allow_code, complete_specs, device_options, max_time, overrides, run_options, runs_dir
 
 
 @click.command("sweep", short_help="Train every combination of alternatives.")
@@ -16,6 +16,7 @@ from dlx.commands import allow_code, complete_specs, device_options, overrides, 
     help="List the combinations with the time they will take: each is trained for a second, and nothing kept.",
 )
 @run_options
+@max_time
 @allow_code
 @device_options
 @runs_dir
@@ -25,6 +26,7 @@ def command(
     dry_run: bool,
     tags: tuple[str, ...],
     as_json: bool,
+    max_time: float | None,
     backend: str,
     device: str,
     runs_dir: str | None,
@@ -52,6 +54,7 @@ def command(
         backend=backend,
         device=device,
         folder=runs_dir,
+        max_time=max_time,
     )
     if len(made) > 1 and not as_json:
         from dlx.comparing import compare

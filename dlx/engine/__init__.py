@@ -17,7 +17,7 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ import numpy as np
 from dlx import backend
 from dlx.backend import keras
 from dlx.dataset import Stream
-from dlx.errors import DlxError, TrainingError
+from dlx.errors import DivergenceError, DlxError
 from dlx.parts import losses, penalties
 from dlx.parts.schedules import Plateau
 
@@ -65,6 +65,7 @@ class Program:
 
     `pieces` are the parts of an epoch, for inputs that stay on disk. `again(network, optimizer, plan)` is the same
     program for a training that differs in the seed, the rate and the strengths of penalties alone: nothing is compiled.
+    `save` gives the state as arrays, `load` the state that such arrays say: see `loaded`.
     """
 
     state: State
@@ -75,6 +76,8 @@ class Program:
     restore_best: Callable[[State], None]
     pieces: Pieces
     again: Callable[[Any, Any, Plan], Program]
+    save: Callable[[State], dict[str, np.ndarray]]
+    load: Callable[[Mapping[str, np.ndarray]], State]
 
 
 @dataclass(frozen=True)
@@ -95,19 +98,31 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Progress:
-    """What `fit` yields after each chunk: where the training is, its state, and the epochs that it finished."""
+    """What `fit` yields after each chunk: where the training is, its state, and the epochs that it finished.
+
+    seconds: what the chunk took; carried: those of an epoch that is not finished; sound: all was finite so far.
+    """
 
     step: int
+    epochs: int
     state: State
     rows: list[dict[str, float]]
     seconds: float
     best_epoch: int | None
     stopped: bool
+    carried: float = 0.0
+    sound: bool = True
 
 
 def seed_of(seed: int, purpose: str) -> int:
     """A number for one purpose of a run's seed, below 2**32."""
     return zlib.crc32(f"{seed}/{purpose}".encode())
+
+
+def plain(value: Any) -> np.ndarray:
+    """An array that NumPy alone can keep: bfloat16 and its kin become float32, which holds them exactly."""
+    array = np.asarray(value)
+    return array if array.dtype.kind in "biuf" else array.astype(np.float32)
 
 
 class Loop:
@@ -160,20 +175,51 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
     return program
 
 
-def fit(program: Program, plan: Plan, chunk_steps: int | None = None) -> Iterator[Progress]:
-    """Train; yields after every chunk. Raises TrainingError at the first loss that is not finite.
+def loaded(program: Program, arrays: Mapping[str, np.ndarray]) -> Program:
+    """The program with the state that `save` gave of it or of its like, to go on from there.
 
-    `chunk_steps` fixes the length of the chunks; without it a call lasts about a quarter of a second.
+    Raises ValueError where the arrays are not those of the program, by name and shape.
     """
+    held = program.save(program.state)
+    lacking = [name for name in held if name not in arrays and name.split("/")[0] not in ("loop", "strengths")]
+    strange = [name for name in arrays if name not in held and name.split("/")[0] != "loop"]
+    if lacking or strange:
+        raise ValueError(f"{(lacking or strange)[0]} is {'not there' if lacking else 'no array of this network'}")
+    for name, value in arrays.items():
+        if name in held and (value.shape != held[name].shape or value.dtype.kind not in "biuf"):
+            raise ValueError(f"{name} is {value.dtype} {value.shape}, expected {held[name].dtype} {held[name].shape}")
+    state = program.load({name: arrays[name].astype(held[name].dtype) for name in held if name in arrays})
+    return replace(program, state=state)
+
+
+def fit(program: Program, plan: Plan, chunk_steps: int | None = None, carried: float = 0.0) -> Iterator[Progress]:
+    """Train from the program's state on; yields after every chunk.
+
+    Raises DivergenceError at the first loss that is not finite. `chunk_steps` fixes the length of the chunks; without
+    it a call lasts about a quarter of a second. `carried` are the seconds that an unfinished epoch has taken before.
+    """
+    begun = program.counters(program.state)
+    if begun["stopped"] or begun["step"] >= plan.steps:
+        return
     streamed = any(isinstance(array, Stream) for array in program.data)
     chunks = _blocks(program, plan, chunk_steps) if streamed else _chunks(program, plan, chunk_steps)
-    clock, step = _Clock(), 0
+    clock, step = _Clock(carried), int(begun["step"])
     with contextlib.closing(chunks):
         for state, rows, counters, seconds in chunks:
             before, step = step, int(counters["step"])
             made = _rows(program, plan, rows, int(counters["epochs"]))
             made = clock.share(made, before, step, seconds)
-            yield Progress(step, state, made, seconds, int(counters["best_epoch"]) or None, bool(counters["stopped"]))
+            yield Progress(
+                step,
+                int(counters["epochs"]),
+                state,
+                made,
+                seconds,
+                int(counters["best_epoch"]) or None,
+                bool(counters["stopped"]),
+                clock.carried,
+                counters["bad_step"] == 0,
+            )
             if counters["bad_step"] > 0:
                 raise diverged(int(counters["bad_step"]), plan)
             if counters["stopped"]:
@@ -185,7 +231,8 @@ Chunks = Generator[tuple[State, np.ndarray, dict[str, float], float], None, None
 
 def _chunks(program: Program, plan: Plan, chunk_steps: int | None) -> Chunks:
     """(state, rows, counters, seconds) of each chunk."""
-    state, step, length = program.state, 0, chunk_steps or 1
+    state, length = program.state, chunk_steps or 1
+    step = int(program.counters(state)["step"])
     while step < plan.steps:
         started = time.perf_counter()
         state, rows = program.chunk(state, program.data, min(length, plan.steps - step))
@@ -218,7 +265,8 @@ def _blocks(program: Program, plan: Plan, chunk_steps: int | None) -> Chunks:
     def held_block(start: int) -> Block:
         return held[0][start : start + most], held[1][start : start + most]
 
-    state, cuts = program.state, list(_cuts(plan, len(targets), length))
+    state = program.state
+    cuts = list(_cuts(plan, len(targets), length, int(program.counters(state)["step"])))
     began = time.perf_counter()
     try:
         with contextlib.closing(_ahead(block, cuts)) as blocks:
@@ -246,9 +294,8 @@ def _bytes(inputs: Any) -> int:
     return max(1, int(math.prod(inputs.shape[1:]) * inputs.dtype.itemsize))
 
 
-def _cuts(plan: Plan, size: int, length: int) -> Iterator[tuple[int, int]]:
+def _cuts(plan: Plan, size: int, length: int, step: int) -> Iterator[tuple[int, int]]:
     """(first step, steps) of every block; none goes beyond an epoch, and a smaller last batch has one of its own."""
-    step = 0
     while step < plan.steps:
         into = step % plan.steps_per_epoch
         whole = size // plan.batch_size
@@ -292,23 +339,23 @@ def _rows(program: Program, plan: Plan, rows: np.ndarray, epochs: int) -> list[d
 class _Clock:
     """Shares the seconds of the chunks out among the epochs: a chunk may hold a part of one, or several."""
 
-    def __init__(self) -> None:
-        self._carried = 0.0
+    def __init__(self, carried: float) -> None:
+        self.carried = carried
 
     def share(self, rows: list[dict[str, float]], start: int, end: int, seconds: float) -> list[dict[str, float]]:
         """`rows` with their seconds, of a chunk that went from step `start` to `end`; the rest is carried over."""
         each = seconds / max(end - start, 1)
         for row in rows:
-            row["seconds"] = round(self._carried + (row["step"] - start) * each, 6)
-            self._carried, start = 0.0, int(row["step"])
-        self._carried += (end - start) * each
+            row["seconds"] = round(self.carried + (row["step"] - start) * each, 6)
+            self.carried, start = 0.0, int(row["step"])
+        self.carried += (end - start) * each
         return rows
 
 
-def diverged(step: int, plan: Plan) -> TrainingError:
+def diverged(step: int, plan: Plan) -> DivergenceError:
     """The loss is not finite: says at which step, and what to try."""
     epoch = math.ceil(step / plan.steps_per_epoch)
-    return TrainingError(
+    return DivergenceError(
         f"the loss is not finite at step {step} (epoch {epoch})",
         hint=f"try a smaller rate (-s lr={plan.lr / 10:.6g}), or clip the gradient "
         "(-s optimizer.clipnorm=1), or check that the inputs are scaled (preprocess)",

@@ -6,7 +6,7 @@ of its own, compiled beside the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from jax import lax
 
 from dlx.backend import keras
 from dlx.dataset import Stream, filled
-from dlx.engine import ROWS, Block, Loop, Pieces, Plan, Program, State
+from dlx.engine import ROWS, Block, Loop, Pieces, Plan, Program, State, plain
 from dlx.parts import losses, penalties
 from dlx.parts.augment import Mix
 from dlx.parts.schedules import Plateau
@@ -42,12 +42,22 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
         found = jax.device_get({name: state[f"loop/{name}"] for name in loop.counters})
         return {name: float(value) for name, value in found.items()}
 
+    def save(state: State) -> dict[str, np.ndarray]:
+        return {name: plain(value) for name, value in jax.device_get(dict(state)).items()}
+
     call, pieces = _by_steps(loop) if loop.stepwise else chunk, _pieces(loop)
 
     def again(network: Any, optimizer: Any, plan: Plan) -> Program:
         optimizer.build(network.logits.trainable_variables)
-        restore = partial(loop.restore_best, network)
-        return Program(loop.state(network, optimizer, plan), data, call, loop.columns, counters, restore, pieces, again)
+        restore, begun = partial(loop.restore_best, network), loop.state(network, optimizer, plan)
+        kinds = {name: value.dtype for name, value in begun.items()}
+
+        def load(arrays: Mapping[str, np.ndarray]) -> State:
+            # Copies: the buffers of `begun` are given away by the first chunk.
+            fresh = loop.state(network, optimizer, plan)
+            return {**fresh, **{name: jnp.array(value, kinds[name]) for name, value in arrays.items()}}
+
+        return Program(begun, data, call, loop.columns, counters, restore, pieces, again, save, load)
 
     return again(network, optimizer, plan)
 

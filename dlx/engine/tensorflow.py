@@ -5,6 +5,7 @@ The state lives in variables that the graph changes in place; the mapping names 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from dlx.backend import keras
 from dlx.dataset import Stream
-from dlx.engine import ROWS, Block, Loop, Pieces, Plan, Program, State
+from dlx.engine import ROWS, Block, Loop, Pieces, Plan, Program, State, plain
 from dlx.parts import losses, penalties
 from dlx.parts.augment import Mix
 from dlx.parts.schedules import Plateau
@@ -54,7 +55,16 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
 
     def program() -> Program:
         return Program(
-            loop.state(), data, chunk, loop.columns, counters, lambda state: loop.restore_best(), pieces, again
+            loop.state(),
+            data,
+            chunk,
+            loop.columns,
+            counters,
+            lambda state: loop.restore_best(),
+            pieces,
+            again,
+            lambda state: {name: plain(variable.numpy()) for name, variable in state.items()},
+            loop.load,
         )
 
     return program()
@@ -137,6 +147,13 @@ class _Loop(Loop):
             **{f"best/{n}": v for n, v in enumerate(self.best)},
             **{f"loop/{name}": v for name, v in self.loop.items()},
         }
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Give every variable its array; returns the state."""
+        state = self.state()
+        for name, value in arrays.items():
+            state[name].assign(tf.cast(value, state[name].dtype))
+        return state
 
     def restore_best(self) -> None:
         """Put the best weights into the network, or the last ones when no epoch had a finite figure."""

@@ -68,6 +68,7 @@ class Spec:
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     seed: Seed = 42
     plots: bool = False
+    strict: bool = False
     tags: list[str] = field(default_factory=list)
     imports: list[FilePath] = field(default_factory=list)
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = field(default_factory=dict)
@@ -88,7 +89,7 @@ ORDER = (
     "name", "description", "dataset", "task", "test", "validation", "preprocess", "augment", "layers", "optimizer",
     "lr", "schedule", "loss", "metrics", "regularization", "class_weight", "weights",
     "batch_size", "epochs", "steps", "monitor", "early_stop",
-    "precision", "seed", "plots", "tags", "imports", "sweep",
+    "precision", "seed", "plots", "strict", "tags", "imports", "sweep",
 )  # fmt: skip
 DEFAULT_EPOCHS = 10
 

@@ -201,6 +201,7 @@ class _Reader:
         problems: list[DataError] = []
         sizes: Counter[tuple[int, ...]] = Counter()
         stays = self._stays(folder, files)
+        keys = np.zeros(len(files), np.uint64)  # of the files: what tells images apart that are not read
         with display.Bar(len(files), "images", plain=len(files) > 5000) as bar:
             for place, image in enumerate(self._each(files, pixels=not stays)):
                 if isinstance(image, DataError):
@@ -214,6 +215,7 @@ class _Reader:
                     if not stays:
                         pixels[len(kept)] = image.pixels
                     self.digest.update(image.digest)
+                    keys[place] = int.from_bytes(image.digest[:8], "little")
                     kept.append(place)
                 if place % 100 == 0:
                     bar.update(place)
@@ -221,7 +223,7 @@ class _Reader:
         self.digest.update(str(shape).encode())
         if stays and kept:
             read = partial(self._pixels, [str(file) for file in files], shape)
-            return Stream(read, np.array(kept), shape, np.dtype("uint8")), kept
+            return Stream(read, np.array(kept), shape, np.dtype("uint8"), keys), kept
         return pixels[: len(kept)], kept
 
     def _stays(self, folder: Path, files: Sequence[Path]) -> bool:
@@ -249,6 +251,8 @@ class _Reader:
             if pixels or self.skip:
                 array = images.read(raw, self.channels, self.size, str(file))
                 return _Seen(array.shape, digest, array if pixels else None)
+            if not images.complete(raw):  # perhaps cut off: only decoding it can tell
+                images.read(raw, self.channels, None, str(file))
             extent = images.extent(raw, str(file))
             return _Seen((*(self.size or extent), self.channels), digest, None)
         except DataError as error:

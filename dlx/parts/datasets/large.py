@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlx import store
+from dlx import backend, files, store
 from dlx.errors import DataError, DiskError
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ def stays(wanted: int, in_memory: InMemory, what: str, where: str, hint: str) ->
 
     Raises DataError where it shall not, and does not fit the memory twice: once here, once on the device.
     """
-    there = memory()
+    there = backend.memory()
     if in_memory is False or there is None:
         return in_memory is False
     if in_memory is True and 2 * wanted > there:
@@ -36,16 +34,6 @@ def stays(wanted: int, in_memory: InMemory, what: str, where: str, hint: str) ->
             hint=f"in_memory: auto leaves them on disk; or {hint}",
         )
     return in_memory == "auto" and 4 * wanted > there
-
-
-def memory() -> int | None:
-    """The bytes of memory that there are, or that a container may use; None where that cannot be told."""
-    if not hasattr(os, "sysconf"):  # Windows
-        return None
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):  # "max" where there is no bound
-        there = min(there, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return there
 
 
 def table(
@@ -103,7 +91,7 @@ def _scratch(rows: int, columns: int) -> np.ndarray:
 
     size = max(1, 8 * rows * columns)
     try:
-        store.home().mkdir(parents=True, exist_ok=True)
+        files.private(store.home())
         with tempfile.TemporaryFile(dir=store.home()) as file:
             if hasattr(os, "posix_fallocate"):  # a full disk is found now, and not when a page is written
                 try:

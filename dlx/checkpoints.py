@@ -1,0 +1,153 @@
+"""Checkpoints: what a run needs to go on exactly where it was, committed whole or not at all.
+
+    checkpoints/7/state.npz     every array of the engine's state by name
+    checkpoints/7/state.json    what else belongs to it: steps, epochs, how far the history goes
+    checkpoints/7/MANIFEST      the sha256 of both, as `sha256sum -c MANIFEST` reads it
+
+A commit writes into `7.tmp`, has the disk hold each file, and renames it: a kill at any moment leaves the one before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx import arrays, files
+from dlx.errors import DataError, DiskError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMAT = 1
+KEPT = 2
+NAMES = ("state.npz", "state.json")
+MAX_BYTES = 2**40
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A checkpoint that was read: its number, its arrays by name, and what else was said of it."""
+
+    number: int
+    arrays: dict[str, np.ndarray]
+    info: dict[str, Any]
+
+
+def commit(folder: Path, state: Mapping[str, np.ndarray], info: Mapping[str, Any], kept: int = KEPT) -> int:
+    """Write a checkpoint and remove all but the newest `kept`; returns its number. Raises DiskError."""
+    import numpy as np
+
+    number = max(numbers(folder), default=0) + 1
+    place, staging = folder / str(number), folder / f"{number}.tmp"
+    try:
+        files.private(folder)
+        _sweep(folder)
+        staging.mkdir(files.PRIVATE)
+        try:
+            np.savez(staging / NAMES[0], **dict[str, Any](state))
+            text = json.dumps({"format": FORMAT, **info}, allow_nan=False) + "\n"
+            (staging / NAMES[1]).write_text(text, encoding="utf-8")
+            lines = "".join(f"{_sha256(staging, name)}  {name}\n" for name in NAMES)
+            (staging / "MANIFEST").write_text(lines, encoding="ascii")
+            for name in (*NAMES, "MANIFEST", "."):
+                files.sync(staging / name)
+            os.rename(staging, place)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        files.sync(folder)
+        prune(folder, kept)
+    except OSError as error:
+        raise DiskError(f"cannot keep a checkpoint ({error.strerror or error})", where=str(folder)) from error
+    return number
+
+
+def numbers(folder: Path) -> list[int]:
+    """The numbers of the checkpoints that are there, the newest first, whole or not."""
+    if not folder.is_dir():
+        return []
+    return sorted((int(p.name) for p in folder.iterdir() if re.fullmatch(r"[1-9][0-9]{0,17}", p.name)), reverse=True)
+
+
+def prune(folder: Path, kept: int) -> None:
+    """Remove all but the newest `kept`, each by one rename first: none is ever there in part."""
+    for number in numbers(folder)[kept:]:
+        os.rename(folder / str(number), folder / f"{number}.old.tmp")
+    _sweep(folder)
+
+
+def drop(folder: Path, above: int) -> None:
+    """Remove the checkpoints of a higher number, those that were passed over. Raises DiskError."""
+    try:
+        for number in numbers(folder):
+            if number > above:
+                os.rename(folder / str(number), folder / f"{number}.old.tmp")
+        _sweep(folder)
+    except OSError as error:
+        raise DiskError(f"cannot remove a checkpoint ({error.strerror})", where=str(folder)) from error
+
+
+def _sweep(folder: Path) -> None:
+    for left in folder.glob("*.tmp"):
+        shutil.rmtree(left)
+
+
+def read(folder: Path, number: int) -> Checkpoint:
+    """The checkpoint of a number; raises DataError with what is wrong with it."""
+    where, base = f"checkpoint {number}", f"{number}"
+    try:
+        lines = files.contents(folder, f"{base}/MANIFEST", 65536).decode("ascii").splitlines()
+        if [line[66:] for line in lines] != list(NAMES) or any(line[64:66] != "  " for line in lines):
+            raise DataError("its MANIFEST does not name its two files", where=where)
+        found: dict[str, bytes] = {}
+        for line in lines:
+            name = line[66:]
+            found[name] = files.contents(folder, f"{base}/{name}", MAX_BYTES)
+            if hashlib.sha256(found[name]).hexdigest() != line[:64]:
+                raise DataError(f"{name} is not what was written: its sha256 is another", where=where)
+        info = json.loads(found[NAMES[1]])
+        if not isinstance(info, dict) or info.get("format") != FORMAT:
+            raise DataError(f"its format is {info.get('format') if isinstance(info, dict) else info!r}", where=where)
+        state = arrays.read(found[NAMES[0]], MAX_BYTES, where)
+        if not isinstance(state, dict):
+            raise DataError("state.npz holds a single array", where=where)
+        return Checkpoint(number, state, info)
+    except (OSError, ValueError, RecursionError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"cannot be read ({said})", where=where) from error
+
+
+def newest(folder: Path, fits: Callable[[Mapping[str, Any]], str]) -> tuple[Checkpoint | None, list[str]]:
+    """(the newest checkpoint that is whole and fits, what is wrong with each that was passed over).
+
+    fits: what was said of a checkpoint -> why it cannot be used, or an empty text.
+    """
+    passed: list[str] = []
+    for number in numbers(folder):
+        try:
+            found = read(folder, number)
+            reason = fits(found.info)
+        except DataError as error:
+            passed.append(str(error))
+            continue
+        except (KeyError, TypeError):
+            reason = "state.json lacks what a checkpoint says"
+        if not reason:
+            return found, passed
+        passed.append(f"checkpoint {number}: {reason}")
+    return None, passed
+
+
+def _sha256(folder: Path, name: str) -> str:
+    digest = hashlib.sha256()
+    with (folder / name).open("rb") as stream:
+        while piece := stream.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,221 @@
+"""From a run that was stopped, or that is done, to one that goes on exactly where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlx import backend, checkpoints, preparation, provenance, runs, training
+from dlx import spec as specs
+from dlx.errors import DlxError, RunError, SpecError
+from dlx.preparation import Experiment
+from dlx.runs import Run
+from dlx.training import Observer, Outcome, Start
+
+CHANGEABLE = ("epochs", "steps", "early_stop")
+Told = Callable[[Experiment, Start | None], None]
+
+
+def newest(root: Path) -> Run:
+    """The newest run below `root` that was stopped and can go on; raises RunError where there is none."""
+    found = [run for run in map(Run, filter(runs.is_run, runs.below(root))) if _stopped(run)]
+    if not found:
+        raise RunError(
+            "no run is interrupted", where=str(root), hint="dlx resume RUN -s epochs=N trains a finished one on"
+        )
+    return max(found, key=lambda run: runs.started(run.path))
+
+
+def _stopped(run: Run) -> bool:
+    try:
+        failure = run.failure() or {}
+        return run.status in ("interrupted", "crashed", "failed") and not failure.get("diverged")
+    except RunError:
+        return False
+
+
+def unfinished(spec: specs.Spec, root: Path) -> Run | None:
+    """The newest interrupted or crashed run below `root` of the same settings, tags and notes apart."""
+    wanted = None
+    for path in sorted(runs.below(root), key=runs.natural, reverse=True):
+        if not path.name.startswith(f"{spec.name}-") or not _stopped(Run(path)):
+            continue
+        wanted = wanted or specs.flat(specs.resolved(spec, str((root / "any").resolve())))
+        settings = Run(path).info()["settings"]
+        labels = ("description", "tags")
+        if all(settings.get(k) == v for k, v in wanted.items() if k not in labels and not k.startswith("imports")):
+            return Run(path)
+    return None
+
+
+def resume(
+    run: Run,
+    settings: Sequence[str] = (),
+    *,
+    force: bool = False,
+    wanted: Mapping[str, str],
+    command: Sequence[str] = (),
+    observer: Observer | None = None,
+    told: Told | None = None,
+    chunk_steps: int | None = None,
+    deadline: float | None = None,
+) -> Outcome:
+    """Go on with a run from its newest whole checkpoint, or from the beginning where it has none.
+
+    With `settings` (of CHANGEABLE alone) it goes on as a child run: a directory of its own. `wanted`: the backend
+    and the device, "auto" for those of the run.
+    Raises RunError where it cannot go on, or, without `force`, where what decides the figures is another than it
+    was: versions, backend, device, threads, data.
+    """
+    info = run.info()
+    if run.status == "running":
+        raise RunError("is running", where=str(run.path), hint="another process writes to it")
+    _check_status(run, settings)
+    chosen = {key: info.get(key, "auto") if want == "auto" else want for key, want in wanted.items()}
+    threads = info.get("threads")
+    backend.want(str(chosen["backend"]), str(chosen["device"]), threads if isinstance(threads, int) else None)
+    run.take_up(force)
+    try:
+        _check_status(run, settings)  # somebody else may have finished it in between
+        spec = specs.load(run.spec_file, _overrides(settings, info), alone=True)
+        experiment = preparation.prepare(dataclasses.replace(spec, sweep={}))
+        device = backend.load()
+        others = differences(info, provenance.conditions(experiment, device))
+        if others and not force:
+            said = "; ".join(others)
+            hint = "--force goes on all the same: its figures are then not those of a training without a stop"
+            raise RunError(f"would not go on as it was: {said}", where=str(run.path), hint=hint)
+        start, passed = _start(run, bool(settings))
+        for line in passed:
+            run.log(f"passed over {line}")
+            if observer is not None:
+                observer.noted(f"passed over {line}")
+        if settings:
+            run.release()
+            return _child(run, experiment, start, command, observer, told, deadline)
+        if told is not None:
+            told(experiment, start)
+        backend.prepare(experiment.spec.seed, experiment.spec.precision)
+        network, optimizer = training.built(experiment, restored=start is not None)
+    except BaseException:
+        run.release()
+        raise
+
+    def begin() -> Experiment:
+        checkpoints.drop(run.checkpoints, start.info["number"] if start is not None else 0)
+        run.rewind(start.info["history"] if start is not None else {"bytes": 0})
+        step = start.step if start is not None else 0
+        event = {"start": time.time(), "step": step, **({"forced": others} if others else {})}
+        run.update({"resumed": [*(info.get("resumed") or []), event]})
+        run.log(f"goes on at step {step}" + (f", forced: {'; '.join(others)}" if others else ""))
+        return experiment
+
+    return training.conduct(
+        experiment, network, optimizer, run, observer or Observer(), begin, start, chunk_steps, deadline
+    )
+
+
+def _check_status(run: Run, settings: Sequence[str]) -> None:
+    """Raise RunError for a run with which there is nothing to do."""
+    if settings:
+        return
+    if run.metrics() is not None:
+        raise RunError("is done", where=str(run.path), hint=f"dlx resume {run.name} -s epochs=N trains it further")
+    failure = run.failure() or {}
+    if failure.get("diverged"):
+        hint = str(failure.get("hint") or "dlx run SPEC -s lr=…")
+        message = f"would come to the same again: {failure.get('message')}"
+        raise RunError(message, where=str(run.path), hint=hint)
+
+
+def _overrides(settings: Sequence[str], info: Mapping[str, Any]) -> list[str]:
+    """The settings of a child run; a length in epochs takes the place of one in steps, and the other way round."""
+    found, names = list(settings), [text.partition("=")[0].split(".")[0].strip() for text in settings]
+    for text, name in zip(settings, names, strict=True):
+        if name not in CHANGEABLE:
+            problem = DlxError(f"{name} cannot change in a training that goes on", where=f"-s {text}")
+            problem.hint = f"{', '.join(CHANGEABLE)} can; dlx run trains a new one with another {name}"
+            raise SpecError([problem])
+    said = info["settings"]
+    for name, other in (("epochs", "steps"), ("steps", "epochs")):
+        if name in names and other not in names and said.get(other) is not None:
+            found.append(f"{other}=null")
+    return found
+
+
+def differences(info: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """What of what decides the figures is another now than run.json says."""
+    found = []
+    for key, now in here.items():
+        before: Any = info
+        for word in key.split("."):
+            before = before.get(word) if isinstance(before, Mapping) else None
+        if before is not None and before != now:
+            name = key.rpartition(".")[2]
+            short = [f"{str(value)[:12]}…" if name == "fingerprint" else value for value in (before, now)]
+            found.append(f"{name.replace('fingerprint', 'data')} was {short[0]}, is {short[1]}")
+    return found
+
+
+def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
+    """(where to go on, what is wrong with each checkpoint that was passed over); None for the very beginning.
+
+    Raises RunError where no checkpoint is whole, or, to train further, where there is none.
+    """
+
+    def fits(info: Mapping[str, Any]) -> str:
+        return "" if run.begins_with(info["history"]) else "history.jsonl is not what it was then"
+
+    found, passed = checkpoints.newest(run.checkpoints, fits)
+    if found is not None:
+        rows = run.history()[: _rows_at(run, found.info["history"]["bytes"])]
+        return Start(found.arrays, {**found.info, "number": found.number}, rows), passed
+    if passed or again:
+        said = "; ".join(passed) if passed else "it has none"
+        hint = f"dlx run {run.spec_file} trains it anew"
+        raise RunError(f"has no whole checkpoint: {said}", where=str(run.path), hint=hint)
+    return None, passed
+
+
+def _rows_at(run: Run, size: int) -> int:
+    return run.text("history.jsonl")[:size].count("\n") if size else 0
+
+
+def _child(
+    parent: Run,
+    experiment: Experiment,
+    start: Start | None,
+    command: Sequence[str],
+    observer: Observer | None,
+    told: Told | None,
+    deadline: float | None,
+) -> Outcome:
+    """Train a run further in a directory of its own."""
+    import numpy as np
+
+    assert start is not None
+    state, info, rows = dict(start.arrays), dict(start.info), list(start.rows)
+    step, epochs, each = start.step, int(state["loop/epochs"]), experiment.steps_per_epoch
+    spec = experiment.spec
+    if step >= experiment.steps:
+        done = f"{epochs} epochs ({step} steps)"
+        raise RunError(f"has trained {done} already, expected more", where=str(parent.path), hint="-s epochs=N")
+    if epochs * each > step:  # the end of the training ended an epoch, which now goes on
+        state["loop/epochs"], rows = np.asarray(epochs - 1), rows[:-1]
+    if bool(state["loop/stopped"]):
+        waited = int(state["loop/waited"])
+        if spec.early_stop is not None and waited >= spec.early_stop.patience:
+            message = f"stopped after {waited} epochs without a better {experiment.monitor}, and would again"
+            hint = f"-s early_stop={2 * waited} waits longer, -s early_stop=null does not stop"
+            raise RunError(message, where=str(parent.path), hint=hint)
+        state["loop/stopped"] = np.asarray(False)
+    info |= {"events": None, "total_seconds": 0.0}
+    if told is not None:
+        told(experiment, start)
+    start = Start(state, info, rows)
+    return training.train(
+        experiment, parent.path.parent, command, observer, parent=parent.name, start=start, deadline=deadline
+    )

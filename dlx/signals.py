@@ -1,0 +1,56 @@
+"""Polite stops: a signal or a time limit sets a flag, which a training looks at between two chunks."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+# What a process that a signal stopped ends with, by the shell's custom; any other stop may simply be resumed.
+CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+RESUMABLE = 75
+MAX_TIME = "--max-time"
+
+
+class Stop:
+    """Whether, and by what, the training shall stop: the name of a signal, or MAX_TIME."""
+
+    def __init__(self, deadline: float | None = None) -> None:
+        self.signal = ""
+        self._deadline = deadline
+
+    @property
+    def reason(self) -> str:
+        late = self._deadline is not None and time.monotonic() >= self._deadline
+        return self.signal or (MAX_TIME if late else "")
+
+
+def code(reason: str) -> int:
+    """The exit code of a process that stopped for the reason."""
+    return CODES.get(reason, RESUMABLE)
+
+
+@contextlib.contextmanager
+def politely(deadline: float | None = None) -> Iterator[Stop]:
+    """A Stop that a first SIGINT, SIGTERM, SIGHUP or SIGUSR1 sets; a second one stops at once.
+
+    deadline: a moment of time.monotonic() from which on it is set, too.
+    """
+    stop, before = Stop(deadline), dict[int, Any]()
+
+    def handle(number: int, frame: Any) -> None:
+        if stop.signal:
+            raise KeyboardInterrupt
+        stop.signal = signal.Signals(number).name
+
+    names = (*CODES, "SIGUSR1")  # schedulers send the last one some time before their limit
+    for wanted in [getattr(signal, name) for name in names if hasattr(signal, name)]:
+        with contextlib.suppress(ValueError):  # not the main thread: whoever is in charge decides
+            before[wanted] = signal.signal(wanted, handle)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
