@@ -24,7 +24,7 @@ def check_all(paths: Sequence[str], settings: Sequence[str], resolved: bool, bac
         try:
             found.append((path, specs.load(path, settings)))
         except SpecError as error:
-            display.console(error=True).print(str(error))
+            display.console(error=True).print(display.clean_lines(str(error)))
             code = code or error.exit_code
     if resolved:
         for path, spec in found:
@@ -36,7 +36,7 @@ def check_all(paths: Sequence[str], settings: Sequence[str], resolved: bool, bac
         try:
             _table(path, spec)
         except DlxError as error:
-            display.console(error=True).print(str(error))
+            display.console(error=True).print(display.clean_lines(str(error)))
             code = code or error.exit_code
     return code
 
@@ -55,5 +55,5 @@ def _table(path: str, spec: specs.Spec) -> None:
         ("output", [row[2] for row in rows] + [""] * len(sums)),
         ("parameters", [f"{row[3]:,}" for row in rows] + [f"{count:,}" for _, count in sums]),
     ]
-    display.console().print(f"{path}: ok", style="bold green")
+    display.console().print(display.clean(f"{path}: ok"), style="bold green")
     display.table(columns, [False, False, False, True])

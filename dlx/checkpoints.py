@@ -115,7 +115,7 @@ def read(folder: Path, number: int) -> Checkpoint:
         info = json.loads(found[NAMES[1]])
         if not isinstance(info, dict) or info.get("format") != FORMAT:
             raise DataError(f"its format is {info.get('format') if isinstance(info, dict) else info!r}", where=where)
-        state = arrays.read(found[NAMES[0]], MAX_BYTES, where)
+        state = arrays.read(found[NAMES[0]], MAX_BYTES, where, stored=True)
         if not isinstance(state, dict):
             raise DataError("state.npz holds a single array", where=where)
         return Checkpoint(number, state, info)

@@ -106,7 +106,7 @@ def gather(words: Iterable[str], folder: Path) -> tuple[list[Entry], list[str]]:
             if place in seen:
                 continue
             seen.add(place)
-            if not runs.is_run(path) and any(runs.is_run(inner) for inner in runs.below(path)):
+            if runs.is_folder_of_runs(path):
                 remarks.append(f"{path} is a folder of runs: dlx compare {path}/* compares them")
             else:
                 entries.append(read(path, like))
@@ -201,7 +201,7 @@ def fold(entries: Sequence[Entry]) -> list[Row]:
                 [k for k in first if k not in entry.settings] if len(entry.settings) - len(other) < len(first) else []
             )
             same = [pair for pair in [*other, *((k, ABSENT) for k in lacks)] if pair[0].split(".")[0] not in LABELS]
-            key = (repr(sorted(same)), str(entry.info.get("dataset", {}).get("fingerprint")))
+            key = (repr(sorted(same)), str((entry.info.get("dataset") or {}).get("fingerprint")))
             alike = rows.get(key)
             seeds = [e.settings.get("seed") for e in alike.entries] if alike else []
             if entry.settings.get("seed") in seeds:

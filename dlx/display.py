@@ -161,7 +161,7 @@ def lines(pairs: Iterable[tuple[str, str]], error: bool = False) -> None:
     import textwrap
 
     out = console(error)
-    pairs = list(pairs)
+    pairs = [(clean(head), text) for head, text in pairs]
     indent = max(len(head) for head, _ in pairs) + 2
     for head, text in pairs:
         wrapped = textwrap.wrap(clean(text), max(width() - indent, 20), break_long_words=False) or [""]

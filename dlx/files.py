@@ -69,15 +69,23 @@ def _open(name: str, flags: int, folder: int | None) -> int:
         raise
 
 
+def plain(path: Place) -> Place:
+    """The path of a file that a person named, links followed. Raises Unsafe where it is a device, a pipe or a folder:
+    reading one might never end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise Unsafe("is no plain file")
+    return path
+
+
 def strange(root: Place) -> str | None:
-    """The first thing beneath `root` that is neither a plain file nor a folder; None where there is none."""
+    """The first thing beneath `root` that is no folder, nor a plain file with that one name; None where all are."""
     folders = [str(root)]
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
-                elif not entry.is_file(follow_symlinks=False):
+                elif not entry.is_file(follow_symlinks=False) or entry.stat(follow_symlinks=False).st_nlink > 1:
                     return os.path.relpath(entry.path, root)
     return None
 

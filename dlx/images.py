@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dlx.errors import DataError
+from dlx.files import Unsafe, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,7 +122,7 @@ def _pillow(raw: bytes) -> Iterator[Any]:
 
 def contents(path: Path) -> bytes:
     """The bytes of an image file. Raises DataError for one of more than 500 MB."""
-    with path.open("rb") as stream:
+    with Path(plain(path)).open("rb") as stream:
         if os.fstat(stream.fileno()).st_size > MAX_BYTES:
             message = f"is larger than {MAX_BYTES // 1_000_000} MB"
             raise DataError(message, where=str(path), hint="no image that dlx can use is")
@@ -148,6 +149,8 @@ def _opened(source: Path | bytes, name: str) -> Iterator[bytes]:
         raise
     except FileNotFoundError as error:
         raise DataError("no such file", where=name) from error
+    except Unsafe as error:
+        raise DataError(str(error), where=name, hint="expected an image file") from error
     except Exception as error:  # Pillow raises what its decoders raise, SyntaxError and struct.error among them
         known = {"UnidentifiedImageError": "no image in a known format", "DecompressionBombError": "too many pixels"}
         reason = known.get(type(error).__name__, str(error) or type(error).__name__)

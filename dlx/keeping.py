@@ -24,7 +24,7 @@ def remove(words: Sequence[str], folder: str | None) -> None:
     root = runs.root(folder)
     paths = list(dict.fromkeys(path for word in words for path in runs.find(word, root)))
     for path in paths:
-        if not runs.is_run(path) and any(runs.is_run(inner) for inner in runs.below(path)):
+        if runs.is_folder_of_runs(path):
             raise RunError("is a folder of runs", where=str(path), hint=f"dlx rm '{path}/*' removes them")
         if path.resolve().parent != root.resolve():
             hint = f"dlx rm {path.name} --runs-dir {path.parent}"
@@ -36,7 +36,8 @@ def remove(words: Sequence[str], folder: str | None) -> None:
         runs.remove(path, root)
         display.console().print(f"removed {display.clean(path.name)}")
     where = f" --runs-dir {folder}" if folder else ""
-    display.console().print(f"back again: dlx rm --restore {' '.join(path.name for path in paths[:5])}{where}")
+    names = display.clean(" ".join(path.name for path in paths[:5]))
+    display.console().print(f"back again: dlx rm --restore {names}{where}")
 
 
 def restore_runs(names: Sequence[str], folder: str | None) -> None:

@@ -27,7 +27,7 @@ def list_runs(
     """The runs below the folder, or those that the words mean, which have one of the statuses and all of the tags."""
     root = runs.root(folder)
     paths = [path for word in words for path in runs.find(word, root)] if words else runs.below(root)
-    paths = [path for path in paths if runs.is_run(path) or not any(runs.is_run(p) for p in runs.below(path))]
+    paths = [path for path in paths if not runs.is_folder_of_runs(path)]
     entries: list[comparison.Entry] = []
     for path in dict.fromkeys(paths):
         entries.append(comparison.read(path, entries[0].settings if entries else None))
@@ -164,7 +164,8 @@ def show_run(word: str, folder: str | None, as_json: bool) -> None:
         display.lines([(key, _text(value)) for key, value in metrics.items()])
     curve = comparison.sparkline(comparison.read(run.path), 40)
     if curve:
-        out.print(f"\n{info.get('monitor', '')}  {curve}")
+        out.print()
+        out.print(display.clean(f"{info.get('monitor', '')}  {curve}"))
 
 
 def _status(run: Run) -> str:

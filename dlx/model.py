@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from dlx.spec import Spec
 if TYPE_CHECKING:
     import numpy as np
 
+LARGE = 100_000_000
 # First layers that take whole numbers as they are.
 TOKENS = ("embedding", "reversible_embedding", "category_encoding")
 layers, optimizers, preprocess = REGISTRIES["layer"], REGISTRIES["optimizer"], REGISTRIES["preprocess"]
@@ -51,15 +52,18 @@ class Network:
     applied: Sequence[tuple[Part, Any]] = ()
 
 
-def build(spec: Spec, facts: Facts, restored: bool = False, scaled: bool = True) -> Network:
+def build(spec: Spec, facts: Facts, restored: bool = False, scaled: bool = True, measure: bool = True) -> Network:
     """The network of a spec for inputs and targets as in `facts`. Loads Keras.
 
     `restored` says that weights will be loaded into it: no pretrained ones are fetched. `scaled: False` is for runs
     of before there were scaled targets.
 
-    Raises SpecError, located at the layer, where one cannot follow another or the head does not fit the task.
+    Raises TrainingError where its weights alone do not fit into memory, and SpecError, located at the layer, where one
+    cannot follow another or the head does not fit the task.
     """
     own.install(spec.imports)
+    if measure and _may_be_large(spec, facts):
+        _check_size(spec, facts, scaled)
     builder = _Builder(spec, facts, restored, scaled)
     tokens = facts.integer and bool(spec.layers) and spec.layers[0].name in TOKENS
     inputs = keras.Input(facts.shape, dtype="int32" if tokens else "float32", name="input")
@@ -100,6 +104,37 @@ def build(spec: Spec, facts: Facts, restored: bool = False, scaled: bool = True)
         scaler,
         builder.applied,
     )
+
+
+def _may_be_large(spec: Spec, facts: Facts) -> bool:
+    """Whether the largest number that the layers name, times itself or the size of an input, is a hundred million."""
+    named = max((abs(value) for part in specs.below(spec.layers) for value in _wholes(part.args)), default=1)
+    return named * max(named, math.prod(facts.shape)) >= LARGE
+
+
+def _wholes(value: Any) -> Iterator[int]:
+    """Every whole number in the arguments of a part."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _wholes(item)
+
+
+def _check_size(spec: Spec, facts: Facts, scaled: bool) -> None:
+    """Count the weights of a network without making them. Raises TrainingError where they do not fit into memory."""
+    free = backend.free_memory()
+    if free is None:
+        return
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            count = build(spec, facts, True, scaled, measure=False).model.count_params()
+    except Exception:  # what is wrong with it, the building in earnest will tell
+        count = 0
+    backend.prepare(spec.seed, spec.precision)  # names and seeds begin anew
+    if 4 * count > free:
+        message = f"the network has {count:,} parameters, {4 * count / 1e9:,.0f} GB, but {free / 1e9:.0f} GB are free"
+        raise TrainingError(message, where=spec.locate("layers"), hint="a smaller layer, or a smaller input to it")
 
 
 def probe(network: Network, spec: Spec) -> None:

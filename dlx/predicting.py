@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -65,9 +65,9 @@ def predict(
     for remark in predictor.remarks:
         errors.print(display.clean(remark))
     for problem in predictor.skipped:
-        errors.print(f"skipped {problem}")
+        errors.print(display.clean_lines(f"skipped {problem}"))
     if output:
-        errors.print(f"wrote {output}")
+        errors.print(display.clean(f"wrote {output}"))
     return 3 if predictor.skipped else 0
 
 
@@ -106,7 +106,7 @@ def _writer(
 
 def _chosen(stream: TextIO, predictor: prediction.Predictor, columns: Sequence[str]) -> Write:
     """The columns asked for, each of the table that was read, or of what was predicted; a number as short as it is."""
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = _Clean(stream)
     labels, begun = predictor.labels, False
 
     def field(column: str, record: dict[str, Any], row: Any) -> Any:
@@ -153,8 +153,18 @@ def _said(record: dict[str, Any], place: int, count: int) -> Any:
     return " ".join(record["label"]) if isinstance(record["label"], list) else record["label"]
 
 
+class _Clean:
+    """A CSV writer whose words hold no control characters: what a table or a run calls things may reach a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._writer = csv.writer(stream, lineterminator="\n")
+
+    def writerow(self, fields: Iterable[Any]) -> None:
+        self._writer.writerow([display.clean(field) if isinstance(field, str) else field for field in fields])
+
+
 def _csv(stream: TextIO, classes: Sequence[str], top: int | None, labels: Sequence[str] = ()) -> Write:
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = _Clean(stream)
     begun = False
 
     def write(record: dict[str, Any], row: Any) -> None:

@@ -12,13 +12,15 @@ import io
 import itertools
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlx import backend, images, inference, model
+from dlx import arrays, backend, images, inference, model
 from dlx.errors import DataError, DlxError, suggest
+from dlx.files import plain
 from dlx.parts import datasets
 from dlx.runs import Run
 
@@ -178,54 +180,44 @@ class Predictor:
                 return error
 
         names: list[str] = []
-        arrays: list[np.ndarray] = []
+        found_so_far: list[np.ndarray] = []
         for path, found in zip(paths, images.in_parallel(read, paths, backend.cores()), strict=True):
             if isinstance(found, DlxError):
                 self.skipped.append(found)
                 continue
             names.append(str(path))
-            arrays.append(found)
-            if len(arrays) == BATCH:
-                yield names, np.stack(arrays)
-                names, arrays = [], []
-        if arrays:
-            yield names, np.stack(arrays)
+            found_so_far.append(found)
+            if len(found_so_far) == BATCH:
+                yield names, np.stack(found_so_far)
+                names, found_so_far = [], []
+        if found_so_far:
+            yield names, np.stack(found_so_far)
 
     def _file(self, path: Path) -> Iterator[Batch]:
         if path.suffix.lower() == ".csv":
             try:
-                with path.open(newline="", encoding="utf-8-sig") as stream:
+                with Path(plain(path)).open(newline="", encoding="utf-8-sig") as stream:
                     yield from self._table(stream, str(path))
             except (OSError, UnicodeDecodeError, csv.Error) as error:
                 raise DataError(f"cannot be read ({error})", where=str(path)) from error
             return
         if path.suffix.lower() == ".txt" and self.info["input"].get("kind") == "text":
             try:
-                yield from self._lines(path.read_text(encoding="utf-8-sig"), str(path))
+                yield from self._lines(Path(plain(path)).read_text(encoding="utf-8-sig"), str(path))
             except (OSError, UnicodeDecodeError) as error:
                 raise DataError(f"cannot be read as text in UTF-8 ({error})", where=str(path)) from error
             return
         yield from self._array(path, str(path))
 
-    def _array(self, source: Any, where: str) -> Iterator[Batch]:
+    def _array(self, source: Path | bytes, where: str) -> Iterator[Batch]:
         import numpy as np
 
-        try:
-            if isinstance(source, Path) and source.suffix.lower() == ".npy":
-                loaded = np.load(source, mmap_mode="r", allow_pickle=False)
-            else:
-                with source.open("rb") if isinstance(source, Path) else source as stream:
-                    loaded = np.load(stream, allow_pickle=False)
-                    if not isinstance(loaded, np.ndarray):
-                        keys = [key for key in ("x", "x_test") if key in loaded.files] or loaded.files[:1]
-                        if not keys:
-                            raise DataError("holds no array", where=where)
-                        loaded = np.asarray(loaded[keys[0]])
-        except DataError:
-            raise
-        except Exception as error:  # numpy raises what zipfile, tokenize and its own reader raise
-            message = "cannot be read as an array, made by numpy.save or numpy.savez without Python objects"
-            raise DataError(message, where=where) from error
+        loaded = arrays.read(source, (backend.memory() or 2**34) // 2, where)
+        if isinstance(loaded, dict):
+            keys = [key for key in ("x", "x_test") if key in loaded] or list(loaded)[:1]
+            if not keys:
+                raise DataError("holds no array", where=where)
+            loaded = loaded[keys[0]]
         array = self._shaped(loaded, where)
         for start in range(0, len(array), BATCH):
             piece = np.asarray(array[start : start + BATCH])
@@ -246,7 +238,7 @@ class Predictor:
         reader = csv.reader(stream)
         header = [field.strip() for field in next(reader, [])]
         wanted = [encoding["column"]] if kind == "text" else list(encoding.get("columns") or [])
-        if set(wanted) & {name for name in header if header.count(name) > 1}:
+        if set(wanted) & {name for name, times in Counter(header).items() if times > 1}:
             raise DataError("the header names a column twice", where=where)
         pending: list[list[str]] = []
         if not wanted or not set(header) & set(wanted):
@@ -326,7 +318,7 @@ class Predictor:
         if not raw:
             raise DataError("standard input is empty", where="-")
         if raw[:6] == b"\x93NUMPY" or raw[:4] == b"PK\x03\x04":
-            yield from self._array(io.BytesIO(raw), "-")
+            yield from self._array(raw, "-")
         elif len(self.shape) == 3:
             height, width, channels = self.shape
             yield ["-"], np.stack([images.read(raw, channels, (height, width))])

@@ -84,6 +84,9 @@ def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None) -> Experi
         if spec.strict and (said := findings.told(splits.sizes())):
             hint = "strict: false trains all the same, and counts them in the run"
             raise DataError("; ".join(said), where=spec.locate("strict"), hint=hint)
+    except MemoryError as error:
+        message = f"does not fit into memory ({error})" if str(error) else "does not fit into memory"
+        raise DataError(message, where=spec.locate("dataset")) from error
     except DataError as error:
         # A place in a file stands; an address in the spec, or none, becomes a place in the spec.
         if error.where in ("", "validation", "test", "dataset"):

@@ -74,6 +74,8 @@ def resume(
     if run.status == "running":
         raise RunError("is running", where=str(run.path), hint="another process writes to it")
     _check_status(run, settings)
+    if info.get("backend", "tensorflow") not in backend.BACKENDS:
+        raise RunError("run.json names no backend that dlx has", where=str(run.path))
     chosen = {key: info.get(key, "auto") if want == "auto" else want for key, want in wanted.items()}
     threads = info.get("threads")
     backend.want(str(chosen["backend"]), str(chosen["device"]), threads if isinstance(threads, int) else None)
@@ -167,6 +169,14 @@ def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
     """
 
     def fits(info: Mapping[str, Any]) -> str:
+        for key in ("step", "epochs", "best_epoch", "steady_steps"):
+            if type(info[key]) is not int or not 0 <= info[key] < 2**53:
+                return f"state.json says no number under {key!r}"
+        for key in ("seconds", "carried", "steady_seconds", "total_seconds"):
+            if type(info[key]) not in (int, float):
+                return f"state.json says no number under {key!r}"
+        if not isinstance(info["history"], dict) or type(info["history"]["bytes"]) is not int:
+            return "state.json does not say how far the history went"
         return "" if run.begins_with(info["history"]) else "history.jsonl is not what it was then"
 
     found, passed = checkpoints.newest(run.checkpoints, fits)

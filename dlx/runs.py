@@ -18,8 +18,8 @@ from dlx import files, locks
 from dlx.errors import DiskError, RunError, did_you_mean
 
 FORMAT = 1
-MAX_JSON = 64 * 2**20
-MAX_HISTORY = 2**30
+MAX_JSON = 16 * 2**20
+MAX_HISTORY = 256 * 2**20
 Row = dict[str, Any]
 
 
@@ -28,8 +28,12 @@ def _finite_float(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _whole(text: str) -> float | None:
+    return int(text) if len(text) < 300 else _finite_float(text)
+
+
 # NaN, Infinity, and a number too large for a float are null.
-DECODER = json.JSONDecoder(parse_constant=lambda word: None, parse_float=_finite_float)
+DECODER = json.JSONDecoder(parse_constant=lambda word: None, parse_float=_finite_float, parse_int=_whole)
 
 
 class Run:
@@ -63,7 +67,7 @@ class Run:
         if not isinstance(version, int) or version > FORMAT or not isinstance(found.get("settings"), dict):
             raise RunError(f"run.json has format {version!r}; this dlx reads up to {FORMAT}", where=str(self.path))
         for key in ("dataset", "input", "git", "versions"):
-            if not isinstance(found.get(key) or {}, dict):
+            if not isinstance({} if found.get(key) is None else found[key], dict):
                 raise RunError(f"run.json has no mapping under {key!r}", where=str(self.path))
         if not isinstance(found.get("monitor", ""), str):
             raise RunError("run.json names no figure under 'monitor'", where=str(self.path))
@@ -91,7 +95,7 @@ class Run:
         """A row an epoch; a torn last line is left out."""
         rows: list[Row] = []
         lines = self._history().decode("utf-8", "replace").splitlines()
-        with contextlib.suppress(ValueError):  # all at once, as nearly every history can be read
+        with contextlib.suppress(ValueError, RecursionError):  # all at once, as nearly every history can be read
             found: list[Row] = DECODER.decode(f"[{','.join(lines)}]")
             if len(found) == len(lines) and all(isinstance(row, dict) for row in found):
                 return found
@@ -106,7 +110,9 @@ class Run:
         """One figure of each epoch; None where a row has none."""
         raw = self._history()
         # As dlx writes it, the figure can be picked out of the lines without reading the rest of them.
-        found = re.findall(rb'"%b": (-?[0-9.]+(?:e[-+]?[0-9]{1,2})?|null)[,}]' % re.escape(figure.encode()), raw)
+        found = re.findall(
+            rb'"%b": (-?[0-9.]+(?:e[-+]?[0-9]{1,2})?|null)[,}]' % re.escape(figure.encode("utf-8", "replace")), raw
+        )
         if len(found) != raw.count(b"\n"):
             return [row.get(figure) for row in self.history()]
         return [None if text == b"null" else float(text) for text in found]
@@ -197,7 +203,10 @@ class Run:
         written through one. With `force` also where another host may be at it.
         """
         if strange := files.strange(self.path):
-            raise RunError(f"holds {strange}, which is a link or a device; a run has none", where=str(self.path))
+            raise RunError(
+                f"holds {strange}, which is a link, or a device, or has another name elsewhere: a run has none",
+                where=str(self.path),
+            )
         if self.status == "unknown" and not force:
             said = f"was made on another host, and may still be running there ({self.seen()})"
             raise RunError(said, where=str(self.path), hint="--force, when you know that it is not")
@@ -380,9 +389,17 @@ def removable(run: Path) -> None:
         raise RunError(f"may be running on another host ({seen})", where=str(run), hint="remove it there")
 
 
+def _check_trash(root: Path) -> None:
+    if trash(root).is_symlink():
+        raise RunError(
+            "is a link, so that what is removed would go elsewhere", where=str(trash(root)), hint="remove it"
+        )
+
+
 def remove(run: Path, root: Path) -> Path:
     """Move a run into the trash; returns where it is now. Raises RunError while it is running, or may be."""
     removable(run)
+    _check_trash(root)
     with disk(run):
         files.private(trash(root))
         place, number = trash(root) / run.name, 1
@@ -409,6 +426,7 @@ def restore(name: str, root: Path) -> Path:
 
 def empty(root: Path) -> int:
     """Delete what is in the trash for good; returns how many runs that were."""
+    _check_trash(root)
     waiting = below(trash(root))
     with disk(trash(root)):
         for path in waiting:
@@ -440,6 +458,12 @@ def is_run(path: Path) -> bool:
     return (path / "run.json").is_file()
 
 
+def is_folder_of_runs(path: Path) -> bool:
+    """Whether a directory is no run, not even a damaged one, but holds some."""
+    own = ("run.json", "spec.yaml", "lock", "history.jsonl", "metrics.json", "failure.json", "log.txt")
+    return not any(os.path.lexists(path / name) for name in own) and any(is_run(inner) for inner in below(path))
+
+
 def natural(path: Path) -> list[Any]:
     """A sort key in which x-2 comes before x-10."""
     return [
@@ -449,11 +473,12 @@ def natural(path: Path) -> list[Any]:
 
 
 def below(folder: Path) -> list[Path]:
-    """Every directory in a runs folder, in natural order; plain files and hidden ones are passed over."""
+    """Every directory in a runs folder, in natural order; plain files, links and hidden ones are passed over."""
     if not folder.is_dir():
         return []
-    entries = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(entries, key=natural)
+    with os.scandir(folder) as entries:
+        found = [e.path for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+    return sorted(map(Path, found), key=natural)
 
 
 def started(path: Path) -> float:

@@ -15,6 +15,7 @@ from pathlib import Path
 from dlx import display, images
 from dlx.dataset import Dataset
 from dlx.errors import DataError, DiskError, DlxError, did_you_mean
+from dlx.files import plain
 from dlx.parts import REGISTRIES, datasets
 from dlx.parts.datasets.registry import FEW
 from dlx.parts.datasets.sequences import FIRST, words
@@ -234,7 +235,7 @@ class _Column:
 
 def _columns(path: Path) -> list[_Column]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
+        with Path(plain(path)).open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
             header = [name.strip() for name in next(reader, [])]
             columns = [_Column(name) for name in header]

@@ -6,19 +6,23 @@ import contextlib
 import gzip
 import hashlib
 import json
+import lzma
+import math
 import os
 import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from dlx import images
+from dlx import arrays, files, images
 from dlx.backend import cores, keras
 from dlx.errors import DataError, did_you_mean
+from dlx.files import plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +31,9 @@ Arrays = Mapping[str, "np.ndarray"]
 Progress = Callable[[int, int], None]
 PARTS = ("x_train", "y_train", "x_test", "y_test")
 MAX_UNPACKED = 4 * 2**30
-MAX_MEMBERS = 1_000_000
+MAX_MEMBERS = 200_000
+MAX_ARRAYS = 2**30
+MAX_TAR_HEADER = 2**20
 
 
 @dataclass(frozen=True)
@@ -240,7 +246,7 @@ def _convert(name: str, path: Path, target: Path, progress: Progress | None = No
     with tempfile.TemporaryDirectory(prefix="dlx-") as scratch:
         arrays, lossy = _read(name, entry, path, Path(scratch), progress)
         checked = _check(arrays, entry, str(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    files.private(target.parent)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         _write(staging, name, path, checked, lossy)
@@ -300,9 +306,13 @@ def _read(name: str, entry: Known, path: Path, scratch: Path, progress: Progress
     """(the four arrays, whether the images went through a lossy format)."""
     if path.is_dir():
         return _read_folder(entry, path, progress)
+    try:
+        plain(path)
+    except OSError as error:
+        raise DataError(error.strerror or "cannot be read", where=str(path)) from error
     if path.suffix == ".npz":
         return _read_npz(path), False
-    if tarfile.is_tarfile(path) or zipfile.is_zipfile(path):
+    if _is_tar(path) or zipfile.is_zipfile(path):
         unpack(path, scratch)
         return _read_folder(entry, scratch, progress, shown=str(path))
     raise DataError(
@@ -311,16 +321,12 @@ def _read(name: str, entry: Known, path: Path, scratch: Path, progress: Progress
 
 
 def _read_npz(path: Path) -> Arrays:
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [part for part in PARTS if part not in archive.files]
-            if missing:
-                raise DataError(f"has no {', '.join(missing)}; it holds {', '.join(archive.files)}", where=str(path))
-            return {part: archive[part] for part in PARTS}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot be read as .npz ({_first_line(error)})", where=str(path)) from error
+    held = arrays.read(path, MAX_ARRAYS)
+    missing = [part for part in PARTS if not isinstance(held, dict) or part not in held]
+    if missing or not isinstance(held, dict):
+        there = ", ".join(held) if isinstance(held, dict) else "a single array"
+        raise DataError(f"has no {', '.join(missing)}; it holds {there}", where=str(path))
+    return {part: held[part] for part in PARTS}
 
 
 def _read_folder(entry: Known, folder: Path, progress: Progress | None, shown: str = "") -> tuple[Arrays, bool]:
@@ -349,12 +355,8 @@ def _read_folder(entry: Known, folder: Path, progress: Progress | None, shown: s
 
 
 def _read_npy(folder: Path) -> Arrays:
-    import numpy as np
-
-    try:
-        return {part: np.load(folder / f"{part}.npy", allow_pickle=False) for part in PARTS}
-    except Exception as error:  # numpy raises what tokenize and its own reader raise
-        raise DataError("cannot be read as .npy arrays without Python objects", where=str(folder)) from error
+    found = {part: arrays.read(folder / f"{part}.npy", MAX_ARRAYS) for part in PARTS}
+    return {part: array for part, array in found.items() if not isinstance(array, dict)}
 
 
 def _idx_files(folder: Path) -> dict[str, Path]:
@@ -369,12 +371,15 @@ def _from_idx(path: Path) -> np.ndarray:
 
     opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rb") as stream:
-            raw = stream.read(MAX_UNPACKED)
-        rank = raw[3]
-        shape = tuple(int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank))
-        return np.frombuffer(raw, np.uint8, offset=4 + 4 * rank).reshape(shape)
-    except (OSError, EOFError, ValueError, IndexError) as error:
+        with opener(plain(path), "rb") as stream:
+            rank = stream.read(4)[3]
+            shape = tuple(int.from_bytes(stream.read(4), "big") for _ in range(rank))
+            size = math.prod(shape)
+            if rank > 4 or size > MAX_ARRAYS:
+                raise ValueError(f"claims the shape {shape[:5]}")
+            raw = stream.read(size + 1)
+        return np.frombuffer(raw, np.uint8).reshape(shape)
+    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
         raise DataError(f"cannot be read as an IDX file ({_first_line(error)})", where=str(path)) from error
 
 
@@ -387,7 +392,7 @@ def _from_binary(entry: Known, train: list[Path], test: Path) -> Arrays:
 
     def read(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
         try:
-            raw = np.concatenate([np.fromfile(path, np.uint8) for path in paths]).reshape(-1, record)
+            raw = np.concatenate([np.fromfile(plain(path), np.uint8) for path in paths]).reshape(-1, record)
         except (OSError, ValueError) as error:
             raise DataError(f"is no whole number of records ({_first_line(error)})", where=str(paths[0])) from error
         return _channels_last(raw[:, labels:]), raw[:, labels - 1].astype(np.int32)
@@ -425,7 +430,8 @@ def _parse_batch(path: Path, label_key: str) -> tuple[np.ndarray, np.ndarray]:
     labels: list[int] = []
     collecting = False
     try:
-        for opcode, argument, _ in pickletools.genops(path.read_bytes()):
+        real = path.resolve()
+        for opcode, argument, _ in pickletools.genops(files.contents(real.parent, real.name, MAX_ARRAYS)):
             if isinstance(argument, (bytes, str)) and len(argument) >= 3072:
                 pixels = argument.encode("latin-1") if isinstance(argument, str) else argument
             elif argument in (label_key, label_key.encode()):
@@ -438,7 +444,7 @@ def _parse_batch(path: Path, label_key: str) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"cannot be read as a CIFAR batch ({_first_line(error)})", where=str(path)) from error
     rows, rest = divmod(len(pixels), 3072)
     # PUT and memo opcodes carry small integers under other names, so every number collected is a label.
-    if rest or not rows or len(labels) != rows:
+    if rest or not rows or len(labels) != rows or not all(0 <= label < 2**31 for label in labels):
         raise DataError(
             f"is no whole CIFAR batch: {len(pixels)} bytes of pixels, {len(labels)} labels", where=str(path)
         )
@@ -505,8 +511,34 @@ def unpack(archive: Path, target: Path) -> None:
         raise
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose own headers are bounded: tarfile reads the longest of names into memory."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> Any:
+        more = (
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+            tarfile.GNUTYPE_LONGNAME,
+            tarfile.GNUTYPE_LONGLINK,
+        )
+        if self.type in more and self.size > MAX_TAR_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size:,} bytes")
+        return super()._proc_member(tar)  # type: ignore[misc]
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        tarfile.open(path, tarinfo=_Member).close()
+    except tarfile.TarError as error:
+        return "a header of" in str(error)  # which unpacking will tell
+    except (EOFError, lzma.LZMAError, zlib.error, OSError):
+        return False
+    return True
+
+
 def _unpack_tar(archive: Path, target: Path) -> None:
-    with tarfile.open(archive) as tar:
+    with tarfile.open(archive, tarinfo=_Member) as tar:
         for member in _bounded(tar, lambda m: m.size, archive):
             if member.isdir():
                 continue
@@ -519,7 +551,8 @@ def _unpack_tar(archive: Path, target: Path) -> None:
 
 def _unpack_zip(archive: Path, target: Path) -> None:
     with zipfile.ZipFile(archive) as zipped:
-        for entry in _bounded(zipped.infolist(), lambda m: m.file_size, archive):
+        entries = list(_bounded(zipped.infolist(), lambda m: m.file_size, archive))
+        for entry in entries:
             if entry.is_dir():
                 continue
             if (entry.external_attr >> 28) not in (0, 8):  # the upper four bits of the mode: 8 is a regular file

@@ -278,7 +278,8 @@ def _close(run: Run, outcome: Outcome) -> None:
             run.fail("failed", outcome.error.message, hint=outcome.error.hint, **details)
         elif outcome.status == "interrupted":
             run.fail("interrupted", f"stopped by {outcome.stop}")
-        run.log(outcome.status + (f": {outcome.error.message}" if outcome.error else ""))
+        if outcome.status != "done":
+            run.log(outcome.status + (f": {outcome.error.message}" if outcome.error else ""))
     run.release()
 
 
@@ -340,6 +341,7 @@ def _train(
                 _plot(experiment, network, run, tracker, board)
             with runs.disk(run.path):
                 checkpoints.prune(run.checkpoints, 1)
+            run.log("done")
             run.finish(outcome.metrics)
     finally:
         with runs.disk(run.path):

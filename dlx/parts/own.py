@@ -33,6 +33,7 @@ from dlx import backend
 from dlx.backend import keras
 from dlx.dataset import Dataset
 from dlx.errors import DataError, DlxError
+from dlx.files import plain
 from dlx.parts import augment, datasets, layers, losses, signatures
 from dlx.registry import Registry
 
@@ -70,7 +71,7 @@ def source_of(path: str | Path) -> bytes:
 
 def _read(path: str | Path) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return Path(plain(path)).read_bytes()
     except OSError as error:
         raise DlxError(f"cannot be read ({error.strerror})", where=str(path)) from error
 

@@ -19,6 +19,7 @@ from dlx.registry import FilePath, Parameter, Part, Parts
 from dlx.spec.reading import Node
 from dlx.spec.sections import Spec, completed
 
+MANY = 100  # problems: what comes behind them is told without the nearest name
 AUTO_METRICS = ("accuracy", "mae", "exact_match")
 KEY_ALIASES = {
     "learningrate": "lr",
@@ -186,7 +187,8 @@ class _Checker:
                 result = self.value(child, known[key].annotation, inner)
                 if result is not _BAD:
                     values[f"{key}_" if key == "except" else key] = result
-        meant = {suggest(key, known, PARAMETER_ALIASES) for key in node.value if key not in known}
+        unknown = [key for key in node.value if key not in known]
+        meant = {suggest(key, known, PARAMETER_ALIASES) for key in unknown[:MANY]}
         for name, parameter in known.items():
             if parameter.required and name not in meant and (name not in node.value or node.value[name].value is None):
                 what = f"{owner} needs {name}" if owner else f"the spec has no {name}"
@@ -194,6 +196,9 @@ class _Checker:
         return values
 
     def _unknown(self, key: str, child: Node, known: dict[str, Parameter], address: str, noun: str, owner: str) -> None:
+        if len(self.problems) > MANY:  # the nearest name takes time, and nobody reads so many
+            self.problems.append(DlxError(f"unknown {noun} {key!r}", where=child.key))
+            return
         if noun == "key":
             error = unknown_key(key, child.key)
             self.problems.append(error)

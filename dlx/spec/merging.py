@@ -14,6 +14,8 @@ from dlx.registry import Parts
 from dlx.spec.checking import SECTIONS, annotation_kind, kind_of, listed, part_of, unknown_key
 from dlx.spec.reading import Node, read_file, read_text
 
+MAX_FILES = 64
+
 # The keys that a trained network is rebuilt from.
 NETWORK = ("name", "layers", "preprocess", "regularization", "seed", "precision", "batch_size", "validation")
 
@@ -65,10 +67,8 @@ def _renamed(node: Node, part: str = "") -> Node:
 def _import(root: Node) -> None:
     """Run the files of `imports`, if that is allowed; raises SpecError at the file that is not, or that fails."""
     node = root.value.get("imports")
-    if node is None or node.value is None:
-        own.install(())
-        return
-    files = [(child, child.base / str(child.value)) for child in listed(node) if isinstance(child.value, str)]
+    listing = [] if node is None or node.value is None else listed(node)
+    files = [(child, child.base / str(child.value)) for child in listing if isinstance(child.value, str)]
     problems = []
     for child, file in files:
         if not file.is_file():
@@ -82,12 +82,17 @@ def _import(root: Node) -> None:
     if problems:
         raise SpecError(problems)
     try:
-        own.load([str(file.resolve()) for _, file in files])
+        if files:
+            own.load([str(file.resolve()) for _, file in files])
+        else:
+            own.install(())
     except DlxError as error:
         raise SpecError([error]) from error
 
 
-def _file(path: Path, chain: tuple[Path, ...], said: str = "") -> Node:
+def _file(path: Path, chain: tuple[Path, ...], said: str = "", read: list[Path] | None = None) -> Node:
+    """The tree of a file over its bases; `read` are the files read so far for the spec."""
+    read = [] if read is None else read
     try:
         real = path.resolve()
     except (OSError, RuntimeError) as error:  # links in a circle
@@ -97,6 +102,9 @@ def _file(path: Path, chain: tuple[Path, ...], said: str = "") -> Node:
         raise SpecError(
             [DlxError(f"extends in a circle: {names}", where=said or str(path), hint="remove one of the extends")]
         )
+    read.append(real)
+    if len(read) > MAX_FILES:
+        raise SpecError([DlxError(f"extends more than {MAX_FILES} files", where=said or str(path))])
     own = read_file(path)
     entries = dict(own.value)
     extends, settings = entries.pop("extends", None), entries.pop("set", None)
@@ -109,7 +117,7 @@ def _file(path: Path, chain: tuple[Path, ...], said: str = "") -> Node:
                 f"extends: no file {base.value!r} beside this one{did_you_mean(beside.name, near)}", where=base.where
             )
             raise SpecError([problem])
-        inherited = _file(beside, (*chain, real), base.where).value
+        inherited = _file(beside, (*chain, real), base.where, read).value
         # What a base is called and says of itself is its own affair.
         root = merge(root, root.with_value({k: v for k, v in inherited.items() if k not in ("name", "description")}))
     root = merge(root, own.with_value(entries))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from dlx.errors import DlxError, SpecError
+from dlx.files import Unsafe
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 32
+MAX_VALUES = 10_000
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class _Loader(Reader, Scanner, Parser, Composer, Resolver):
         Parser.__init__(self)
         Composer.__init__(self)
         Resolver.__init__(self)
-        self.depth = 0
+        self.depth = self.values = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -88,7 +92,9 @@ class _Loader(Reader, Scanner, Parser, Composer, Resolver):
             )
         if self.depth >= MAX_DEPTH:
             raise _refused(event, f"nested deeper than {MAX_DEPTH} levels", "")
-        self.depth += 1
+        if self.values >= MAX_VALUES:
+            raise _refused(event, f"more than {MAX_VALUES:,} values, expected a spec", "")
+        self.depth, self.values = self.depth + 1, self.values + 1
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -109,12 +115,12 @@ def read_file(path: Path) -> Node:
     try:
         if path.is_dir():
             raise SpecError([DlxError("is a folder, expected a YAML file", where=shown)])
-        raw = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
+        raw = _bytes_of(path)
     except FileNotFoundError as error:
         raise SpecError([_no_file(path)]) from error
     except (OSError, ValueError) as error:
         raise SpecError([DlxError(f"cannot be read ({error})", where=shown)]) from error
-    if raw is None:
+    if len(raw) > MAX_BYTES:
         raise SpecError([DlxError("is larger than 1 MiB, expected a spec", where=shown)])
     try:
         text = raw.decode("utf-8-sig")
@@ -128,6 +134,18 @@ def read_file(path: Path) -> Node:
     if not node.is_mapping:
         raise SpecError([DlxError(f"expected keys (dataset: …, layers: …), got {_kind(node)}", where=node.where)])
     return node
+
+
+def _bytes_of(path: Path) -> bytes:
+    """At most one byte more than a spec may have. A pipe is read where the shell has made it: dlx run <(…)."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as stream:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            if not stat.S_ISFIFO(mode) or not str(path).startswith(("/dev/fd/", "/proc/self/fd/")):
+                raise Unsafe("is no plain file")
+            os.set_blocking(descriptor, True)
+        return stream.read(MAX_BYTES + 1)
 
 
 def _no_file(path: Path) -> DlxError:
@@ -229,7 +247,7 @@ def _scalar(node: Any, at: str, problems: list[DlxError]) -> Any:
 def _kind(node: Node) -> str:
     if node.is_mapping:
         return "a mapping"
-    return "a list" if node.is_list else repr(node.value)
+    return "a list" if node.is_list else "a single value"
 
 
 class Dumper(yaml.SafeDumper):

@@ -21,7 +21,7 @@ from typing import Any
 
 BATCH = 50
 ALARM = 20  # seconds that a command may take
-MOST = 64 * 2**20
+MOST = 16 * 2**20
 STATUSES = ("running", "done", "failed", "interrupted", "crashed", "unknown", "damaged")
 SPEC = """\
 dataset: digits
@@ -253,7 +253,9 @@ def truth(run: Path) -> dict[str, Any]:
         return found
     found["settings"] = info.get("settings")
     version = info.get("format")
-    mappings = all(isinstance(info.get(key) or {}, dict) for key in ("dataset", "input", "git", "versions"))
+    mappings = all(
+        info.get(key) is None or isinstance(info[key], dict) for key in ("dataset", "input", "git", "versions")
+    )
     plain = isinstance(version, int) and version <= 1 and isinstance(found["settings"], dict) and mappings
     plain = plain and isinstance(info.get("monitor", ""), str)
     shallow = unlimited(lambda: depth(info) < 100 and depth(found["metrics"]) < 100)

@@ -18,9 +18,10 @@ CALLS = ("fsync", "replace", "rename", "mkdir", "unlink", "remove", "rmdir", "tr
 class Counter:
     """Counts, and says what happens at the call of a number."""
 
-    def __init__(self, folder: Path, point: int, kill: bool, error: int) -> None:
+    def __init__(self, folder: Path, point: int, kill: bool, error: int, lasting: bool) -> None:
         self.folder, self.point, self.kill, self.error = os.path.realpath(folder), point, kill, error
-        self.count, self.struck = 0, ""
+        self.lasting = lasting
+        self.count, self.struck, self.place = 0, "", ""
 
     def concerns(self, place: Any) -> bool:
         if isinstance(place, int):
@@ -31,12 +32,14 @@ class Counter:
         except TypeError:
             return False
 
-    def due(self, name: str) -> bool:
+    def due(self, name: str, place: Any = "") -> bool:
         """Whether this call is the one; a killed process dies here."""
         self.count += 1
-        if self.count != self.point:
+        if self.count != self.point and not (self.lasting and self.count > self.point > 0):
             return False
-        self.struck = name
+        if self.struck:  # a disk that is full stays full
+            return True
+        self.struck, self.place = name, str(place)
         if self.kill and name != "write":
             os.kill(os.getpid(), signal.SIGKILL)
         return True
@@ -49,7 +52,7 @@ class _File(io.FileIO):
     counter: Counter
 
     def write(self, data: Any) -> int:
-        if self.counter.due("write"):
+        if self.counter.due("write", self.name):
             view = memoryview(data).cast("B")
             super().write(view[: len(view) // 2])
             if self.counter.kill:
@@ -62,7 +65,7 @@ def _opener(counter: Counter, original: Callable[..., Any]) -> Callable[..., Any
     def opened(file: Any, mode: str = "r", buffering: int = -1, *rest: Any, **named: Any) -> Any:
         if not set(mode) & set("wax+") or isinstance(file, int) or not counter.concerns(file):
             return original(file, mode, buffering, *rest, **named)
-        if counter.due("open"):
+        if counter.due("open", file):
             raise counter.fail(file)
         raw = _File(file, mode.replace("b", "").replace("t", ""))
         raw.counter = counter
@@ -78,18 +81,20 @@ def _opener(counter: Counter, original: Callable[..., Any]) -> Callable[..., Any
 
 
 @contextlib.contextmanager
-def at(folder: Path, point: int, *, kill: bool = False, error: int = 28) -> Iterator[Counter]:
+def at(folder: Path, point: int, *, kill: bool = False, error: int = 28, lasting: bool = False) -> Iterator[Counter]:
     """Within it, call number `point` that changes something beneath `folder` kills the process, or raises `error`.
 
-    A write is done by half before. What is written by C code that opens files by itself is not seen.
+    With `lasting` each later call fails, too. A write is done by half before. What is written by C code that opens files by itself is not seen.
     """
-    counter = Counter(folder, point, kill, error)
+    counter = Counter(folder, point, kill, error, lasting)
     before = {name: getattr(os, name) for name in CALLS}
     opens = builtins.open, io.open, os.open
 
     def wrapped(name: str) -> Callable[..., Any]:
         def call(place: Any, *rest: Any, **named: Any) -> Any:
-            if (named.get("dir_fd") is not None or counter.concerns(place)) and counter.due(name):
+            idle = name == "mkdir" and os.path.isdir(place)  # which fails anyway
+            concerned = not idle and (named.get("dir_fd") is not None or counter.concerns(place))
+            if concerned and counter.due(name, place):
                 raise counter.fail(place)
             return before[name](place, *rest, **named)
 
@@ -97,7 +102,7 @@ def at(folder: Path, point: int, *, kill: bool = False, error: int = 28) -> Iter
 
     def os_open(place: Any, flags: int, *rest: Any, **named: Any) -> int:
         made = flags & os.O_CREAT and not os.path.exists(place)
-        if made and named.get("dir_fd") is None and counter.concerns(place) and counter.due("create"):
+        if made and named.get("dir_fd") is None and counter.concerns(place) and counter.due("create", place):
             raise counter.fail(place)
         return opens[2](place, flags, *rest, **named)
 

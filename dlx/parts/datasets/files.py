@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dlx import arrays, backend
 from dlx.dataset import Dataset, Split
 from dlx.errors import DataError
 from dlx.parts.datasets.registry import fingerprint, float32, guess_task, registry, split
@@ -21,17 +22,9 @@ def npz(path: FilePath, _task: str = "auto") -> Dataset:
     x: (n, …) numbers; y: (n,) whole numbers from 0 for classes, or (n,) or (n, k) values for a regression, or
     (n, k) zeros and ones, with `task: multi_label`, for several labels an example.
     """
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            held = {name: np.asarray(archive[name]) for name in archive.files}
-    except FileNotFoundError as error:
-        raise DataError("no such file", where=str(path)) from error
-    except Exception as error:  # numpy raises what zipfile, tokenize and its own reader raise
-        raise DataError(
-            "cannot be read as .npz, made by numpy.savez without Python objects", where=str(path)
-        ) from error
+    held = arrays.read(Path(path), (backend.memory() or 2**34) // 2, str(path))
+    if not isinstance(held, dict):
+        raise DataError("is a single array; expected a .npz, made by numpy.savez", where=str(path))
     return from_arrays(held, _task, str(path), Path(path).name)
 
 
@@ -69,9 +62,9 @@ def from_arrays(held: Mapping[str, Any], _task: str, where: str, source: str = "
         classes = tuple(names or (str(number) for number in range(highest + 1)))
     if task == "multi_label":
         classes = tuple(str(number) for number in range(train.targets.shape[1]))
-    arrays = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
+    hashed = (train.inputs, train.targets) + ((test.inputs, test.targets) if test else ())
     kind = "image" if train.inputs.ndim == 4 and train.inputs.shape[-1] in (1, 3) else "array"
-    return Dataset(train, task, fingerprint(*arrays), test=test, classes=classes, kind=kind, source=source or where)  # type: ignore[arg-type]
+    return Dataset(train, task, fingerprint(*hashed), test=test, classes=classes, kind=kind, source=source or where)  # type: ignore[arg-type]
 
 
 def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:

@@ -19,6 +19,7 @@ from dlx import display, images
 from dlx.backend import cores
 from dlx.dataset import Dataset, Facts, Split, Stream
 from dlx.errors import DataError
+from dlx.files import plain
 from dlx.parts.datasets import large
 from dlx.parts.datasets.large import InMemory
 from dlx.parts.datasets.registry import fingerprint, float32, guess_task, know, registry
@@ -126,7 +127,7 @@ def _labelled(folder: Path, labels: str) -> Labelled:
 def _from_table(folder: Path, table: Path) -> Labelled:
     """The images that a table of file and label names; files are relative to the folder."""
     try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
+        with Path(plain(table)).open(newline="", encoding="utf-8-sig") as stream:
             rows = [[field.strip() for field in row] for row in csv.reader(stream) if row]
     except FileNotFoundError as error:
         raise DataError("no such file", where=str(table), hint="labels: folder, filename, or a table") from error

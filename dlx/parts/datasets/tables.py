@@ -10,6 +10,7 @@ import csv as csvlib
 import hashlib
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,6 +19,7 @@ from pydantic import Field
 
 from dlx.dataset import Dataset, Split, Table
 from dlx.errors import DataError, did_you_mean
+from dlx.files import plain
 from dlx.parts.datasets import large
 from dlx.parts.datasets.large import InMemory
 from dlx.parts.datasets.registry import FEW, float32, guess_task, registry
@@ -31,7 +33,7 @@ Columns = Mapping[str, "np.ndarray"]
 ABSENT = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "#N/A")
 MANY = 100  # a column of more texts than this is no category unless the spec says so
 MOST = 10_000
-csvlib.field_size_limit(2**27)  # texts are longer than the 131,072 characters that Python allows
+csvlib.field_size_limit(2**22)  # texts are longer than the 131,072 characters that Python allows
 
 
 @registry.register
@@ -217,7 +219,7 @@ def _numeric(column: Any) -> bool:
 def _shape(path: str) -> tuple[list[str], int]:
     """(header, rows) of a table whose every row has as many fields; raises DataError with the line that has not."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
+        with open(plain(path), newline="", encoding="utf-8-sig") as stream:
             reader = csvlib.reader(stream)
             header = [name.strip() for name in next(reader, [])]
             width, count = len(header), 0
@@ -238,7 +240,7 @@ def _shape(path: str) -> tuple[list[str], int]:
         raise DataError(f"cannot be read as CSV in UTF-8 ({error})", where=str(path)) from error
     if not header or not count:
         raise DataError("expected a header and at least one row", where=str(path))
-    twice = {name for name in header if header.count(name) > 1}
+    twice = [name for name, times in Counter(header).items() if times > 1]
     if twice:
         raise DataError(f"the header names {', '.join(sorted(twice))} twice", where=f"{path}:1")
     if "" in header:
