@@ -171,7 +171,10 @@ def free_memory() -> int | None:
         found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
     with contextlib.suppress(OSError, ValueError):
         group = Path("/sys/fs/cgroup")
-        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
+        cached = sum(int(line.split()[1]) for line in lines if line.startswith(("inactive_file ", "active_file ")))
+        used = int((group / "memory.current").read_text()) - cached  # pages of files make room
+        found.append(int((group / "memory.max").read_text()) - used)
     return min(found, default=None)
 
 

@@ -63,9 +63,11 @@ def _open(name: str, flags: int, folder: int | None) -> int:
     try:
         return os.open(name, flags, dir_fd=folder)
     except OSError as error:
+        link = False
         with contextlib.suppress(OSError):
-            if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-                raise Unsafe("is a link, which a run has none of") from error
+            link = stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        if link:
+            raise Unsafe("is a link, which a run has none of") from error
         raise
 
 

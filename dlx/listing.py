@@ -36,9 +36,7 @@ def list_runs(
     entries = [
         entry
         for entry in entries
-        if (not status or entry.status in status)
-        and set(tags) <= set(entry.settings.get("tags") or [])
-        and _started(entry) >= earliest
+        if (not status or entry.status in status) and set(tags) <= _tags(entry) and _started(entry) >= earliest
     ]
     entries = _sorted(entries, sort)
     if as_json:
@@ -60,6 +58,11 @@ def list_runs(
         ("changed", [_remark(entry, changed[entry.path]) for entry in entries]),
     ]
     display.table(columns, [False, False, False, True, False])
+
+
+def _tags(entry: comparison.Entry) -> set[str]:
+    said = entry.settings.get("tags")
+    return {str(tag) for tag in said} if isinstance(said, list) else set()
 
 
 def _seen(entry: comparison.Entry) -> str:

@@ -202,7 +202,9 @@ class Run:
         Raises RunError while another process has it, and for a run that holds a link or a device: nothing is
         written through one. With `force` also where another host may be at it.
         """
-        if strange := files.strange(self.path):
+        with disk(self.path):
+            strange = files.strange(self.path)
+        if strange:
             raise RunError(
                 f"holds {strange}, which is a link, or a device, or has another name elsewhere: a run has none",
                 where=str(self.path),

@@ -530,10 +530,11 @@ def test_images_stay_on_disk_where_the_memory_is_small(world: Path, monkeypatch:
         load("image_folder", path=str(folder), in_memory=True)
 
 
-def test_an_image_that_breaks_off_on_disk_is_named_when_it_is_read(world: Path) -> None:
+def test_an_image_that_breaks_on_disk_is_named_when_it_is_read(world: Path) -> None:
     folder = folder_of(world, {"a/1": (40, 40), "b/2": (40, 40)})
-    whole = (folder / "a" / "1.png").read_bytes()
-    (folder / "a" / "1.png").write_bytes(whole[: len(whole) // 2])
+    whole = bytearray((folder / "a" / "1.png").read_bytes())
+    whole[len(whole) // 2] ^= 0xFF
+    (folder / "a" / "1.png").write_bytes(whole)
     disk = load("image_folder", path=str(folder), in_memory=False)
     with pytest.raises(DataError, match=r"1\.png") as caught:
         disk.train.inputs[:]
@@ -751,7 +752,7 @@ def test_npz(world: Path) -> None:
     with pytest.raises(DataError, match="NaN, infinite"):
         load("npz", path=str(world / "d.npz"))
     np.savez(world / "e.npz", x=np.array([{}], dtype=object), y=np.array([0]))
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="holds Python objects"):
         load("npz", path=str(world / "e.npz"))
 
 

@@ -126,6 +126,8 @@ class Site:
         run = self.run()
         for name in ("metrics.json", "model.keras"):
             (run / name).unlink()
+        (kept,) = (run / "checkpoints").iterdir()  # its number depends on the time that the training took
+        kept.rename(run / "checkpoints" / "1")
         return run
 
 

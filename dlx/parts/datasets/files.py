@@ -46,12 +46,11 @@ def from_arrays(held: Mapping[str, Any], _task: str, where: str, source: str = "
         for key in [key for key in (y, "y_test") if key in held]:
             held[key] = np.array([names.index(str(value)) for value in held[key]])
     task = "classification" if names else guess_task(held[y], _task, where, "y")
-    test = None
+    train, test = _array_split(held[x], held[y], task, where), None
     if ("x_test" in held) != ("y_test" in held):
         raise DataError("expected x_test and y_test both, or neither", where=where)
     if "x_test" in held and "y_test" in held:
-        test = _array_split(held["x_test"], held["y_test"], task, where)
-    train = _array_split(held[x], held[y], task, where)
+        test = _array_split(held["x_test"], held["y_test"], task, where, "test")
     if test is not None and test.inputs.shape[1:] != train.inputs.shape[1:]:
         raise DataError(f"x_test holds {test.inputs.shape[1:]}, {x} holds {train.inputs.shape[1:]}", where=where)
     classes: tuple[str, ...] = ()
@@ -67,7 +66,7 @@ def from_arrays(held: Mapping[str, Any], _task: str, where: str, source: str = "
     return Dataset(train, task, fingerprint(*hashed), test=test, classes=classes, kind=kind, source=source or where)  # type: ignore[arg-type]
 
 
-def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:
+def _array_split(inputs: Any, targets: Any, task: str, where: str, name: str = "train") -> Split:
     import numpy as np
 
     x, y = np.asarray(inputs), np.asarray(targets)
@@ -82,7 +81,7 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str) -> Split:
     if x.dtype.kind == "i" and x.ndim == 2:
         x = x.astype(np.int32)  # tokens stay whole numbers
     elif x.dtype != np.uint8:
-        x = float32(x, "inputs", where)
+        x = float32(x, f"{name} inputs", where)
     if task == "classification":
         y = y.reshape(len(y)) if y.size == len(y) else y
         whole = np.isfinite(y).all() and (np.floor(y) == y).all()

@@ -97,11 +97,13 @@ def float32(values: Any, what: str, where: str) -> Any:
 
     with np.errstate(over="ignore"):
         found = np.asarray(values).astype(np.float32)
-    bad = int((~np.isfinite(found)).sum())
-    if bad:
-        raise DataError(
-            f"{bad} of the {what} {'is' if bad == 1 else 'are'} NaN, infinite or beyond 3.4e38", where=where
-        )
+    wrong = ~np.isfinite(found)
+    if bad := int(wrong.sum()):
+        rows = np.flatnonzero(wrong.reshape(len(found), -1).any(axis=1)) if found.ndim else np.empty(0, int)
+        shown = ", ".join(map(str, rows[:8].tolist())) + " …" * (len(rows) > 8)
+        place = f", in row{'s' * (len(rows) > 1)} {shown}" if len(rows) else ""
+        is_are = "is" if bad == 1 else "are"
+        raise DataError(f"{bad} of the {what} {is_are} NaN, infinite or beyond 3.4e38{place}", where=where)
     return found
 
 

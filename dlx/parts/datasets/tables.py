@@ -33,6 +33,7 @@ Columns = Mapping[str, "np.ndarray"]
 ABSENT = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "#N/A")
 MANY = 100  # a column of more texts than this is no category unless the spec says so
 MOST = 10_000
+MOST_COLUMNS = 50_000
 csvlib.field_size_limit(2**22)  # texts are longer than the 131,072 characters that Python allows
 
 
@@ -238,6 +239,8 @@ def _shape(path: str) -> tuple[list[str], int]:
         ) from error
     except (OSError, csvlib.Error) as error:
         raise DataError(f"cannot be read as CSV in UTF-8 ({error})", where=str(path)) from error
+    if width > MOST_COLUMNS:
+        raise DataError(f"has {width:,} columns, expected at most {MOST_COLUMNS:,}", where=f"{path}:1")
     if not header or not count:
         raise DataError("expected a header and at least one row", where=str(path))
     twice = [name for name, times in Counter(header).items() if times > 1]

@@ -1,0 +1,304 @@
+"""What comes from strangers, or is amiss with the data: bounded, named, and never run."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from conftest import Dlx
+
+from dlx import arrays, backend, feed, files, locks, provision
+from dlx.dataset import Dataset, Split, Stream
+from dlx.errors import DataError, DiskError, RunError
+from dlx.runs import Run
+
+# Files
+
+
+def test_contents_takes_plain_files_beneath_the_root_alone(world: Path) -> None:
+    (world / "outside.txt").write_text("secret")
+    root = world / "root"
+    (root / "inner").mkdir(parents=True)
+    (root / "inner" / "a").write_text("here")
+    (root / "link").symlink_to(world / "outside.txt")
+    (root / "away").symlink_to(world)
+    os.mkfifo(root / "pipe")
+    assert files.contents(root, "inner/a", 10) == b"here"
+    for name, reason in (
+        ("link", "is a link"),
+        ("away/outside.txt", "is a link"),
+        ("pipe", "is no plain file"),
+        ("inner", "is no plain file"),
+    ):
+        with pytest.raises(files.Unsafe, match=reason):
+            files.contents(root, name, 10)
+    with pytest.raises(files.Unsafe, match="is larger than"):
+        files.contents(root, "inner/a", 3)
+    with pytest.raises(FileNotFoundError):
+        files.contents(root, "nothing", 3)
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink", "fifo"])
+def test_strange_things_beneath_a_run_are_found(world: Path, kind: str) -> None:
+    root = world / "r" / "inner"
+    root.mkdir(parents=True)
+    (world / "o").write_text("x")
+    assert files.strange(world / "r") is None
+    {"symlink": lambda p: p.symlink_to(world / "o"), "hardlink": lambda p: os.link(world / "o", p), "fifo": os.mkfifo}[
+        kind
+    ](root / "it")
+    assert files.strange(world / "r") == "inner/it"
+
+
+def test_what_dlx_makes_is_the_users_alone(dlx: Dlx, gate: Path, world: Path) -> None:
+    assert dlx("run", gate).code == 0
+    for folder in ("runs", "runs/gate-1", "runs/gate-1/checkpoints", "runs/gate-1/tensorboard"):
+        assert (world / folder).stat().st_mode & 0o777 == 0o700, folder
+
+
+# Arrays
+
+
+def header(shape: str, descr: str = "<f4") -> bytes:
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+def packed(**members: Any) -> bytes:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, raw in members.items():
+            archive.writestr(f"{name}.npy", raw)
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (header("(1000000000000,)"), "its header claims the shape"),
+        (header("(-1,)"), "its header claims|cannot be read as an array"),
+        (header("(1,)", "|O"), "Python objects"),
+        (b"no array", "cannot be read as an array"),
+        (packed(a=header("(1000000000000,)") + b"x"), "its header claims the shape"),
+        (packed(a=header("(2,)") + bytes(12)), "is cut off, or longer"),
+        (packed(a=header("(2,)") + bytes(8), b=b""), "cannot be read as an array"),
+        (packed(a=header("(100000000,)", "|u1") + bytes(10**8)), "unpacks to more than"),
+    ],
+)
+def test_arrays_that_lie_are_refused(raw: bytes, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        arrays.read(raw, 10**7, "it")
+
+
+def test_arrays_are_read_as_they_were_saved(world: Path) -> None:
+    value = np.asfortranarray(np.arange(12.0).reshape(3, 4))
+    np.save(world / "a.npy", value)
+    np.savez(world / "a.npz", x=value, y=np.array(3), words=np.array(["a", "bc"]))
+    assert (arrays.read(world / "a.npy", 10**6) == value).all()
+    found = arrays.read(world / "a.npz", 10**6)
+    assert isinstance(found, dict)
+    assert (found["x"] == value).all()
+    assert found["y"] == 3
+    assert found["words"].tolist() == ["a", "bc"]
+    with pytest.raises(DataError, match="unpacks to"):
+        arrays.read(packed(a=header("(2,)") + bytes(8)), 10**6, "it", stored=True)
+
+
+# Weights
+
+
+@pytest.fixture
+def gate_run(dlx: Dlx, gate: Path, world: Path) -> Path:
+    assert dlx("run", gate, "-s", "epochs=2").code == 0
+    return world / "runs" / "gate-1"
+
+
+def tampered(run: Path, change: Any) -> None:
+    """Change the HDF5 file inside of model.keras."""
+    with zipfile.ZipFile(run / "model.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    held = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(held, "r+") as file:
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        change(file, names[0])
+    with zipfile.ZipFile(run / "model.keras", "w") as archive:
+        for name, raw in {**members, "model.weights.h5": held.getvalue()}.items():
+            archive.writestr(name, raw)
+
+
+def _replace(make: Any) -> Any:
+    def change(file: Any, name: str) -> None:
+        del file[name]
+        make(file, name)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_replace(lambda f, n: f.create_dataset(n, shape=(10**12,), dtype="f4", chunks=(1024,))), "expected"),
+        (_replace(lambda f, n: f.create_dataset(n, data=np.zeros((2, 7), "f4"))), "expected"),
+        (_replace(lambda f, n: f.__setitem__(n, h5py.ExternalLink("/etc/hostname", "/x"))), "holds a link"),
+        (_replace(lambda f, n: f.__setitem__(n, h5py.SoftLink("/layers"))), "holds a link"),
+        (_replace(lambda f, n: None), "is not there"),
+        (lambda f, n: f.create_dataset("more", data=np.zeros(3)), "belongs to no layer"),
+        (
+            _replace(lambda f, n: f.create_dataset(n, data=np.zeros((2, 1), "f4"), compression="gzip")),
+            "which is no plain array",
+        ),
+        (
+            _replace(lambda f, n: f.create_dataset(n, shape=(2, 1), dtype="f4", external=[("/etc/hostname", 0, 8)])),
+            "which is no plain array",
+        ),
+    ],
+)
+def test_weights_that_are_not_the_networks_are_refused(dlx: Dlx, gate_run: Path, change: Any, said: str) -> None:
+    tampered(gate_run, change)
+    (gate_run.parent.parent / "g.csv").write_text("0,1\n")
+    result = dlx("predict", "gate", "g.csv")
+    assert result.code == 2
+    assert said in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_model_file_that_is_a_link_is_refused(dlx: Dlx, gate_run: Path, world: Path) -> None:
+    shutil.move(gate_run / "model.keras", world / "elsewhere.keras")
+    (gate_run / "model.keras").symlink_to(world / "elsewhere.keras")
+    (world / "g.csv").write_text("0,1\n")
+    result = dlx("predict", "gate", "g.csv")
+    assert result.code == 2
+    assert "is a link" in result.err
+
+
+# The data, before the first step
+
+
+def split(x: np.ndarray, y: Any, first: int = 0) -> Split:
+    return Split(x, np.asarray(y, np.int32), np.arange(first, first + len(x)))
+
+
+@pytest.mark.parametrize("width", [1, 3, 40, 3000])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "int64"])
+def test_examples_that_are_in_train_too_are_found(width: int, dtype: str) -> None:
+    generator = np.random.default_rng(width)
+    x = (generator.integers(0, 2**31, (300, width)) % (256 if dtype == "uint8" else 2**31)).astype(dtype)
+    x = np.unique(x, axis=0)
+    train, test = x[: len(x) // 2], x[len(x) // 2 :].copy()
+    test[[2, 5]] = train[[7, 0]]
+    splits = feed.Splits(split(train, np.zeros(len(train))), None, split(test, np.zeros(len(test)), 1000))
+    dataset = Dataset(splits.train, "classification", "", classes=("a", "b"))
+    found = feed.audit(dataset, splits)
+    assert found.shared == {"test": (1002, 1005)}
+    assert found.unseen == ("b",)
+    told = found.told(splits.sizes())
+    assert told[0] == "no example of b is in train"
+    assert told[1].endswith("test examples are in train, too: rows 1002, 1005")
+    assert found.record() == {"unseen_classes": ["b"], "shared_with_train": {"test": 2}}
+
+
+def test_a_stream_is_known_by_its_keys() -> None:
+    def read(rows: Any) -> np.ndarray:
+        raise AssertionError("nothing is read")
+
+    keys = np.array([5, 6, 7, 5], np.uint64)
+    streams = [Stream(read, np.array(rows), (2,), np.dtype("uint8"), keys) for rows in ([0, 1], [2, 3])]
+    train, test = (Split(s, np.array([0, 1]), s.rows) for s in streams)
+    assert feed.audit(Dataset(train, "regression", ""), feed.Splits(train, None, test)).shared == {"test": (3,)}
+
+
+def test_strict_refuses_what_else_is_counted(dlx: Dlx, world: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    x[25] = x[3]
+    np.savez(world / "d.npz", x_train=x[:20], y_train=np.arange(20) % 2, x_test=x[20:], y_test=np.arange(10) % 2)
+    (world / "d.yaml").write_text("dataset: {npz: d.npz}\nlayers: [output]\nepochs: 1\nvalidation: none\n")
+    result = dlx("run", "d.yaml")
+    assert result.code == 0, result.err
+    assert "attention  1 of the 10 test examples are in train, too: row 5" in " ".join(result.out.split("\n"))
+    assert json.loads((world / "runs/d-1/run.json").read_text())["dataset"]["shared_with_train"] == {"test": 1}
+    refused = dlx("run", "d.yaml", "-s", "strict=true")
+    assert refused.code == 3
+    assert "1 of the 10 test examples are in train, too: row 5" in refused.err
+    assert [path.name for path in (world / "runs").iterdir()] == ["d-1"]
+
+
+def test_what_is_not_finite_is_named_by_its_rows(dlx: Dlx, world: Path) -> None:
+    x = np.zeros((30, 2))
+    x[[3, 4], 1], x[25, 0] = np.nan, np.inf
+    np.savez(world / "d.npz", x_train=x[:20], y_train=np.arange(20) % 2, x_test=x[20:], y_test=np.arange(10) % 2)
+    (world / "d.yaml").write_text("dataset: {npz: d.npz}\nlayers: [output]\nvalidation: none\n")
+    result = dlx("run", "d.yaml")
+    assert result.code == 3
+    assert "2 of the train inputs are NaN, infinite or beyond 3.4e38, in rows 3, 4" in result.err
+
+
+def test_an_image_that_is_cut_off_is_found_before_the_first_step(dlx: Dlx, world: Path) -> None:
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 255, (8, 32, 32, 3)).astype(np.uint8)
+    for number, pixels in enumerate(noise):
+        place = world / "photos" / ("a" if number % 2 else "b")
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(place / f"{number}.jpg")
+    file = world / "photos" / "a" / "3.jpg"
+    file.write_bytes(file.read_bytes()[:-200])
+    (world / "p.yaml").write_text(
+        "dataset: {image_folder: {path: photos, in_memory: false}}\nlayers: [flatten, output]\nvalidation: none\n"
+    )
+    result = dlx("run", "p.yaml")
+    assert result.code == 3
+    assert "a/3.jpg" in result.err
+    assert not (world / "runs").exists()
+
+
+# Room
+
+
+def test_no_room_on_the_disk_is_told_before_there_is_a_run(
+    dlx: Dlx, small: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type(shutil.disk_usage("."))(10**9, 10**9 - 5000, 5000)
+    monkeypatch.setattr(provision.shutil, "disk_usage", lambda place: usage)
+    result = dlx("run", small)
+    assert result.code == 5
+    assert "twice that shall be free, but 5.0 kB are" in result.err
+    assert not list((world / "runs").glob("*"))
+
+
+def test_no_room_in_the_memory_names_a_batch_that_fits(dlx: Dlx, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "free_memory", lambda: 150_000)
+    result = dlx("run", small, "-s", "batch_size=full")
+    assert result.code == 4
+    assert "of memory at least, but 150.0 kB are free" in result.err
+    assert "batch_size=" in result.err
+    monkeypatch.setattr(backend, "free_memory", lambda: 10_000)
+    assert "a smaller network, or fewer examples" in dlx("run", small).err
+
+
+def test_a_network_that_cannot_fit_is_counted_and_not_built(dlx: Dlx, small: Path) -> None:
+    result = dlx("run", small, "-s", "layers.1.dense.units=1000000000")
+    assert result.code == 4
+    assert "the network has 75,000,000,010 parameters" in result.err
+
+
+def test_locks_name_their_holder(world: Path) -> None:
+    lock = locks.Lock(world / "lock")
+    assert lock.take()
+    assert locks.state(world, "lock")[0] == "held"
+    said = json.loads((world / "lock").read_text())
+    assert said["pid"] == os.getpid()
+    assert locks._lives(said)
+    assert not locks._lives({**said, "pid_started": 5})
+    lock.release()
+    assert locks.state(world, "lock")[0] == "free"
+    with pytest.raises((RunError, DiskError)):
+        Run(world / "nothing").take_up()
