@@ -147,7 +147,7 @@ def host(row: dict[str, float], network: Any) -> dict[str, float]:
         started = time.perf_counter()
         network.model.save(run.path / "model.keras")
         saved = time.perf_counter() - started
-        board.close(True)
+        board.close()
     return {"history and TensorBoard, an epoch": files, "model.keras, once": saved}
 
 

@@ -5,16 +5,15 @@ Colours are those of Okabe and Ito (2008), which the colour-blind tell apart, an
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from dlx import files
 from dlx.errors import DiskError
 
 if TYPE_CHECKING:
@@ -63,17 +62,12 @@ def _figure(width: float, height: float) -> Figure:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure whole or not at all; the suffix, .png or .svg, says the form. Raises DiskError."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            stream.write(rendered(figure, path.suffix.removeprefix(".")))
-        os.replace(temporary, path)
+        with files.replacing(path) as temporary:
+            temporary.write_bytes(rendered(figure, path.suffix.removeprefix(".")))
     except OSError as error:
         raise DiskError(f"cannot write ({error.strerror or error})", where=str(path)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def rendered(figure: Figure, form: str = "png") -> bytes:

@@ -143,8 +143,12 @@ class TensorBoard:
         for events in (self._session, *self._splits.values()):
             events.flush()
 
-    def close(self, success: bool) -> None:
+    def ended(self, success: bool) -> None:
+        """Say to the HParams tab how the run ended."""
         self._session.ended(success)
+        self._session.flush()
+
+    def close(self) -> None:
         for events in (self._session, *self._splits.values()):
             events.close()
 

@@ -6,12 +6,12 @@ import csv
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
 from dlx import backend as backends
-from dlx import display, prediction, runs
+from dlx import display, files, prediction, runs
 from dlx.errors import DiskError, DlxError, did_you_mean
 
 FORMS = {".csv": "csv", ".json": "json", ".jsonl": "json"}
@@ -76,18 +76,14 @@ def _writing(path: Path) -> Iterator[TextIO]:
     """A text stream into `path`: a file takes its name only when it is whole, a device or a pipe is written to."""
     target = Path(os.path.realpath(path))
     special = target.exists() and not target.is_file()
-    place = target if special else target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with place.open("w", encoding="utf-8", newline="") as stream:
+        with (
+            nullcontext(target) if special else files.replacing(target) as place,
+            place.open("w", encoding="utf-8", newline="") as stream,
+        ):
             yield stream
-        if not special:
-            os.replace(place, target)
     except OSError as error:
         raise DiskError(f"cannot write ({error.strerror})", where=str(path)) from error
-    finally:
-        if not special:
-            with suppress(OSError):
-                place.unlink(missing_ok=True)
 
 
 Write = Callable[[dict[str, Any], Any], None]

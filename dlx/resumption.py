@@ -29,10 +29,10 @@ def newest(root: Path) -> Run:
     return max(found, key=lambda run: runs.started(run.path))
 
 
-def _stopped(run: Run) -> bool:
+def _stopped(run: Run, statuses: Sequence[str] = ("interrupted", "crashed", "failed")) -> bool:
     try:
         failure = run.failure() or {}
-        return run.status in ("interrupted", "crashed", "failed") and not failure.get("diverged")
+        return run.status in statuses and not failure.get("diverged")
     except RunError:
         return False
 
@@ -41,7 +41,7 @@ def unfinished(spec: specs.Spec, root: Path) -> Run | None:
     """The newest interrupted or crashed run below `root` of the same settings, tags and notes apart."""
     wanted = None
     for path in sorted(runs.below(root), key=runs.natural, reverse=True):
-        if not path.name.startswith(f"{spec.name}-") or not _stopped(Run(path)):
+        if not path.name.startswith(f"{spec.name}-") or not _stopped(Run(path), ("interrupted", "crashed")):
             continue
         wanted = wanted or specs.flat(specs.resolved(spec, str((root / "any").resolve())))
         settings = Run(path).info()["settings"]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dlx import backend as backends
 from dlx import comparison, display, runs, signals
 from dlx import spec as specs
-from dlx.errors import DlxError
+from dlx.errors import DlxError, RunError
 from dlx.parts import own
 from dlx.registry import FilePath
 from dlx.runs import Run
@@ -104,14 +104,28 @@ class Here:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             return Result("not begun", stop=signals.MAX_TIME)
         try:
-            experiment = self.prepare(trial.spec)
-            command = ["dlx", *sys.argv[1:]]
-            outcome = training.train(
-                experiment, self._root, command, self._watch(), parent=self._parent, deadline=self._deadline
-            )
+            outcome = self._resumed(trial.spec)
+            if outcome is None:
+                experiment = self.prepare(trial.spec)
+                command = ["dlx", *sys.argv[1:]]
+                outcome = training.train(
+                    experiment, self._root, command, self._watch(), parent=self._parent, deadline=self._deadline
+                )
         except DlxError as error:
             return Result("failed", error=error)
         return Result(outcome.status, outcome.run, outcome.error, outcome.stop)
+
+    def _resumed(self, spec: specs.Spec) -> Any:
+        """The outcome of going on with a trial that was stopped; None where there is none, or it is another one now."""
+        from dlx import resumption
+
+        if (run := resumption.unfinished(spec, self._root)) is None:
+            return None
+        auto = {"backend": "auto", "device": "auto"}
+        try:
+            return resumption.resume(run, wanted=auto, observer=self._watch(), deadline=self._deadline)
+        except RunError:
+            return None
 
     def _fingerprint(self, spec: specs.Spec) -> str | None:
         """That of the spec's data as it is now; None where it cannot be loaded."""

@@ -304,6 +304,31 @@ def _train(
             compiled = engine.loaded(compiled, start.arrays)
         except ValueError as error:
             raise RunError(f"its checkpoint is not of this network: {error}", where=str(run.path)) from error
+    try:
+        outcome, state = _fit(experiment, compiled, steps, run, watcher, board, tracker, keeper, chunk_steps, stop)
+        if not isinstance(outcome.error, DiskError):
+            _leave(experiment, network, compiled, state, run, outcome, tracker, board)
+    finally:
+        with runs.disk(run.path):
+            board.close()
+    if outcome.status == "done":  # a finished run stays finished, but no other one starts
+        outcome.stop = stop.signal
+    return outcome
+
+
+def _fit(
+    experiment: Experiment,
+    compiled: engine.Program,
+    steps: engine.Plan,
+    run: Run,
+    watcher: Observer,
+    board: events.TensorBoard,
+    tracker: _Tracker,
+    keeper: _Keeper,
+    chunk_steps: int | None,
+    stop: signals.Stop,
+) -> tuple[Outcome, engine.State]:
+    """(how the training ended, the state at its end), its history, logs and checkpoints written."""
     outcome, state = Outcome(run, "done"), compiled.state
     try:
         for progress in engine.fit(compiled, steps, chunk_steps, tracker.carried):
@@ -322,33 +347,40 @@ def _train(
                 outcome = Outcome(run, "interrupted", stop=stop.reason)
                 break
     except (DiskError, DivergenceError) as error:
-        outcome = Outcome(run, "failed", error=error)
+        return Outcome(run, "failed", error=error), state
     except DlxError as error:  # a file could not be read any more
         outcome = Outcome(run, "failed", error=error)
-        keeper.commit(compiled, state, tracker)
-    else:
-        keeper.commit(compiled, state, tracker)
-    try:
-        if isinstance(outcome.error, DiskError):
-            return outcome
-        if tracker.best_epoch or outcome.status == "done":
-            compiled.restore_best(state)
-            with run.replacing("model.keras") as path:
-                network.model.save(path)
-        if outcome.status == "done":
-            outcome.metrics = _final(experiment, network, run, tracker)
-            if experiment.spec.plots:
-                _plot(experiment, network, run, tracker, board)
-            with runs.disk(run.path):
-                checkpoints.prune(run.checkpoints, 1)
-            run.log("done")
-            run.finish(outcome.metrics)
-    finally:
-        with runs.disk(run.path):
-            board.close(run.status == "done")
-    if outcome.status == "done":  # a finished run stays finished, but no other one starts
-        outcome.stop = stop.signal
-    return outcome
+    keeper.commit(compiled, state, tracker)
+    return outcome, state
+
+
+def _leave(
+    experiment: Experiment,
+    network: model.Network,
+    compiled: engine.Program,
+    state: engine.State,
+    run: Run,
+    outcome: Outcome,
+    tracker: _Tracker,
+    board: events.TensorBoard,
+) -> None:
+    """Save the best weights; of a training that came to its end also the figures, metrics.json last of all."""
+    done = outcome.status == "done"
+    if tracker.best_epoch or done:
+        compiled.restore_best(state)
+        with run.replacing("model.keras") as path:
+            network.model.save(path)
+    if done:
+        outcome.metrics = _final(experiment, network, run, tracker)
+        if experiment.spec.plots:
+            _plot(experiment, network, run, tracker, board)
+        run.log("done")
+    with runs.disk(run.path):
+        board.ended(done)
+        if done:
+            checkpoints.prune(run.checkpoints, 1)
+    if done:
+        run.finish(outcome.metrics)
 
 
 def _plot(

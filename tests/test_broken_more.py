@@ -285,7 +285,7 @@ OTHER: dict[str, tuple[str, str]] = {
     "images_class_names": ("{image_folder: {path: sizes, image_size: 8, class_names: [a, z]}}", "no images for z"),
     "images_class_twice": ("{image_folder: {path: sizes, image_size: 8, class_names: [a, a]}}", "names a class twice"),
     "npz_nowhere": ("{npz: gone.npz}", "gone.npz: no such file"),
-    "npz_a_table": ("{npz: n.csv}", "cannot be read as .npz"),
+    "npz_a_table": ("{npz: n.csv}", "cannot be read as an array"),
     "npz_steps": ("{npz: s.npz}", "classes of steps, labels or amounts?"),
     "npz_lengths": ("{npz: unlike.npz}", "expected as many of both"),
 }  # fmt: skip

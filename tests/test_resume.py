@@ -390,6 +390,37 @@ def test_the_exit_code_says_what_stopped_it(world: Path, number: int, code: int)
     assert evidence.checkpoints(outcome.run.path)
 
 
+def test_a_second_signal_stops_at_once_and_the_checkpoint_holds(world: Path) -> None:
+    class Twice(Stops):
+        def progressed(self, experiment: Any, progress: engine.Progress) -> None:
+            super().progressed(experiment, progress)
+            super().progressed(experiment, progress)
+
+    (world / "s.yaml").write_text(SPECS["dropout_bn"])
+    experiment = preparation.prepare(specs.load(world / "s.yaml"))
+    first = begin(world, "s", SPECS["dropout_bn"], 20).run
+    outcome = resumption.resume(
+        first, wanted={"backend": "auto", "device": "auto"}, observer=Twice(40, signal.SIGINT), chunk_steps=7
+    )
+    assert (outcome.status, outcome.exit_code) == ("interrupted", 130)
+    assert all(evidence.whole(first.checkpoints / str(number)) for number in evidence.checkpoints(first.path))
+    assert go_on(first).status == "done"
+    whole = training.train(experiment, world / "runs", chunk_steps=7)
+    assert evidence.everything(first.path) == evidence.everything(whole.run.path)
+
+
+def test_a_sweep_goes_on_with_the_trial_that_was_stopped(dlx: Dlx, world: Path) -> None:
+    text = SPECS["dropout_bn"].replace("epochs: 5", "epochs: 400") + "sweep: {lr: [0.001, 0.002]}\n"
+    (world / "s.yaml").write_text(text)
+    stopped = dlx("sweep", "s.yaml", "--max-time", "2s", "--json")
+    assert stopped.code == 75, stopped.err
+    assert [line["status"] for line in stopped.lines] in (["interrupted"], ["done", "interrupted"])
+    assert dlx("sweep", "s.yaml", "--json").code == 0
+    made = sorted(path.name for path in (world / "runs").iterdir())
+    assert made == ["s-1", "s-2"]
+    assert any(Run(world / "runs" / name).info().get("resumed") for name in made)
+
+
 def test_max_time_stops_all_and_a_resume_goes_on(dlx: Dlx, world: Path) -> None:
     (world / "s.yaml").write_text(SPECS["dropout_bn"].replace("epochs: 5", "epochs: 100000"))
     result = dlx("run", "s.yaml", "s.yaml", "--max-time", "2s", "--json")
