@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
@@ -99,7 +100,8 @@ def _say(text: str) -> None:
     import re
 
     # Control characters from names in a spec or a run must not reach the terminal.
-    click.echo("\n".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", "?", line) for line in text.split("\n")), err=True)
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        click.echo("\n".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", "?", line) for line in text.split("\n")), err=True)
 
 
 def _exit(code: int) -> NoReturn:

@@ -196,10 +196,11 @@ def audit(dataset: Dataset, splits: Splits) -> Findings:
     sieve = _keys(splits.train.inputs, few=True)
     shared = {}
     for name, split in held.items():
-        some = np.flatnonzero(np.isin(_keys(split.inputs, few=True), sieve))
+        sifted = _keys(split.inputs, few=True)
+        some = np.flatnonzero(np.isin(sifted, sieve))
         if not len(some):
             continue
-        there = np.flatnonzero(np.isin(sieve, _keys(split.inputs, few=True)[some]))
+        there = np.flatnonzero(np.isin(sieve, sifted[some]))
         same = some[np.isin(_keys(split.inputs, some), _keys(splits.train.inputs, there))]
         if len(same):
             shared[name] = tuple(int(row) for row in split.index[same])

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from dlx import comparison, display
+from dlx import checkpoints, comparison, display, feed
 from dlx.dataset import Stream
 from dlx.errors import DivergenceError
 from dlx.parts import REGISTRIES
@@ -25,7 +25,6 @@ def as_json(outcome: Outcome) -> str:
 
 def show(experiment: Experiment, error: bool = False, number: int = 1, of: int = 1) -> None:
     """The plan, before Keras is loaded."""
-    from dlx import feed
 
     spec, dataset, splits = experiment.spec, experiment.dataset, experiment.splits
     count = f"   ({number} of {of})" if of > 1 else ""
@@ -163,7 +162,7 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
     """How the run ended, and what to type next."""
     out = display.console(error)
     run, metrics = outcome.run, outcome.metrics
-    kept = any(run.checkpoints.glob("[1-9]*")) and not isinstance(outcome.error, DivergenceError)
+    kept = bool(checkpoints.numbers(run.checkpoints)) and not isinstance(outcome.error, DivergenceError)
     on = f"dlx resume {display.clean(run.name)}{_where(run)}"
     if outcome.error is not None:
         failed = display.console(error=True)
@@ -201,7 +200,8 @@ def remind(run: Run, folder: str | None, error: bool = False) -> None:
     rows, epochs = run.history(), run.info()["settings"].get("epochs")
     how = f"after epoch {rows[-1].get('epoch')}{f' of {epochs}' if epochs else ''}" if rows else "in its first epoch"
     where = f" --runs-dir {folder}" if folder else ""
-    text = f"{run.name} has these settings and was {run.status} {how}; it goes on with:  dlx resume {run.name}{where}"
+    ended = "crashed" if run.status == "crashed" else "was interrupted"
+    text = f"{run.name} has these settings and {ended} {how}; it goes on with:  dlx resume {run.name}{where}"
     display.console(error).print(display.clean(text))
 
 

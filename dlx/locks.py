@@ -97,7 +97,8 @@ def state(folder: Path, name: str) -> tuple[str, float]:
         said = json.loads(raw)
     if not isinstance(said, dict):
         return "free", seen
-    if said.get("host") not in (None, "", platform.node()):
+    here = said.get("boot_id") == _boot() != ""  # a container has another name each time, on one kernel
+    if not here and said.get("host") not in (None, "", platform.node()):
         return "unknown", seen
     return ("held" if taken is None and _lives(said) else "free"), seen
 

@@ -70,6 +70,8 @@ def conditions(experiment: Experiment, device: backend.Device) -> dict[str, Any]
         "dlx": __version__,
         **{f"versions.{name}": version for name, version in versions.items()},
         **{key: found[key] for key in ("backend", "device", "processor", "threads")},
+        **({"device_name": found["device_name"]} if device.device.startswith("gpu") else {}),
+        "code": {Path(path).name: own.hash_of(path) for path in experiment.spec.imports},
         "dataset.fingerprint": experiment.dataset.fingerprint,
         **{f"dataset.{name}": size for name, size in experiment.splits.sizes().items()},
     }

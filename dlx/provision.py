@@ -18,15 +18,15 @@ ROW = 1000  # bytes of an epoch in the history and in TensorBoard
 SPARE = 2
 
 
-def check(experiment: Experiment, network: model.Network, optimizer: Any, root: Path) -> None:
+def check(experiment: Experiment, network: model.Network, optimizer: Any, root: Path, held: bool = False) -> None:
     """Raise DiskError or TrainingError where the disk has no room for twice what will be written, or the memory for
-    the least that the training takes."""
-    held = sum(_bytes(weight) for weight in network.model.weights)
+    the least that the training takes. `held` says that the backend has data already, which make room or stay."""
+    kept = sum(_bytes(weight) for weight in network.model.weights)
     learned = sum(_bytes(weight) for weight in network.logits.trainable_variables)
-    state = 2 * held + _slots(optimizer) * learned
-    _disk(experiment, held, state, root)
+    state = 2 * kept + _slots(optimizer) * learned
+    _disk(experiment, kept, state, root)
     if backend.load().device == "cpu":
-        _memory(experiment, network, held, state)
+        _memory(experiment, network, state + kept, held)
 
 
 def _slots(optimizer: Any) -> int:
@@ -40,10 +40,10 @@ def _bytes(variable: Any) -> int:
     return int(math.prod(variable.shape)) * 4
 
 
-def _disk(experiment: Experiment, held: int, state: int, root: Path) -> None:
+def _disk(experiment: Experiment, kept: int, state: int, root: Path) -> None:
     classes = max(1, len(experiment.dataset.classes))
     predictions = (8 + 8 + 4 * classes) * max((len(split) for split in experiment.splits.named().values()), default=0)
-    wanted = CHECKPOINTS * state + held + ROW * experiment.epochs + predictions
+    wanted = CHECKPOINTS * state + kept + ROW * experiment.epochs + predictions
     place = root.absolute()
     while not place.exists():
         place = place.parent
@@ -56,15 +56,16 @@ def _disk(experiment: Experiment, held: int, state: int, root: Path) -> None:
         )
 
 
-def _memory(experiment: Experiment, network: model.Network, held: int, state: int) -> None:
+def _memory(experiment: Experiment, network: model.Network, weights: int, held: bool) -> None:
     """The least that a training takes: its arrays once more for the backend, the state, gradients, a batch's layers."""
     free = backend.free_memory()
     if free is None:
         return
-    splits = [split for name, split in experiment.splits.named().items() if name != "test"]
+    splits = [] if held else [split for name, split in experiment.splits.named().items() if name != "test"]
     data = sum(int(s.inputs.nbytes) + int(s.targets.nbytes) for s in splits if not isinstance(s.inputs, Stream))
-    fixed = data + state + held
-    each = 4 * sum(_numbers(layer) for layer in network.logits.layers if layer.weights)
+    fixed = data + weights
+    size = 4 if experiment.spec.precision == "float32" else 2
+    each = size * sum(_numbers(layer) for layer in network.logits.layers if layer.trainable_weights)
     batch = experiment.batch_size
     if fixed + batch * each <= free:
         return
@@ -74,7 +75,7 @@ def _memory(experiment: Experiment, network: model.Network, held: int, state: in
     )
     raise TrainingError(
         f"needs {_size(fixed + batch * each)} of memory at least, but {_size(free)} are free: "
-        f"{_size(data)} for the data, {_size(state + held)} for the network, {_size(batch * each)} for a batch",
+        f"{_size(data)} for the data, {_size(weights)} for the network, {_size(batch * each)} for a batch",
         where=experiment.spec.locate("batch_size" if fits >= 1 else "layers"),
         hint=hint,
     )

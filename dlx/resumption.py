@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlx import backend, checkpoints, preparation, provenance, runs, training
+from dlx import backend, checkpoints, preparation, provenance, provision, runs, training
 from dlx import spec as specs
 from dlx.errors import DlxError, RunError, SpecError
+from dlx.parts import own
 from dlx.preparation import Experiment
 from dlx.runs import Run
 from dlx.training import Observer, Outcome, Start
@@ -38,16 +40,23 @@ def _stopped(run: Run, statuses: Sequence[str] = ("interrupted", "crashed", "fai
 
 
 def unfinished(spec: specs.Spec, root: Path) -> Run | None:
-    """The newest interrupted or crashed run below `root` of the same settings, tags and notes apart."""
-    wanted = None
-    for path in sorted(runs.below(root), key=runs.natural, reverse=True):
-        if not path.name.startswith(f"{spec.name}-") or not _stopped(Run(path), ("interrupted", "crashed")):
+    """The newest interrupted or crashed run below `root` of the same settings and code, tags and notes apart."""
+    known = re.compile(re.escape(spec.name) + r"-\d+")
+    named = [path for path in runs.below(root) if known.fullmatch(path.name) and runs.is_run(path)]
+    wanted: Mapping[str, Any] | None = None
+    for run in map(Run, sorted(named, key=runs.natural, reverse=True)):
+        if not _stopped(run, ("interrupted", "crashed")):
             continue
         wanted = wanted or specs.flat(specs.resolved(spec, str((root / "any").resolve())))
-        settings = Run(path).info()["settings"]
-        labels = ("description", "tags")
-        if all(settings.get(k) == v for k, v in wanted.items() if k not in labels and not k.startswith("imports")):
-            return Run(path)
+        try:
+            info = run.info()
+        except RunError:
+            continue
+        code = sorted(own.hash_of(path) for path in spec.imports)
+        labels = ("description", "tags", "imports")
+        same = all(info["settings"].get(k) == v for k, v in wanted.items() if k.split(".")[0] not in labels)
+        if same and code == sorted(map(str, (info.get("code") or {}).values())):
+            return run
     return None
 
 
@@ -86,6 +95,7 @@ def resume(
         experiment = preparation.prepare(dataclasses.replace(spec, sweep={}))
         device = backend.load()
         others = differences(info, provenance.conditions(experiment, device))
+        others += [] if settings else _other_settings(info, run, experiment)
         if others and not force:
             said = "; ".join(others)
             hint = "--force goes on all the same: its figures are then not those of a training without a stop"
@@ -101,7 +111,8 @@ def resume(
         if told is not None:
             told(experiment, start)
         backend.prepare(experiment.spec.seed, experiment.spec.precision)
-        network, optimizer = training.built(experiment, restored=start is not None)
+        experiment, network, optimizer, notes = training.built(experiment, run.path.parent, restored=start is not None)
+        provision.check(experiment, network, optimizer, run.path.parent)
     except BaseException:
         run.release()
         raise
@@ -112,6 +123,8 @@ def resume(
         step = start.step if start is not None else 0
         event = {"start": time.time(), "step": step, **({"forced": others} if others else {})}
         run.update({"resumed": [*(info.get("resumed") or []), event]})
+        for line in notes:
+            run.log(line)
         run.log(f"goes on at step {step}" + (f", forced: {'; '.join(others)}" if others else ""))
         return experiment
 
@@ -162,6 +175,12 @@ def differences(info: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _other_settings(info: Mapping[str, Any], run: Run, experiment: Experiment) -> list[str]:
+    """Where spec.yaml is not what run.json says that it was."""
+    now = specs.flat(specs.resolved(experiment.spec, str(run.path.resolve())))
+    return [f"{key} was {value}, is {now.get(key)}" for key, value in info["settings"].items() if now.get(key) != value]
+
+
 def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
     """(where to go on, what is wrong with each checkpoint that was passed over); None for the very beginning.
 
@@ -181,17 +200,13 @@ def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
 
     found, passed = checkpoints.newest(run.checkpoints, fits)
     if found is not None:
-        rows = run.history()[: _rows_at(run, found.info["history"]["bytes"])]
+        rows = run.history_until(found.info["history"])
         return Start(found.arrays, {**found.info, "number": found.number}, rows), passed
     if passed or again:
         said = "; ".join(passed) if passed else "it has none"
         hint = f"dlx run {run.spec_file} trains it anew"
         raise RunError(f"has no whole checkpoint: {said}", where=str(run.path), hint=hint)
     return None, passed
-
-
-def _rows_at(run: Run, size: int) -> int:
-    return run.text("history.jsonl")[:size].count("\n") if size else 0
 
 
 def _child(
@@ -215,6 +230,9 @@ def _child(
         raise RunError(f"has trained {done} already, expected more", where=str(parent.path), hint="-s epochs=N")
     if epochs * each > step:  # the end of the training ended an epoch, which now goes on
         state["loop/epochs"], rows = np.asarray(epochs - 1), rows[:-1]
+        if observer is not None:
+            said = f"epoch {epochs} ended at step {step}; its train figures will be those of its other steps"
+            observer.noted(said)
     if bool(state["loop/stopped"]):
         waited = int(state["loop/waited"])
         if spec.early_stop is not None and waited >= spec.early_stop.patience:

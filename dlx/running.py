@@ -66,8 +66,9 @@ def run_all(
         from dlx import preparation, resumption, training
 
         if deadline is not None and time.monotonic() >= deadline:
-            stopped, code = signals.MAX_TIME, code or signals.RESUMABLE
+            stopped = signals.MAX_TIME
         if stopped:
+            code = code or signals.code(stopped)
             display.console(error=True).print(f"stopped by {stopped}; {len(planned) - number} not begun")
             break
         try:

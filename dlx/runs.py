@@ -18,6 +18,7 @@ from dlx import files, locks
 from dlx.errors import DiskError, RunError, did_you_mean
 
 FORMAT = 1
+SILENT_SECONDS = 3600.0  # a run of another host that was not seen for so long may be removed
 MAX_JSON = 16 * 2**20
 MAX_HISTORY = 256 * 2**20
 Row = dict[str, Any]
@@ -128,10 +129,13 @@ class Run:
         """done | failed | interrupted | running | crashed; unknown where another host may be at it."""
         if (self.path / "metrics.json").is_file():
             return "done"
+        lock, _ = locks.state(self.path, "lock")
+        if lock == "held":  # also while a stopped run is taken up again
+            return "running"
         failure = self.failure()
         if failure is not None:
             return "interrupted" if failure.get("kind") == "interrupted" else "failed"
-        return {"held": "running", "free": "crashed", "unknown": "unknown"}[locks.state(self.path, "lock")[0]]
+        return "unknown" if lock == "unknown" else "crashed"
 
     def seen(self) -> str:
         """When a run of unknown status was last seen at work, in words."""
@@ -267,6 +271,10 @@ class Run:
         raw = self._history()[: mark["bytes"]]
         return len(raw) == mark["bytes"] and str(mark["sha256"]) == hashlib.sha256(raw).hexdigest()
 
+    def history_until(self, mark: Mapping[str, Any]) -> list[Row]:
+        """The rows of the history up to a mark."""
+        return self.history()[: self._history()[: mark["bytes"]].count(b"\n")]
+
     def rewind(self, mark: Mapping[str, Any]) -> list[Row]:
         """Cut off what the history got after a mark, and remove what an end left behind; returns the rows left."""
         raw = self._history()[: mark["bytes"]]
@@ -386,9 +394,9 @@ def removable(run: Path) -> None:
         return
     if status == "running":
         raise RunError("is running", where=str(run), hint="stop it first")
-    if status == "unknown":
+    if status == "unknown" and locks.state(run, "lock")[1] < SILENT_SECONDS:
         seen = Run(run).seen()
-        raise RunError(f"may be running on another host ({seen})", where=str(run), hint="remove it there")
+        raise RunError(f"may be running on another host ({seen})", where=str(run), hint="remove it there, or later")
 
 
 def _check_trash(root: Path) -> None:

@@ -15,7 +15,10 @@ MAX_TIME = "--max-time"
 
 
 class Stop:
-    """Whether, and by what, the training shall stop: the name of a signal, or MAX_TIME."""
+    """Whether, and by what, the training shall stop: the name of a signal, or MAX_TIME.
+
+    deadline: a moment of time.monotonic() from which on it shall.
+    """
 
     def __init__(self, deadline: float | None = None) -> None:
         self.signal = ""
@@ -33,12 +36,12 @@ def code(reason: str) -> int:
 
 
 @contextlib.contextmanager
-def politely(deadline: float | None = None) -> Iterator[Stop]:
-    """A Stop that a first SIGINT, SIGTERM, SIGHUP or SIGUSR1 sets; a second one stops at once.
+def politely(stop: Stop) -> Iterator[Stop]:
+    """Within it a first SIGINT, SIGTERM, SIGHUP or SIGUSR1 sets the Stop; a second one stops at once.
 
-    deadline: a moment of time.monotonic() from which on it is set, too.
+    What the process was started to ignore, as nohup does, it goes on to ignore.
     """
-    stop, before = Stop(deadline), dict[int, Any]()
+    before = dict[int, Any]()
 
     def handle(number: int, frame: Any) -> None:
         if stop.signal:
@@ -47,6 +50,8 @@ def politely(deadline: float | None = None) -> Iterator[Stop]:
 
     names = (*CODES, "SIGUSR1")  # schedulers send the last one some time before their limit
     for wanted in [getattr(signal, name) for name in names if hasattr(signal, name)]:
+        if signal.getsignal(wanted) is signal.SIG_IGN:
+            continue
         with contextlib.suppress(ValueError):  # not the main thread: whoever is in charge decides
             before[wanted] = signal.signal(wanted, handle)
     try:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from dlx import backend as backends
 from dlx import comparison, display, runs, signals
 from dlx import spec as specs
-from dlx.errors import DlxError, RunError
+from dlx.errors import DlxError
 from dlx.parts import own
 from dlx.registry import FilePath
 from dlx.runs import Run
@@ -42,7 +42,7 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        if self.stop:
+        if self.stop and self.status != "done":
             return signals.code(self.stop)
         return self.error.exit_code if self.error else 0
 
@@ -121,10 +121,11 @@ class Here:
 
         if (run := resumption.unfinished(spec, self._root)) is None:
             return None
-        auto = {"backend": "auto", "device": "auto"}
+        device = backends.load()  # this sweep's own, whatever the run was made on
+        wanted = {"backend": device.backend, "device": device.device}
         try:
-            return resumption.resume(run, wanted=auto, observer=self._watch(), deadline=self._deadline)
-        except RunError:
+            return resumption.resume(run, wanted=wanted, observer=self._watch(), deadline=self._deadline)
+        except DlxError:
             return None
 
     def _fingerprint(self, spec: specs.Spec) -> str | None:
@@ -178,8 +179,8 @@ def run_sweep(
         return [], _list(trials, here)
     results = sweep(trials, here, screen.tell)
     code = next((result.exit_code for result in results if result.exit_code), 0)
-    if results and results[-1].stop:
-        code = results[-1].exit_code
+    if results and results[-1].stop and len(results) < len(trials):
+        code = signals.code(results[-1].stop)
         display.console(error=True).print("stopped; the same command goes on with what is missing")
     return [result.run for result in results if result.run is not None], code
 

@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        if self.stop:
+        if self.status == "interrupted":
             return signals.code(self.stop)
         return self.error.exit_code if self.error else 0
 
@@ -79,6 +79,33 @@ class Observer:
     def noted(self, line: str) -> None: ...
     def progressed(self, experiment: Experiment, progress: engine.Progress) -> None: ...
     def ended(self, experiment: Experiment, outcome: Outcome) -> None: ...
+
+
+class _Guarded(Observer):
+    """An Observer whose terminal or pipe may go away: the training goes on without it."""
+
+    def __init__(self, watcher: Observer) -> None:
+        self._watcher, self._gone = watcher, False
+
+    def _tell(self, name: str, *what: Any) -> None:
+        if self._gone:
+            return
+        try:
+            getattr(self._watcher, name)(*what)
+        except (OSError, SystemExit):  # rich ends the process when a pipe breaks
+            self._gone = True
+
+    def started(self, run: Run, experiment: Experiment, device: str, parameters: int) -> None:
+        self._tell("started", run, experiment, device, parameters)
+
+    def noted(self, line: str) -> None:
+        self._tell("noted", line)
+
+    def progressed(self, experiment: Experiment, progress: engine.Progress) -> None:
+        self._tell("progressed", experiment, progress)
+
+    def ended(self, experiment: Experiment, outcome: Outcome) -> None:
+        self._tell("ended", experiment, outcome)
 
 
 def _donor(spec: Spec, root: Path) -> tuple[Run, dict[str, Any]] | None:
@@ -149,35 +176,44 @@ def train(
     watcher = observer or Observer()
     device = backend.load()
     backend.prepare(experiment.spec.seed, experiment.spec.precision)
-    donor = _donor(experiment.spec, root) if start is None else None
-    if donor is not None:  # `latest` is another run tomorrow
-        spec = dataclasses.replace(experiment.spec, weights=FilePath(donor[0].path.resolve()))
-        experiment = dataclasses.replace(experiment, spec=spec)
-    network, optimizer = built(experiment, restored=start is not None)
-    provision.check(experiment, network, optimizer, root)
+    experiment, network, optimizer, notes = built(experiment, root, restored=start is not None)
+    provision.check(experiment, network, optimizer, root, held=bool(_last))
     run = Run.create(root, experiment.spec.name)
 
     def begin() -> Experiment:
         base = str(run.path.resolve())
         found = _with_code(experiment, run)
+        if start is not None:  # before run.json: a child that is killed at once goes on from its parent's end
+            run.append(start.rows)
+            info = {key: value for key, value in start.info.items() if key != "number"}
+            checkpoints.commit(run.checkpoints, start.arrays, {**info, "history": run.mark()})
         record = provenance.record(found, network, device, command, base, parent)
         run.begin(specs.dump(found.spec, base), record)
         run.log(f"dlx {__version__}, {device.description}")
-        for line in _start_from(network, donor[0].name, donor[1]) if donor is not None else ():
+        for line in notes:
             run.log(line)
             watcher.noted(line)
-        if start is not None:
-            run.append(start.rows)
         return found
 
     return conduct(experiment, network, optimizer, run, watcher, begin, start, chunk_steps, deadline)
 
 
-def built(experiment: Experiment, restored: bool = False) -> tuple[model.Network, Any]:
-    """(the network, the optimizer) of an experiment; `restored` says that weights will be loaded into it."""
+def built(
+    experiment: Experiment, root: Path, restored: bool = False
+) -> tuple[Experiment, model.Network, Any, list[str]]:
+    """(the experiment, its network, its optimizer, remarks), begun from another run's weights where the spec says so.
+
+    `restored` says that weights will be loaded into the network.
+    """
+    donor = None if restored else _donor(experiment.spec, root)
+    if donor is not None:  # `latest` is another run tomorrow
+        spec = dataclasses.replace(experiment.spec, weights=FilePath(donor[0].path.resolve()))
+        experiment = dataclasses.replace(experiment, spec=spec)
     network = model.build(experiment.spec, experiment.facts, restored=restored)
     model.probe(network, experiment.spec)
-    return network, model.optimizer(experiment.spec)
+    optimizer = model.optimizer(experiment.spec)
+    notes = [] if donor is None else list(_start_from(network, donor[0].name, donor[1]))
+    return experiment, network, optimizer, notes
 
 
 def _with_code(experiment: Experiment, run: Run) -> Experiment:
@@ -202,8 +238,9 @@ def conduct(
     deadline: float | None = None,
 ) -> Outcome:
     """Train in a run whose lock is held, after `begin` has prepared its directory; how it ended is kept there."""
+    watcher, stop = _Guarded(watcher), signals.Stop(deadline)
     try:
-        with signals.politely(deadline) as stop:
+        with signals.politely(stop):
             experiment = begin()
             watcher.started(run, experiment, backend.load().description, model.parameters(network))
             outcome = _train(experiment, network, optimizer, run, watcher, start, chunk_steps, stop)
@@ -213,7 +250,7 @@ def conduct(
         _last.clear()
         outcome = Outcome(run, "failed", error=_out_of_memory(experiment))
     except KeyboardInterrupt:
-        outcome = Outcome(run, "interrupted", stop="SIGINT")
+        outcome = Outcome(run, "interrupted", stop=stop.signal or "SIGINT")
     except Exception as error:
         _last.clear()
         failure = _backend_failure(error, experiment)
@@ -224,6 +261,7 @@ def conduct(
         with contextlib.suppress(DlxError):
             run.log(f"{type(error).__name__}: {error}")
         outcome = Outcome(run, "failed", error=failure)
+    outcome.stop = outcome.stop or stop.signal  # what has ended has ended, but no other run starts
     _close(run, outcome)
     watcher.ended(experiment, outcome)
     return outcome
@@ -295,15 +333,15 @@ def _train(
 ) -> Outcome:
     steps = preparation.plan(experiment)
     compiled = program(experiment, network, optimizer, steps)
-    mark, rows = (start.info.get("events"), start.rows) if start is not None else (None, [])
-    with runs.disk(run.path):
-        board = events.TensorBoard(run.tensorboard, run.info()["settings"], run.name, mark, rows)
-    tracker, keeper = _Tracker(experiment, start), _Keeper(run, board)
     if start is not None:
         try:
             compiled = engine.loaded(compiled, start.arrays)
         except ValueError as error:
             raise RunError(f"its checkpoint is not of this network: {error}", where=str(run.path)) from error
+    mark, rows = (start.info.get("events"), start.rows) if start is not None else (None, [])
+    with runs.disk(run.path):
+        board = events.TensorBoard(run.tensorboard, run.info()["settings"], run.name, mark, rows)
+    tracker, keeper = _Tracker(experiment, start), _Keeper(run, board)
     try:
         outcome, state = _fit(experiment, compiled, steps, run, watcher, board, tracker, keeper, chunk_steps, stop)
         if not isinstance(outcome.error, DiskError):
@@ -311,8 +349,6 @@ def _train(
     finally:
         with runs.disk(run.path):
             board.close()
-    if outcome.status == "done":  # a finished run stays finished, but no other one starts
-        outcome.stop = stop.signal
     return outcome
 
 
@@ -373,7 +409,8 @@ def _leave(
     if done:
         outcome.metrics = _final(experiment, network, run, tracker)
         if experiment.spec.plots:
-            _plot(experiment, network, run, tracker, board)
+            with runs.disk(run.path):
+                _plot(experiment, network, run, tracker, board)
         run.log("done")
     with runs.disk(run.path):
         board.ended(done)
@@ -392,6 +429,8 @@ def _plot(
     for name, draw in {"curves": pictures.curves, **pictures.fits(subject)}.items():
         try:
             board.image(name, *drawing.png(draw(subject)), int(tracker.last["epoch"]))
+        except (OSError, DiskError):
+            raise
         except Exception as error:  # a finished training is worth more than its pictures
             run.log(f"no picture of {name}: {type(error).__name__}: {error}")
 

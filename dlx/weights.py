@@ -10,11 +10,12 @@ import io
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dlx import files
-from dlx.errors import RunError
+from dlx.errors import DiskError, RunError
 
 MEMBER = "model.weights.h5"
 SLACK = 2**20  # what HDF5 and Keras write beside the arrays
@@ -23,20 +24,31 @@ SLACK = 2**20  # what HDF5 and Keras write beside the arrays
 def load(model: Any, root: Path, name: str) -> None:
     """Give `model` the weights in the .keras file `name` beneath `root`. Raises RunError where they are not its own."""
     where = str(root)
-    try:
-        with tempfile.TemporaryDirectory(prefix="dlx-") as scratch:
-            template, found = Path(scratch) / "own.weights.h5", Path(scratch) / "found.weights.h5"
-            model.save_weights(template)
+    with tempfile.TemporaryDirectory(prefix="dlx-") as scratch:
+        template, found = Path(scratch) / "own.weights.h5", Path(scratch) / "found.weights.h5"
+        _write(scratch, lambda: model.save_weights(template))
+        try:
             raw = _member(root, name, 2 * template.stat().st_size + SLACK)
             _check(template, raw)
-            found.write_bytes(raw)
+            _write(scratch, lambda: found.write_bytes(raw))
             model.load_weights(found)
-    except RunError as error:
-        error.where = where
-        raise
-    except Exception as error:  # h5py and zipfile each raise their own
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-        raise RunError(f"{name} does not hold the weights of its spec ({reason})", where=where) from error
+        except DiskError:
+            raise
+        except RunError as error:
+            error.where = where
+            raise
+        except Exception as error:  # h5py and zipfile each raise their own
+            reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+            raise RunError(f"{name} does not hold the weights of its spec ({reason})", where=where) from error
+
+
+def _write(scratch: str, write: Callable[[], Any]) -> None:
+    """Write into the scratch folder. Raises DiskError."""
+    try:
+        write()
+    except OSError as error:
+        message = f"cannot write ({error.strerror or error})"
+        raise DiskError(message, where=scratch, hint="TMPDIR names another place for scratch files") from error
 
 
 def _member(root: Path, name: str, most: int) -> bytes:

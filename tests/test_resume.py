@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,8 +140,9 @@ def _no_stopping_state(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = engine.loaded
 
     def loaded(program: Any, arrays: Any) -> Any:
+        fresh = program.save(program.state)
         left_out = ("loop/waited", "loop/stop_best", "loop/plateau_waited", "loop/plateau_best")
-        return whole(program, {name: value for name, value in arrays.items() if name not in left_out})
+        return whole(program, {**arrays, **{name: fresh[name] for name in left_out}})
 
     monkeypatch.setattr(engine, "loaded", loaded)
 
@@ -173,6 +175,69 @@ def test_killed_before_the_first_checkpoint_it_begins_anew(world: Path) -> None:
     backend.prepare(1, "float32")
     assert go_on(run).status == "done"
     assert evidence.everything(run.path) == evidence.everything(whole.run.path)
+
+
+def test_a_child_that_is_killed_at_once_goes_on_from_its_parents_end(world: Path) -> None:
+    class Dies(training.Observer):
+        def started(self, *what: Any) -> None:
+            raise KeyboardInterrupt
+
+    text = SPECS["dropout_bn"]
+    begin(world, "p", text)
+    longer = begin(world, "longer", text.replace("epochs: 5", "epochs: 8")).run
+    given = {"settings": ["epochs=8"], "wanted": {"backend": "auto", "device": "auto"}}
+    child = resumption.resume(Run(world / "runs" / "p-1"), observer=Dies(), **given).run
+    assert (child.status, len(child.history())) == ("interrupted", 5)
+    assert go_on(child).status == "done"
+    for key in ("history", "weights", "state", "predictions"):
+        assert evidence.everything(child.path)[key] == evidence.everything(longer.path)[key], key
+
+
+def test_weights_of_another_run_are_given_again_where_there_is_no_checkpoint(world: Path) -> None:
+    donor = begin(world, "donor", SPECS["dropout_bn"]).run
+    text = SPECS["dropout_bn"].replace("lr: ", "") + f"weights: {donor.path}\n"
+    whole = begin(world, "whole", text).run
+    run = begin(world, "cut", text, 20).run
+    shutil.rmtree(run.checkpoints)
+    backend.prepare(1, "float32")
+    assert go_on(run).status == "done"
+    assert evidence.everything(run.path) == evidence.everything(whole.path)
+
+
+def test_a_spec_that_was_changed_since_is_not_gone_on_with(dlx: Dlx, stopped: Run) -> None:
+    stopped.spec_file.write_text(stopped.spec_file.read_text().replace("l2: 0.001", "l2: 0.1"))
+    result = dlx("resume", stopped.name)
+    assert result.code == 2
+    assert "regularization.l2 was 0.001, is 0.1" in result.err
+
+
+def test_what_is_no_run_is_in_nobodys_way(dlx: Dlx, world: Path, stopped: Run) -> None:
+    for name in ("s-7", "s-notes"):
+        (world / "runs" / name).mkdir()
+    result = dlx("run", "s.yaml")
+    assert result.code == 0, result.err
+    assert "dlx resume s-1" in result.out
+
+
+def test_an_ignored_signal_stays_ignored(world: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        (world / "s.yaml").write_text(SPECS["dropout_bn"])
+        experiment = preparation.prepare(specs.load(world / "s.yaml"))
+        outcome = training.train(experiment, world / "runs", observer=Stops(20, signal.SIGHUP), chunk_steps=7)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (outcome.status, outcome.exit_code) == ("done", 0)
+
+
+def test_a_reader_that_goes_away_stops_no_training(world: Path) -> None:
+    class Gone(training.Observer):
+        def progressed(self, *what: Any) -> None:
+            raise BrokenPipeError
+
+    (world / "s.yaml").write_text(SPECS["dropout_bn"])
+    experiment = preparation.prepare(specs.load(world / "s.yaml"))
+    assert training.train(experiment, world / "runs", observer=Gone(), chunk_steps=7).status == "done"
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(dlx: Dlx, world: Path, stopped: Run) -> None:
@@ -372,7 +437,7 @@ def test_a_run_that_holds_a_link_is_not_written_to(dlx: Dlx, world: Path, stoppe
     (stopped.path / "tensorboard").symlink_to(world / "elsewhere")
     result = dlx("resume", stopped.name)
     assert result.code == 2
-    assert "holds tensorboard, which is a link or a device" in result.err
+    assert "holds tensorboard, which is a link, or a device" in result.err
     assert not list((world / "elsewhere").iterdir())
 
 
@@ -438,7 +503,7 @@ def test_another_hosts_run_is_unknown(dlx: Dlx, stopped: Run) -> None:
     (stopped.path / "failure.json").unlink()
     assert stopped.status == "crashed"
     lock = stopped.path / "lock"
-    lock.write_text(json.dumps({**json.loads(lock.read_text()), "host": "elsewhere"}))
+    lock.write_text(json.dumps({**json.loads(lock.read_text()), "host": "elsewhere", "boot_id": "another"}))
     os.utime(lock, (time.time() - 200,) * 2)
     assert stopped.status == "unknown"
     assert "unknown, last seen 3 min ago" in dlx("list").out
@@ -447,7 +512,17 @@ def test_another_hosts_run_is_unknown(dlx: Dlx, stopped: Run) -> None:
     assert refused.code == 2
     assert "may still be running there (last seen 3 min ago)" in refused.err
     assert dlx("rm", stopped.name).code == 2
+    os.utime(lock, (time.time() - 7200,) * 2)
+    assert dlx("rm", stopped.name).code == 0
+    assert dlx("rm", "--restore", stopped.name).code == 0
     assert dlx("resume", stopped.name, "--force").code == 0
+
+
+def test_a_container_with_another_name_is_the_same_kernel(stopped: Run) -> None:
+    (stopped.path / "failure.json").unlink()
+    lock = stopped.path / "lock"
+    lock.write_text(json.dumps({**json.loads(lock.read_text()), "host": "elsewhere"}))
+    assert stopped.status == "crashed"
 
 
 def test_a_process_that_got_the_number_of_the_dead_one_is_not_it(stopped: Run) -> None:

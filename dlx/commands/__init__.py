@@ -101,7 +101,10 @@ def max_time(function: F) -> F:
 
         if value is None:
             return None
-        found = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s?)?", value.replace(" ", ""))
+        text = value.replace(" ", "")
+        if re.fullmatch(r"\d+", text):
+            return float(text)
+        found = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?", text)
         if found is None or not any(found.groups()):
             raise click.BadParameter(f"expected a time such as 90, 45m, 2h or 1h30m, got {value!r}")
         return sum(int(text or 0) * size for text, size in zip(found.groups(), (86400, 3600, 60, 1), strict=True))

@@ -33,7 +33,7 @@ Columns = Mapping[str, "np.ndarray"]
 ABSENT = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "#N/A")
 MANY = 100  # a column of more texts than this is no category unless the spec says so
 MOST = 10_000
-MOST_COLUMNS = 50_000
+MOST_COLUMNS = 200_000
 csvlib.field_size_limit(2**22)  # texts are longer than the 131,072 characters that Python allows
 
 
