@@ -103,15 +103,14 @@ def read(folder: Path, number: int) -> Checkpoint:
     """The checkpoint of a number; raises DataError with what is wrong with it."""
     where, base = f"checkpoint {number}", f"{number}"
     try:
-        lines = files.contents(folder, f"{base}/MANIFEST", 65536).decode("ascii").splitlines()
-        if [line[66:] for line in lines] != list(NAMES) or any(line[64:66] != "  " for line in lines):
-            raise DataError("its MANIFEST does not name its two files", where=where)
-        found: dict[str, bytes] = {}
-        for line in lines:
-            name = line[66:]
-            found[name] = files.contents(folder, f"{base}/{name}", MAX_BYTES)
-            if hashlib.sha256(found[name]).hexdigest() != line[:64]:
+        manifest = files.contents(folder, f"{base}/MANIFEST", 65536)
+        found = {name: files.contents(folder, f"{base}/{name}", MAX_BYTES) for name in NAMES}
+        lines = [f"{hashlib.sha256(found[name]).hexdigest()}  {name}\n".encode() for name in NAMES]
+        for name, line in zip(NAMES, lines, strict=True):
+            if line not in manifest:
                 raise DataError(f"{name} is not what was written: its sha256 is another", where=where)
+        if manifest != b"".join(lines):
+            raise DataError("its MANIFEST is not what was written", where=where)
         info = json.loads(found[NAMES[1]])
         if not isinstance(info, dict) or info.get("format") != FORMAT:
             raise DataError(f"its format is {info.get('format') if isinstance(info, dict) else info!r}", where=where)

@@ -170,9 +170,11 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
         failed.print(f"history and log are in {run.path}" + (f"; {on} goes on from its checkpoint" if kept else ""))
         return
     if outcome.status == "interrupted":
+        rows = run.history()
         saved = "the best weights so far and the history are" if run.model_file.is_file() else "the history is"
-        out.print(f"interrupted; {saved} in {run.path}")
-        display.lines([("next", on)], error)
+        out.print(f"interrupted; {saved if rows else 'its checkpoint is'} in {run.path}")
+        how = f"by {outcome.stop}, " + (f"after epoch {rows[-1]['epoch']:,}" if rows else "in its first epoch")
+        display.lines([("stopped", how), ("next", f"{on} goes on there")], error)
         return
     rate = f"{metrics['examples_per_second']:,.0f} examples/s once compiled"
     out.print(
@@ -201,8 +203,10 @@ def remind(run: Run, folder: str | None, error: bool = False) -> None:
     how = f"after epoch {rows[-1].get('epoch')}{f' of {epochs}' if epochs else ''}" if rows else "in its first epoch"
     where = f" --runs-dir {folder}" if folder else ""
     ended = "crashed" if run.status == "crashed" else "was interrupted"
-    text = f"{run.name} has these settings and {ended} {how}; it goes on with:  dlx resume {run.name}{where}"
-    display.console(error).print(display.clean(text))
+    out = display.console(error)
+    out.print(display.clean(f"{run.name} has these settings and {ended} {how}; it goes on with:"))
+    out.print(display.clean(f"  dlx resume {run.name}{where}"))
+    out.print("this is another run of the same, from the beginning")
 
 
 def _where(run: Run) -> str:

@@ -107,7 +107,7 @@ def _sorted(entries: list[comparison.Entry], sort: str | None) -> list[compariso
 
     def key(entry: comparison.Entry) -> tuple[bool, float]:
         value = entry.metrics.get(str(sort))
-        lacking = not isinstance(value, (int, float))
+        lacking = isinstance(value, bool) or not isinstance(value, (int, float))
         return lacking, 0.0 if lacking else sign * float(str(value))
 
     return sorted(entries, key=key)
@@ -158,6 +158,8 @@ def show_run(word: str, folder: str | None, as_json: bool) -> None:
     if git := info.get("git"):
         pairs += [("git", f"{str(git.get('commit', ''))[:12]}{' with changes' if git.get('dirty') else ''}")]
     pairs += [("parameters", f"{info.get('parameters', '?'):,}" if isinstance(info.get("parameters"), int) else "?")]
+    if run.status in ("interrupted", "crashed") and not (run.failure() or {}).get("diverged"):
+        pairs += [("next", f"dlx resume {run.name}" + (f" --runs-dir {folder}" if folder else ""))]
     display.lines(pairs)
     out = display.console()
     out.print("\nsettings", style="bold")
@@ -176,6 +178,8 @@ def _status(run: Run) -> str:
     status = run.status
     if status == "unknown":
         return f"unknown, {run.seen()}: it was made on another host"
+    if status == "crashed":
+        return "crashed: its process ended without a word"
     return f"{status}: {failure['message']}" if status != "done" and "message" in failure else status
 
 

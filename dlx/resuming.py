@@ -37,6 +37,9 @@ def resume(
         where = "the beginning: it has no checkpoint yet"
         if start is not None:
             where = f"step {start.step:,} of {experiment.steps:,}, after epoch {start.info['epochs']:,}"
+            behind = len(run.history()) - len(start.rows)
+            if behind > 0 and not settings:
+                where += f"; {behind:,} epoch{'s' * (behind > 1)} behind that checkpoint will be trained again"
         display.lines([("goes on", f"{run.name} from {where}")], json)
 
     try:

@@ -226,8 +226,9 @@ def _child(
     step, epochs, each = start.step, int(state["loop/epochs"]), experiment.steps_per_epoch
     spec = experiment.spec
     if step >= experiment.steps:
-        done = f"{epochs} epochs ({step} steps)"
-        raise RunError(f"has trained {done} already, expected more", where=str(parent.path), hint="-s epochs=N")
+        done = f"{epochs:,} epochs ({step:,} steps)"
+        hint = f"-s epochs=N, N above {epochs}: it counts from the beginning"
+        raise RunError(f"has trained {done} already, expected more", where=str(parent.path), hint=hint)
     if epochs * each > step:  # the end of the training ended an epoch, which now goes on
         state["loop/epochs"], rows = np.asarray(epochs - 1), rows[:-1]
         if observer is not None:

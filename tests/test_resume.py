@@ -384,7 +384,7 @@ def test_resume_finds_the_newest_that_was_stopped(dlx: Dlx, gate: Path, stopped:
 
 def test_run_says_that_its_spec_can_go_on(dlx: Dlx, world: Path, stopped: Run) -> None:
     result = dlx("run", "s.yaml", "-s", "epochs=5")
-    assert "it goes on with:  dlx resume s-1" in result.out
+    assert "it goes on with:\n  dlx resume s-1\n" in result.out
     other = dlx("run", "s.yaml", "-s", "lr=0.01")
     assert "dlx resume s-1" not in other.out
 

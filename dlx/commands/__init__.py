@@ -111,7 +111,7 @@ def max_time(function: F) -> F:
 
     return click.option(
         "--max-time", metavar="TIME", callback=seconds,
-        help="Stop after so long (90, 45m, 2h, 1h30m), keep a checkpoint, and exit with 75; dlx resume goes on.",
+        help="Stop so long after the start (90, 45m, 2h, 1h30m), keep a checkpoint, exit with 75; dlx resume goes on.",
     )(function)  # fmt: skip
 
 

@@ -208,7 +208,7 @@ def unlimited(work: Callable[[], Any]) -> Any:
 
 
 def finite(value: Any) -> Any:
-    """Every figure that is not finite as null."""
+    """Every figure that is not finite, or is larger than any float, as null."""
     if isinstance(value, dict):
         return {key: finite(inside) for key, inside in value.items()}
     if isinstance(value, list):
@@ -230,7 +230,9 @@ def said(place: Path) -> dict[str, Any] | None:
     if not stat.S_ISREG(found.st_mode) or found.st_size > MOST:
         raise Unreadable("no plain file")
     try:
-        value = json.loads(place.read_bytes().decode("utf-8"))
+        value = json.loads(
+            place.read_bytes().decode("utf-8"), parse_int=lambda text: int(text) if len(text) < 300 else None
+        )
     except (ValueError, RecursionError) as error:
         raise Unreadable(type(error).__name__) from error
     if not isinstance(value, dict):
