@@ -215,7 +215,7 @@ def test_what_init_refuses(dlx: Dlx, world: Path, words: list[str], code: int, e
 def test_doctor_says_what_there_is_and_leaves_nothing(
     dlx: Dlx, shell: Dlx, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examining, "SECONDS", 3.0)
+    monkeypatch.setattr(examining, "SECONDS", 8.0)  # compiling takes a part of them, more of it on a busy machine
     result = dlx("doctor")
     assert result.code == 0, result.out
     for expected in ("versions", "keras", "places", "GiB free", "device", "examples/s", "all is well"):
