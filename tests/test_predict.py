@@ -143,7 +143,7 @@ def test_output_by_suffix_and_top(dlx: Dlx, runs: Path, world: Path) -> None:
         (["digits", "nowhere.png"], "nowhere.png: no such file"),
         (["digits", "empty"], "empty: holds no images"),
         (["digits", "wide.npy"], "has the shape (4, 9), but the run was trained on (n, 8, 8, 1)"),
-        (["digits", "objects.npy"], "cannot be read as an array, made by numpy.save"),
+        (["digits", "objects.npy"], "objects.npy: holds Python objects, which are not read"),
         (["iris", "p.png"], "is no input for this run"),
         (["iris", "other.csv"], "other.csv: expected the columns sepal_length"),
         (["iris", "words.csv"], "column 'sepal_width' must hold numbers"),
