@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ def commit(folder: Path, state: Mapping[str, np.ndarray], info: Mapping[str, Any
             np.savez(staging / NAMES[0], **dict[str, Any](state))
             text = json.dumps({"format": FORMAT, **info}, allow_nan=False) + "\n"
             (staging / NAMES[1]).write_text(text, encoding="utf-8")
-            lines = "".join(f"{_sha256(staging, name)}  {name}\n" for name in NAMES)
+            lines = "".join(f"{files.sha256(staging / name)}  {name}\n" for name in NAMES)
             (staging / "MANIFEST").write_text(lines, encoding="ascii")
             for name in (*NAMES, "MANIFEST", "."):
                 files.sync(staging / name)
@@ -77,21 +77,23 @@ def numbers(folder: Path) -> list[int]:
 
 
 def prune(folder: Path, kept: int) -> None:
-    """Remove all but the newest `kept`, each by one rename first: none is ever there in part."""
-    for number in numbers(folder)[kept:]:
-        os.rename(folder / str(number), folder / f"{number}.old.tmp")
-    _sweep(folder)
+    """Remove all but the newest `kept`."""
+    _remove(folder, numbers(folder)[kept:])
 
 
 def drop(folder: Path, above: int) -> None:
     """Remove the checkpoints of a higher number, those that were passed over. Raises DiskError."""
     try:
-        for number in numbers(folder):
-            if number > above:
-                os.rename(folder / str(number), folder / f"{number}.old.tmp")
-        _sweep(folder)
+        _remove(folder, [number for number in numbers(folder) if number > above])
     except OSError as error:
         raise DiskError(f"cannot remove a checkpoint ({error.strerror})", where=str(folder)) from error
+
+
+def _remove(folder: Path, which: Sequence[int]) -> None:
+    """Remove checkpoints, each by one rename first: none is ever there in part."""
+    for number in which:
+        os.rename(folder / str(number), folder / f"{number}.old.tmp")
+    _sweep(folder)
 
 
 def _sweep(folder: Path) -> None:
@@ -142,11 +144,3 @@ def newest(folder: Path, fits: Callable[[Mapping[str, Any]], str]) -> tuple[Chec
             return found, passed
         passed.append(f"checkpoint {number}: {reason}")
     return None, passed
-
-
-def _sha256(folder: Path, name: str) -> str:
-    digest = hashlib.sha256()
-    with (folder / name).open("rb") as stream:
-        while piece := stream.read(2**20):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -156,6 +156,20 @@ def wrapped(text: str) -> list[str]:
     return textwrap.wrap(clean(" ".join(text.split())), width(), break_long_words=False)
 
 
+def folded(text: str) -> str:
+    """YAML whose long lines go on, further in, on the next one: what it says stays the same."""
+    import textwrap
+
+    found: list[str] = []
+    for line in map(clean, text.rstrip().split("\n")):
+        inner = " " * (len(line) - len(line.lstrip()) + 6)
+        whole = line.replace(": ", ":\xa0")  # a name and its value stay together; `clean` leaves no such space
+        found += textwrap.wrap(
+            whole, width(), subsequent_indent=inner, break_long_words=False, break_on_hyphens=False
+        ) or [""]
+    return "\n".join(found).replace("\xa0", " ")
+
+
 def lines(pairs: Iterable[tuple[str, str]], error: bool = False) -> None:
     """A heading and a text a line; long texts wrap under themselves."""
     import textwrap

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -69,6 +70,12 @@ def _open(name: str, flags: int, folder: int | None) -> int:
         if link:
             raise Unsafe("is a link, which a run has none of") from error
         raise
+
+
+def sha256(path: Place) -> str:
+    """The sha256 of a file, read piece by piece."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def plain(path: Place) -> Place:

@@ -163,7 +163,7 @@ def show_run(word: str, folder: str | None, as_json: bool) -> None:
     display.lines(pairs)
     out = display.console()
     out.print("\nsettings", style="bold")
-    out.print(display.clean_lines(run.text("spec.yaml").rstrip()))
+    out.print(display.folded(run.text("spec.yaml")))
     if metrics:
         out.print("\nfigures", style="bold")
         display.lines([(key, _text(value)) for key, value in metrics.items()])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlx import display, following, runs
+from dlx import display, following, runs, signals
 from dlx.errors import DlxError
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def resume(
     """Go on with a run, the newest that was stopped where none is named; returns the exit code."""
     from dlx import resumption
 
-    deadline = None if max_time is None else time.monotonic() + max_time
+    deadline = signals.deadline(max_time)
     root = runs.root(folder)
     run = resumption.newest(root) if word is None else runs.one(word, root)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlx import backend, checkpoints, preparation, provenance, provision, runs, training
+from dlx import backend, checkpoints, preparation, provenance, runs, training
 from dlx import spec as specs
 from dlx.errors import DlxError, RunError, SpecError
 from dlx.parts import own
@@ -44,6 +44,7 @@ def unfinished(spec: specs.Spec, root: Path) -> Run | None:
     known = re.compile(re.escape(spec.name) + r"-\d+")
     named = [path for path in runs.below(root) if known.fullmatch(path.name) and runs.is_run(path)]
     wanted: Mapping[str, Any] | None = None
+    code = sorted(own.hash_of(path) for path in spec.imports)
     for run in map(Run, sorted(named, key=runs.natural, reverse=True)):
         if not _stopped(run, ("interrupted", "crashed")):
             continue
@@ -52,7 +53,6 @@ def unfinished(spec: specs.Spec, root: Path) -> Run | None:
             info = run.info()
         except RunError:
             continue
-        code = sorted(own.hash_of(path) for path in spec.imports)
         labels = ("description", "tags", "imports")
         same = all(info["settings"].get(k) == v for k, v in wanted.items() if k.split(".")[0] not in labels)
         if same and code == sorted(map(str, (info.get("code") or {}).values())):
@@ -112,7 +112,6 @@ def resume(
             told(experiment, start)
         backend.prepare(experiment.spec.seed, experiment.spec.precision)
         experiment, network, optimizer, notes = training.built(experiment, run.path.parent, restored=start is not None)
-        provision.check(experiment, network, optimizer, run.path.parent)
     except BaseException:
         run.release()
         raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import time
 from collections.abc import Sequence
 
 from dlx import backend as backends
@@ -48,7 +47,7 @@ def run_all(
 
     `max_time`: the seconds after which the one that is training is stopped, and no other begins.
     """
-    deadline = None if max_time is None else time.monotonic() + max_time
+    deadline = signals.deadline(max_time)
     labels = [] if name is None else [f"name={specs.write_value(name)}"]
     backends.want(backend, device)  # before a spec's own code loads Keras
     planned = load_all(paths, [*settings, *labels])
@@ -65,9 +64,7 @@ def run_all(
     for number, spec in enumerate(planned):
         from dlx import preparation, resumption, training
 
-        if deadline is not None and time.monotonic() >= deadline:
-            stopped = signals.MAX_TIME
-        if stopped:
+        if stopped := stopped or signals.Stop(deadline).reason:
             code = code or signals.code(stopped)
             display.console(error=True).print(f"stopped by {stopped}; {len(planned) - number} not begun")
             break

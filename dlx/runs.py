@@ -525,6 +525,9 @@ def find(word: str, folder: Path) -> list[Path]:
         return [max(named, key=natural)]
     if path.is_dir():  # last: a folder of data may well have the name of its spec
         return [path]
+    if any(gone.name == word for gone in below(trash(folder))):
+        where = "" if folder == root() else f" --runs-dir {folder}"
+        raise RunError(f"{word!r} is in the trash", hint=f"dlx rm --restore {word}{where}")
     names = [run.name for run in known] + [run.name.rpartition("-")[0] for run in known]
     seen = f"`dlx list` shows the runs in {folder}" if known else f"there are no runs in {folder} yet: dlx run SPEC"
     raise RunError(f"unknown run {word!r}{did_you_mean(word, names)}", hint=seen)

@@ -14,6 +14,11 @@ RESUMABLE = 75
 MAX_TIME = "--max-time"
 
 
+def deadline(max_time: float | None) -> float | None:
+    """The moment of time.monotonic() that is so many seconds from now."""
+    return None if max_time is None else time.monotonic() + max_time
+
+
 class Stop:
     """Whether, and by what, the training shall stop: the name of a signal, or MAX_TIME.
 

@@ -193,18 +193,10 @@ def _cached(name: str, entry: Known) -> Path | None:
     if name == "fashion_mnist":
         return folder if all((folder / file).is_file() for file in _IDX) else None
     file = folder / Path(entry.origin[0]).name
-    if file.is_file() and _sha256(file) == entry.sha256:
+    if file.is_file() and files.sha256(file) == entry.sha256:
         return file
     stem = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}.get(name, name)
     return next((path for path in (folder / f"{stem}-target", folder / stem) if path.is_dir()), None)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _stamp(path: Path) -> str:

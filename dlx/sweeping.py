@@ -101,8 +101,8 @@ class Here:
 
         if (run := self.finished.find(trial)) is not None:
             return Result("done", run, fresh=False)
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            return Result("not begun", stop=signals.MAX_TIME)
+        if late := signals.Stop(self._deadline).reason:
+            return Result("not begun", stop=late)
         try:
             outcome = self._resumed(trial.spec)
             if outcome is None:
@@ -171,7 +171,7 @@ def run_sweep(
     ]
     root = runs.root(folder)
     screen = _Screen(len(trials), as_json)
-    deadline = None if max_time is None else time.monotonic() + max_time
+    deadline = signals.deadline(max_time)
     here = Here(root, trials[0].spec.name, screen.watch, deadline)
     missing = [trial for trial in trials if here.finished.find(trial) is None]
     _head(trials, missing, error=as_json)

@@ -177,7 +177,6 @@ def train(
     device = backend.load()
     backend.prepare(experiment.spec.seed, experiment.spec.precision)
     experiment, network, optimizer, notes = built(experiment, root, restored=start is not None)
-    provision.check(experiment, network, optimizer, root, held=bool(_last))
     run = Run.create(root, experiment.spec.name)
 
     def begin() -> Experiment:
@@ -203,7 +202,8 @@ def built(
 ) -> tuple[Experiment, model.Network, Any, list[str]]:
     """(the experiment, its network, its optimizer, remarks), begun from another run's weights where the spec says so.
 
-    `restored` says that weights will be loaded into the network.
+    `restored` says that weights will be loaded into the network. Raises what `provision.check` does when the disk
+    or the memory has no room for the training.
     """
     donor = None if restored else _donor(experiment.spec, root)
     if donor is not None:  # `latest` is another run tomorrow
@@ -212,6 +212,7 @@ def built(
     network = model.build(experiment.spec, experiment.facts, restored=restored)
     model.probe(network, experiment.spec)
     optimizer = model.optimizer(experiment.spec)
+    provision.check(experiment, network, optimizer, root, held=bool(_last))
     notes = [] if donor is None else list(_start_from(network, donor[0].name, donor[1]))
     return experiment, network, optimizer, notes
 

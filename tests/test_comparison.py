@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import Dlx
 
 from dlx import comparison
@@ -257,6 +258,16 @@ def test_a_spec_with_terminal_escapes_is_shown_without_them(dlx: Dlx, world: Pat
     result = dlx("show", path)
     assert result.code == 0
     assert "\x1b" not in result.out
+
+
+def test_a_long_layer_is_shown_in_eighty_columns(dlx: Dlx, world: Path) -> None:
+    path = made(world, "x", {}, {"val_loss": 0.5})
+    layer = {"dense": {f"a_long_name_{number}": f"and a value {number}" for number in range(9)}}
+    said = {"description": "words " * 40, "layers": [layer, "flatten"]}
+    (path / "spec.yaml").write_text(f"description: '{said['description']}'\nlayers:\n- {layer}\n- flatten\n")
+    shown = dlx("show", path).out.split("settings\n")[1].split("\nfigures")[0]
+    assert max(map(len, shown.splitlines())) <= 80
+    assert yaml.safe_load(shown) == said
 
 
 def test_what_differs_among_those_that_have_a_layer_is_shown_beside_its_absence(world: Path) -> None:

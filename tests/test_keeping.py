@@ -73,6 +73,9 @@ def test_rm_moves_to_the_trash_and_back(dlx: Dlx, root: Path) -> None:
     assert names(dlx) == [*(f"x-{n}" for n in range(3, 10)), "y-1"]
     assert dlx("rm", "--restore").out.split() == ["x-1", "x-2", "x-10", "x-11"]
     assert Run.create(root, "x").name == "x-12"  # a number in the trash is not given again
+    gone = dlx("show", "x-10").err
+    assert "'x-10' is in the trash" in gone
+    assert "dlx rm --restore x-10" in gone
     assert dlx("rm", "--restore", "x-10", "x-2").code == 0
     assert (Run.open(root / "x-10").metrics() or {})["val_accuracy"] == 0.9
     assert "'x-3' is not in the trash" in dlx("rm", "--restore", "x-3").err
