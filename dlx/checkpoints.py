@@ -101,12 +101,12 @@ def _sweep(folder: Path) -> None:
         shutil.rmtree(left)
 
 
-def read(folder: Path, number: int) -> Checkpoint:
-    """The checkpoint of a number; raises DataError with what is wrong with it."""
+def read(folder: Path, number: int, most: int = MAX_BYTES) -> Checkpoint:
+    """The checkpoint of a number, its files of at most so many bytes; raises DataError with what is wrong with it."""
     where, base = f"checkpoint {number}", f"{number}"
     try:
         manifest = files.contents(folder, f"{base}/MANIFEST", 65536)
-        found = {name: files.contents(folder, f"{base}/{name}", MAX_BYTES) for name in NAMES}
+        found = {name: files.contents(folder, f"{base}/{name}", most) for name in NAMES}
         lines = [f"{hashlib.sha256(found[name]).hexdigest()}  {name}\n".encode() for name in NAMES]
         for name, line in zip(NAMES, lines, strict=True):
             if line not in manifest:
@@ -116,24 +116,28 @@ def read(folder: Path, number: int) -> Checkpoint:
         info = json.loads(found[NAMES[1]])
         if not isinstance(info, dict) or info.get("format") != FORMAT:
             raise DataError(f"its format is {info.get('format') if isinstance(info, dict) else info!r}", where=where)
-        state = arrays.read(found[NAMES[0]], MAX_BYTES, where, stored=True)
+        state = arrays.read(found[NAMES[0]], most, where, stored=True)
         if not isinstance(state, dict):
             raise DataError("state.npz holds a single array", where=where)
         return Checkpoint(number, state, info)
+    except MemoryError as error:
+        raise DataError("is too large for the memory", where=where) from error
     except (OSError, ValueError, RecursionError) as error:
         said = getattr(error, "strerror", None) or str(error)
         raise DataError(f"cannot be read ({said})", where=where) from error
 
 
-def newest(folder: Path, fits: Callable[[Mapping[str, Any]], str]) -> tuple[Checkpoint | None, list[str]]:
+def newest(
+    folder: Path, fits: Callable[[Mapping[str, Any]], str], most: int = MAX_BYTES
+) -> tuple[Checkpoint | None, list[str]]:
     """(the newest checkpoint that is whole and fits, what is wrong with each that was passed over).
 
-    fits: what was said of a checkpoint -> why it cannot be used, or an empty text.
+    fits: what was said of a checkpoint -> why it cannot be used, or an empty text; most: bytes of one of its files.
     """
     passed: list[str] = []
     for number in numbers(folder):
         try:
-            found = read(folder, number)
+            found = read(folder, number, most)
             reason = fits(found.info)
         except DataError as error:
             passed.append(str(error))

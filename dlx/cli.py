@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import io
 import os
 import sys
 from typing import Any, NoReturn
 
 import click
 
-from dlx import __version__
+from dlx import __version__, display
 from dlx.commands import COMMANDS
 from dlx.errors import DlxError, did_you_mean
 
@@ -61,6 +62,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("DLX_DEBUG"))
     words = [word for word in words if word != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not every encoding has an arrow, or a Chinese class
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = cli.main(words, prog_name="dlx", standalone_mode=False)
         sys.stdout.flush()
@@ -97,11 +101,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _say(text: str) -> None:
-    import re
-
-    # Control characters from names in a spec or a run must not reach the terminal.
     with contextlib.suppress(OSError):  # nobody may be there to read it
-        click.echo("\n".join(re.sub(r"[^\x20-\x7e\xa0-\uffff]", "?", line) for line in text.split("\n")), err=True)
+        click.echo(display.clean_lines(text), err=True)  # names in a spec or a run must not command the terminal
 
 
 def _exit(code: int) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import json
 import math
 import os
 import statistics
@@ -48,6 +49,13 @@ class Entry:
         part = next((key.split(".")[1] for key in self.settings if key.startswith("dataset.")), "")
         source = (self.info.get("dataset") or {}).get("source", "")
         return f"{part or self.settings.get('dataset', '')} {source}".strip()
+
+
+def identity(settings: Mapping[str, Any], apart: Sequence[str] = ()) -> str:
+    """What tells experiments apart: all the settings but labels, and but what `apart` names. The seed is no label."""
+    labels = {*LABELS, *apart} - {"seed"}
+    kept = {key: value for key, value in settings.items() if key.split(".")[0] not in labels}
+    return json.dumps(runs.finite(kept), sort_keys=True)
 
 
 def read(path: Path, like: Mapping[str, Any] | None = None) -> Entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dlx.dataset import Dataset, Split, Stream, Table
@@ -193,28 +194,31 @@ def audit(dataset: Dataset, splits: Splits) -> Findings:
     if not held:
         return Findings(unseen)
     # A few words of each example tell nearly all apart; all of an example is looked at where these are equal.
-    sieve = _keys(splits.train.inputs, few=True)
+    # Images that stay on disk are known by their files, where those of both splits do.
+    by_file = all(isinstance(s.inputs, Stream) and s.inputs.keys is not None for s in splits.named().values())
+    keys = partial(_keys, by_file=by_file)
+    sieve = keys(splits.train.inputs, few=True)
     shared = {}
     for name, split in held.items():
-        sifted = _keys(split.inputs, few=True)
+        sifted = keys(split.inputs, few=True)
         some = np.flatnonzero(np.isin(sifted, sieve))
         if not len(some):
             continue
         there = np.flatnonzero(np.isin(sieve, sifted[some]))
-        same = some[np.isin(_keys(split.inputs, some), _keys(splits.train.inputs, there))]
+        same = some[np.isin(keys(split.inputs, some), keys(splits.train.inputs, there))]
         if len(same):
             shared[name] = tuple(int(row) for row in split.index[same])
     return Findings(unseen, shared)
 
 
-def _keys(inputs: Any, rows: np.ndarray | None = None, few: bool = False) -> np.ndarray:
+def _keys(inputs: Any, rows: np.ndarray | None = None, *, few: bool = False, by_file: bool = False) -> np.ndarray:
     """A number for each example (of `rows`), (n,) uint64: equal examples have equal ones, others hardly ever.
 
-    With `few` it is made of 32 words of each example alone. Images that stay on disk are known by their files.
+    With `few` it is made of 32 words of each example alone; with `by_file` of the files of images that stay on disk.
     """
     import numpy as np
 
-    if isinstance(inputs, Stream) and inputs.keys is not None:
+    if by_file:
         keys: np.ndarray = inputs.keys[inputs.rows]
         return keys if rows is None else keys[rows]
     where = np.arange(len(inputs)) if rows is None else rows

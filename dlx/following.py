@@ -163,16 +163,17 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
     out = display.console(error)
     run, metrics = outcome.run, outcome.metrics
     kept = bool(checkpoints.numbers(run.checkpoints)) and not isinstance(outcome.error, DivergenceError)
-    on = f"dlx resume {display.clean(run.name)}{_where(run)}"
+    place, name = display.clean(str(run.path)), display.clean(run.name)
+    on = f"dlx resume {name}{_where(run)}"
     if outcome.error is not None:
         failed = display.console(error=True)
         failed.print(display.clean_lines(f"failed: {outcome.error}"))
-        failed.print(f"history and log are in {run.path}" + (f"; {on} goes on from its checkpoint" if kept else ""))
+        failed.print(f"history and log are in {place}" + (f"; {on} goes on from its checkpoint" if kept else ""))
         return
     if outcome.status == "interrupted":
         rows = run.history()
         saved = "the best weights so far and the history are" if run.model_file.is_file() else "the history is"
-        out.print(f"interrupted; {saved if rows else 'its checkpoint is'} in {run.path}")
+        out.print(f"interrupted; {saved if rows else 'its checkpoint is'} in {place}")
         how = f"by {outcome.stop}, " + (f"after epoch {rows[-1]['epoch']:,}" if rows else "in its first epoch")
         display.lines([("stopped", how), ("next", f"{on} goes on there")], error)
         return
@@ -189,9 +190,9 @@ def result(experiment: Experiment, outcome: Outcome, error: bool = False) -> Non
     example = examples.get(experiment.dataset.kind, "ARRAY.npy")
     display.lines(
         [
-            ("next", f"dlx compare {run.path.parent}/*"),
-            ("", f"dlx predict {run.name} {example}{where}"),
-            ("", f"tensorboard --logdir {run.path.parent}"),
+            ("next", f"dlx compare {display.clean(str(run.path.parent))}/*"),
+            ("", f"dlx predict {name} {example}{where}"),
+            ("", f"tensorboard --logdir {display.clean(str(run.path.parent))}"),
         ],
         error,
     )
@@ -210,7 +211,7 @@ def remind(run: Run, folder: str | None, error: bool = False) -> None:
 
 
 def _where(run: Run) -> str:
-    return "" if str(run.path.parent) == "runs" else f" --runs-dir {run.path.parent}"
+    return "" if str(run.path.parent) == "runs" else f" --runs-dir {display.clean(str(run.path.parent))}"
 
 
 def _figures(metrics: dict[str, Any], experiment: Experiment, error: bool) -> None:

@@ -35,13 +35,21 @@ class Lock:
             try:
                 self._file.acquire(blocking=False)
             except Timeout:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline and not self._abandoned():
                     return False
                 time.sleep(0.05)
         with self.path.open("r+", encoding="utf-8") as stream:
             stream.truncate()
             stream.write(json.dumps(owner()) + "\n")
         return True
+
+    def _abandoned(self) -> bool:
+        """Remove what a process that is gone left on a disk that knows no locks: there the file alone is the lock."""
+        with contextlib.suppress(OSError), files.opened(self.path.parent, self.path.name) as descriptor:
+            if _taken(descriptor, self.path) is None and state(self.path.parent, self.path.name)[0] == "free":
+                self.path.unlink()
+                return True
+        return False
 
     def beat(self) -> None:
         """Let other hosts see that the holder lives, by the time of the file; every ten seconds is enough."""

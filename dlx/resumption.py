@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlx import backend, checkpoints, preparation, provenance, runs, training
+from dlx import backend, checkpoints, comparison, preparation, provenance, runs, training
 from dlx import spec as specs
 from dlx.errors import DlxError, RunError, SpecError
 from dlx.parts import own
 from dlx.preparation import Experiment
 from dlx.runs import Run
 from dlx.training import Observer, Outcome, Start
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CHANGEABLE = ("epochs", "steps", "early_stop")
 Told = Callable[[Experiment, Start | None], None]
@@ -43,19 +45,20 @@ def unfinished(spec: specs.Spec, root: Path) -> Run | None:
     """The newest interrupted or crashed run below `root` of the same settings and code, tags and notes apart."""
     known = re.compile(re.escape(spec.name) + r"-\d+")
     named = [path for path in runs.below(root) if known.fullmatch(path.name) and runs.is_run(path)]
-    wanted: Mapping[str, Any] | None = None
+    wanted = ""
     code = sorted(own.hash_of(path) for path in spec.imports)
     for run in map(Run, sorted(named, key=runs.natural, reverse=True)):
         if not _stopped(run, ("interrupted", "crashed")):
             continue
-        wanted = wanted or specs.flat(specs.resolved(spec, str((root / "any").resolve())))
+        base = str((root / "any").resolve())
+        wanted = wanted or comparison.identity(specs.flat(specs.resolved(spec, base)), ("imports",))
         try:
             info = run.info()
         except RunError:
             continue
-        labels = ("description", "tags", "imports")
-        same = all(info["settings"].get(k) == v for k, v in wanted.items() if k.split(".")[0] not in labels)
-        if same and code == sorted(map(str, (info.get("code") or {}).values())):
+        if comparison.identity(info["settings"], ("imports",)) == wanted and code == sorted(
+            map(str, (info.get("code") or {}).values())
+        ):
             return run
     return None
 
@@ -95,19 +98,19 @@ def resume(
         experiment = preparation.prepare(dataclasses.replace(spec, sweep={}))
         device = backend.load()
         others = differences(info, provenance.conditions(experiment, device))
-        others += [] if settings else _other_settings(info, run, experiment)
+        others += _other_settings(info, run, experiment, CHANGEABLE if settings else ())
         if others and not force:
             said = "; ".join(others)
             hint = "--force goes on all the same: its figures are then not those of a training without a stop"
             raise RunError(f"would not go on as it was: {said}", where=str(run.path), hint=hint)
         start, passed = _start(run, bool(settings))
-        for line in passed:
-            run.log(f"passed over {line}")
+        for line in [*(f"forced: {other}" for other in others), *(f"passed over {line}" for line in passed)]:
+            run.log(line)
             if observer is not None:
-                observer.noted(f"passed over {line}")
+                observer.noted(line)
         if settings:
             run.release()
-            return _child(run, experiment, start, command, observer, told, deadline)
+            return _child(run, experiment, start, others, command, observer, told, deadline)
         if told is not None:
             told(experiment, start)
         backend.prepare(experiment.spec.seed, experiment.spec.precision)
@@ -120,11 +123,11 @@ def resume(
         checkpoints.drop(run.checkpoints, start.info["number"] if start is not None else 0)
         run.rewind(start.info["history"] if start is not None else {"bytes": 0})
         step = start.step if start is not None else 0
-        event = {"start": time.time(), "step": step, **({"forced": others} if others else {})}
-        run.update({"resumed": [*(info.get("resumed") or []), event]})
+        before = run.info().get("resumed")
+        run.update({"resumed": [*(before if isinstance(before, list) else []), training.gone_on(step, others)]})
         for line in notes:
             run.log(line)
-        run.log(f"goes on at step {step}" + (f", forced: {'; '.join(others)}" if others else ""))
+        run.log(f"goes on at step {step}")
         return experiment
 
     return training.conduct(
@@ -174,10 +177,11 @@ def differences(info: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _other_settings(info: Mapping[str, Any], run: Run, experiment: Experiment) -> list[str]:
-    """Where spec.yaml is not what run.json says that it was."""
-    now = specs.flat(specs.resolved(experiment.spec, str(run.path.resolve())))
-    return [f"{key} was {value}, is {now.get(key)}" for key, value in info["settings"].items() if now.get(key) != value]
+def _other_settings(info: Mapping[str, Any], run: Run, experiment: Experiment, free: Sequence[str]) -> list[str]:
+    """Where spec.yaml is not what run.json says that it was; what `free` names may be another."""
+    before, now = info["settings"], runs.finite(specs.flat(specs.resolved(experiment.spec, str(run.path.resolve()))))
+    others = [key for key in {**before, **now} if before.get(key) != now.get(key) and key.split(".")[0] not in free]
+    return [f"{key} was {before.get(key, 'not there')}, is {now.get(key, 'not there')}" for key in others]
 
 
 def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
@@ -191,13 +195,15 @@ def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
             if type(info[key]) is not int or not 0 <= info[key] < 2**53:
                 return f"state.json says no number under {key!r}"
         for key in ("seconds", "carried", "steady_seconds", "total_seconds"):
-            if type(info[key]) not in (int, float):
-                return f"state.json says no number under {key!r}"
+            if type(info[key]) not in (int, float) or not 0 <= info[key] < 2**53:
+                return f"state.json says no number of seconds under {key!r}"
+        if not isinstance(info["events"] or {}, dict):
+            return "state.json does not say how far the events went"
         if not isinstance(info["history"], dict) or type(info["history"]["bytes"]) is not int:
             return "state.json does not say how far the history went"
         return "" if run.begins_with(info["history"]) else "history.jsonl is not what it was then"
 
-    found, passed = checkpoints.newest(run.checkpoints, fits)
+    found, passed = checkpoints.newest(run.checkpoints, fits, backend.free_memory() or checkpoints.MAX_BYTES)
     if found is not None:
         rows = run.history_until(found.info["history"])
         return Start(found.arrays, {**found.info, "number": found.number}, rows), passed
@@ -212,6 +218,7 @@ def _child(
     parent: Run,
     experiment: Experiment,
     start: Start | None,
+    forced: Sequence[str],
     command: Sequence[str],
     observer: Observer | None,
     told: Told | None,
@@ -230,8 +237,15 @@ def _child(
         raise RunError(f"has trained {done} already, expected more", where=str(parent.path), hint=hint)
     if epochs * each > step:  # the end of the training ended an epoch, which now goes on
         state["loop/epochs"], rows = np.asarray(epochs - 1), rows[:-1]
+        best = int(state["loop/best_epoch"]) == epochs
+        _unjudge(state, best, experiment.maximize)
+        said = f"epoch {epochs} ended at step {step}; its train figures will be those of its other steps"
+        if best:
+            info["best_epoch"], said = (
+                0,
+                f"{said}, and as it was the best one, the best weights are looked for anew from it on",
+            )
         if observer is not None:
-            said = f"epoch {epochs} ended at step {step}; its train figures will be those of its other steps"
             observer.noted(said)
     if bool(state["loop/stopped"]):
         waited = int(state["loop/waited"])
@@ -240,10 +254,24 @@ def _child(
             hint = f"-s early_stop={2 * waited} waits longer, -s early_stop=null does not stop"
             raise RunError(message, where=str(parent.path), hint=hint)
         state["loop/stopped"] = np.asarray(False)
-    info |= {"events": None, "total_seconds": 0.0}
+    info["events"] = None
     if told is not None:
         told(experiment, start)
-    start = Start(state, info, rows)
+    start = Start(state, info, rows, forced)
     return training.train(
         experiment, parent.path.parent, command, observer, parent=parent.name, start=start, deadline=deadline
     )
+
+
+def _unjudge(state: dict[str, np.ndarray], best: bool, maximize: bool) -> None:
+    """Take back what the end of an epoch that now goes on has decided; `best` says that it was the best one."""
+    import numpy as np
+
+    worst = -np.inf if maximize else np.inf
+    for waited, held in (("waited", "stop_best"), ("plateau_waited", "plateau_best")):
+        if count := int(state[f"loop/{waited}"]):
+            state[f"loop/{waited}"] = np.asarray(count - 1)
+        else:
+            state[f"loop/{held}"] = np.asarray(worst, np.float32)
+    if best:
+        state["loop/best"], state["loop/best_epoch"] = np.asarray(worst, np.float32), np.asarray(0)

@@ -67,7 +67,7 @@ class Run:
         version = found.get("format")
         if not isinstance(version, int) or version > FORMAT or not isinstance(found.get("settings"), dict):
             raise RunError(f"run.json has format {version!r}; this dlx reads up to {FORMAT}", where=str(self.path))
-        for key in ("dataset", "input", "git", "versions"):
+        for key in ("dataset", "input", "git", "versions", "code"):
             if not isinstance({} if found.get(key) is None else found[key], dict):
                 raise RunError(f"run.json has no mapping under {key!r}", where=str(self.path))
         if not isinstance(found.get("monitor", ""), str):
@@ -94,18 +94,7 @@ class Run:
 
     def history(self) -> list[Row]:
         """A row an epoch; a torn last line is left out."""
-        rows: list[Row] = []
-        lines = self._history().decode("utf-8", "replace").splitlines()
-        with contextlib.suppress(ValueError, RecursionError):  # all at once, as nearly every history can be read
-            found: list[Row] = DECODER.decode(f"[{','.join(lines)}]")
-            if len(found) == len(lines) and all(isinstance(row, dict) for row in found):
-                return found
-        for line in lines:
-            with contextlib.suppress(ValueError, RecursionError):
-                row = DECODER.decode(line)
-                if isinstance(row, dict):
-                    rows.append(row)
-        return rows
+        return _rows(self._history())
 
     def curve(self, figure: str) -> list[Any]:
         """One figure of each epoch; None where a row has none."""
@@ -195,7 +184,11 @@ class Run:
                     number += 1
             run = cls(path)
             run._lock = locks.Lock(path / "lock")
-            run._lock.take()
+            try:
+                run._lock.take()
+            except OSError:
+                shutil.rmtree(path, ignore_errors=True)
+                raise
         except OSError as error:
             raise DiskError(f"cannot make a run directory ({error.strerror or error})", where=str(root)) from error
         return run
@@ -268,16 +261,26 @@ class Run:
 
     def begins_with(self, mark: Mapping[str, Any]) -> bool:
         """Whether the history still holds what it did at a mark."""
-        raw = self._history()[: mark["bytes"]]
+        raw = self._until(mark)
         return len(raw) == mark["bytes"] and str(mark["sha256"]) == hashlib.sha256(raw).hexdigest()
 
     def history_until(self, mark: Mapping[str, Any]) -> list[Row]:
         """The rows of the history up to a mark."""
-        return self.history()[: self._history()[: mark["bytes"]].count(b"\n")]
+        return _rows(self._until(mark))
 
-    def rewind(self, mark: Mapping[str, Any]) -> list[Row]:
-        """Cut off what the history got after a mark, and remove what an end left behind; returns the rows left."""
-        raw = self._history()[: mark["bytes"]]
+    def _until(self, mark: Mapping[str, Any]) -> bytes:
+        """The history as it was at a mark. Raises RunError where it cannot be read."""
+        try:
+            with files.opened(self.path, "history.jsonl") as descriptor:
+                return os.read(descriptor, min(int(mark["bytes"]), os.fstat(descriptor).st_size))
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise RunError(f"history.jsonl cannot be read ({_short(error)})", where=str(self.path)) from error
+
+    def rewind(self, mark: Mapping[str, Any]) -> None:
+        """Cut off what the history got after a mark, and remove what an end left behind."""
+        raw = self._until(mark)
         self._written, self._bytes = hashlib.sha256(raw), len(raw)
         with disk(self.path):
             for name in ("failure.json", "metrics.json"):
@@ -286,7 +289,6 @@ class Run:
                 os.truncate(self.path / "history.jsonl", len(raw))
             for left in self.path.glob(".*.tmp*"):
                 left.unlink(missing_ok=True)
-        return self.history()
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Write metrics.json, last and whole: its presence means done."""
@@ -337,10 +339,21 @@ class Run:
         with disk(self.path), (self.path / "log.txt").open("a", encoding="utf-8") as stream:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
-    def discard(self) -> None:
-        """Remove a directory that was claimed for a run that could not begin."""
-        self.release()
-        shutil.rmtree(self.path, ignore_errors=True)
+
+def _rows(raw: bytes) -> list[Row]:
+    """The rows of a history; what is none is left out."""
+    rows: list[Row] = []
+    lines = raw.decode("utf-8", "replace").splitlines()
+    with contextlib.suppress(ValueError, RecursionError):  # all at once, as nearly every history can be read
+        found: list[Row] = DECODER.decode(f"[{','.join(lines)}]")
+        if len(found) == len(lines) and all(isinstance(row, dict) for row in found):
+            return found
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            row = DECODER.decode(line)
+            if isinstance(row, dict):
+                rows.append(row)
+    return rows
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import json
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx import arrays, files, images
 from dlx.backend import cores, keras
-from dlx.errors import DataError, did_you_mean
+from dlx.errors import DataError, DiskError, did_you_mean
 from dlx.files import plain
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def _mapped(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         record = json.loads((folder / "info.json").read_text(encoding="utf-8"))
         arrays = {part: np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False) for part in PARTS}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise DataError(
             f"the store's copy is damaged ({_first_line(error)})",
             where=str(folder),
@@ -271,6 +272,8 @@ def _write(folder: Path, name: str, path: Path, arrays: Arrays, lossy: bool) -> 
         "fingerprint": digest.hexdigest(),
     }
     (folder / "info.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    for file in (*(f"{part}.npy" for part in PARTS), "info.json", "."):
+        files.sync(folder / file)
 
 
 def _check(arrays: Arrays, entry: Known, where: str) -> dict[str, np.ndarray]:
@@ -495,7 +498,12 @@ def unpack(archive: Path, target: Path) -> None:
             _unpack_zip(archive, target)
         else:
             _unpack_tar(archive, target)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            hint = "TMPDIR names another place for scratch files"
+            raise DiskError(f"cannot unpack {archive} ({error.strerror})", where=str(target), hint=hint) from error
+        raise DataError(f"cannot be unpacked ({_first_line(error)})", where=str(archive)) from error
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as error:
         raise DataError(f"cannot be unpacked ({_first_line(error)})", where=str(archive)) from error
     except Exception as error:
         if type(error).__name__ in ("LZMAError", "error"):

@@ -7,7 +7,6 @@ loop in `sweep` knows.
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -69,23 +68,18 @@ class Finished:
         for path in runs.below(root):
             entry = comparison.read(path)
             if entry.status == "done":
-                self._runs[_identity(entry.settings)] = entry
+                self._runs[comparison.identity(entry.settings)] = entry
 
     def find(self, trial: Trial) -> Run | None:
         """The run that has the settings of a trial."""
         base = (self._root / "any").resolve()  # paths in a run are relative to it, and its code is in it
         code = {Path(path).name: own.hash_of(path) for path in trial.spec.imports}
         spec = dataclasses.replace(trial.spec, imports=[FilePath(base / "code" / name) for name in code])
-        entry = self._runs.get(_identity(specs.flat(specs.resolved(spec, str(base)))))
+        entry = self._runs.get(comparison.identity(specs.flat(specs.resolved(spec, str(base)))))
         if entry is None or (entry.info.get("code") or {}) != code:
             return None
         recorded = (entry.info.get("dataset") or {}).get("fingerprint")
         return Run(entry.path) if self._fingerprint(trial.spec) in (None, recorded) else None
-
-
-def _identity(settings: Any) -> str:
-    labels = set(comparison.LABELS) - {"seed"}
-    return json.dumps(runs.finite({k: v for k, v in settings.items() if k not in labels}), sort_keys=True)
 
 
 class Here:

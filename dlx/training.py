@@ -66,6 +66,7 @@ class Start:
     arrays: Mapping[str, np.ndarray]
     info: Mapping[str, Any]
     rows: Sequence[runs.Row]
+    forced: Sequence[str] = ()  # what decides the figures and is another than it was
 
     @property
     def step(self) -> int:
@@ -187,6 +188,8 @@ def train(
             info = {key: value for key, value in start.info.items() if key != "number"}
             checkpoints.commit(run.checkpoints, start.arrays, {**info, "history": run.mark()})
         record = provenance.record(found, network, device, command, base, parent)
+        if start is not None and start.forced:
+            record["resumed"] = [gone_on(start.step, start.forced)]
         run.begin(specs.dump(found.spec, base), record)
         run.log(f"dlx {__version__}, {device.description}")
         for line in notes:
@@ -195,6 +198,11 @@ def train(
         return found
 
     return conduct(experiment, network, optimizer, run, watcher, begin, start, chunk_steps, deadline)
+
+
+def gone_on(step: int, forced: Sequence[str]) -> dict[str, Any]:
+    """What run.json keeps of a training that goes on at a step."""
+    return {"start": time.time(), "step": step, **({"forced": list(forced)} if forced else {})}
 
 
 def built(
@@ -366,10 +374,10 @@ def _fit(
     stop: signals.Stop,
 ) -> tuple[Outcome, engine.State]:
     """(how the training ended, the state at its end), its history, logs and checkpoints written."""
-    outcome, state = Outcome(run, "done"), compiled.state
+    outcome, state, sound = Outcome(run, "done"), compiled.state, True
     try:
         for progress in engine.fit(compiled, steps, chunk_steps, tracker.carried):
-            state = progress.state
+            state, sound = progress.state, progress.sound
             tracker.add(progress)
             run.append(progress.rows)
             with runs.disk(run.path):
@@ -377,17 +385,18 @@ def _fit(
                     board.epoch(row)
                 board.flush()
             run.beat()
-            if progress.sound and keeper.due():
+            if sound and keeper.due():
                 keeper.commit(compiled, state, tracker)
             watcher.progressed(experiment, progress)
-            if progress.sound and progress.step < experiment.steps and not progress.stopped and stop.reason:
+            if sound and progress.step < experiment.steps and not progress.stopped and stop.reason:
                 outcome = Outcome(run, "interrupted", stop=stop.reason)
                 break
     except (DiskError, DivergenceError) as error:
         return Outcome(run, "failed", error=error), state
     except DlxError as error:  # a file could not be read any more
         outcome = Outcome(run, "failed", error=error)
-    keeper.commit(compiled, state, tracker)
+    if sound:
+        keeper.commit(compiled, state, tracker)
     return outcome, state
 
 

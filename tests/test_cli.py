@@ -129,6 +129,12 @@ def commands() -> list[str]:
     return found
 
 
+def test_an_encoding_without_arrows_stops_nothing(shell: Dlx, small: Path) -> None:
+    result = shell("run", small, "-s", "epochs=1", PYTHONIOENCODING="ascii")
+    assert result.code == 0, result.err
+    assert "\\u2192" in result.out
+
+
 def test_every_command_in_the_readme_runs(world: Path) -> None:
     """In order, in one folder that looks as the README says; everything it shows must work."""
     shutil.copytree(ROOT / "configs", world / "configs")

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Dlx
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent / "torture"))
 
 import evidence
 
-from dlx import backend, engine, events, preparation, resumption, training
+from dlx import backend, checkpoints, engine, events, files, preparation, resumption, training
 from dlx import spec as specs
 from dlx.errors import RunError
 from dlx.runs import Run
@@ -211,6 +212,88 @@ def test_a_spec_that_was_changed_since_is_not_gone_on_with(dlx: Dlx, stopped: Ru
     assert "regularization.l2 was 0.001, is 0.1" in result.err
 
 
+@pytest.mark.parametrize("settings", [[], ["-s", "epochs=9"]])
+def test_what_a_spec_got_since_is_not_gone_on_with(dlx: Dlx, stopped: Run, settings: list[str]) -> None:
+    with stopped.spec_file.open("a") as stream:
+        stream.write("class_weight: balanced\n")
+    result = dlx("resume", stopped.name, *settings)
+    assert result.code == 2
+    assert "class_weight was not there, is balanced" in result.err
+
+
+def test_a_run_with_more_settings_is_another_one(dlx: Dlx, world: Path) -> None:
+    (world / "x.yaml").write_text(SPECS["dropout_bn"].replace("regularization: {l2: 0.001}\n", ""))
+    begin(world, "x", SPECS["dropout_bn"], 20)
+    assert resumption.unfinished(specs.load(world / "x.yaml"), world / "runs") is not None
+    (world / "x.yaml").write_text(SPECS["dropout_bn"].replace("regularization: {l2: 0.001}\n", ""))
+    assert resumption.unfinished(specs.load(world / "x.yaml"), world / "runs") is None
+
+
+def test_strange_fields_of_a_run_stop_nobody(dlx: Dlx, world: Path, stopped: Run) -> None:
+    info = json.loads((stopped.path / "run.json").read_text())
+    (stopped.path / "run.json").write_text(json.dumps({**info, "resumed": 5}))
+    assert go_on(stopped, 40).exit_code == 143
+    assert len(stopped.info()["resumed"]) == 1
+    (stopped.path / "run.json").write_text(json.dumps({**info, "code": ["a"]}))
+    assert "run.json has no mapping under 'code'" in dlx("resume", stopped.name).err
+    assert dlx("run", "s.yaml").code == 0
+
+
+def test_a_long_history_is_read_as_far_as_it_goes(stopped: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlx.runs.MAX_HISTORY", 10)
+    assert go_on(stopped).status == "done"
+
+
+def test_a_checkpoint_too_large_for_the_memory_is_passed_over(stopped: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on(stopped, 40)
+    newest, before = evidence.checkpoints(stopped.path)
+    read = files.contents
+
+    def contents(root: Path, name: str, most: int) -> bytes:
+        if name == f"{newest}/state.npz":
+            raise MemoryError
+        return read(root, name, most)
+
+    monkeypatch.setattr(files, "contents", contents)
+    found, passed = checkpoints.newest(stopped.checkpoints, lambda info: "")
+    assert found is not None
+    assert (found.number, passed) == (before, [f"checkpoint {newest}: is too large for the memory"])
+    os.truncate(stopped.checkpoints / str(before) / "state.npz", 2**31)  # of holes
+    assert "is larger than" in checkpoints.newest(stopped.checkpoints, lambda info: "", 2**30)[1][1]
+
+
+def test_a_validation_that_cannot_be_read_costs_no_epoch(world: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), np.uint8)
+    for number, image in enumerate(pixels):
+        place = world / "data" / ("test" if number % 3 == 0 else "train") / f"class_{number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place / f"{number}.png")
+    text = """\
+dataset: {image_folder: {path: data, in_memory: false}}
+validation: test
+layers: [flatten, {dense: 4}, {dropout: 0.5}, output]
+batch_size: 4
+epochs: 6
+"""
+    file = world / "data" / "test" / "class_0" / "0.png"
+    whole, raw = begin(world, "whole", text).run, file.read_bytes()
+
+    class Cuts(training.Observer):
+        def progressed(self, experiment: Any, progress: engine.Progress) -> None:
+            if progress.epochs == 2:
+                file.write_bytes(raw[:60])
+
+    experiment = preparation.prepare(specs.load(world / "whole.yaml"))
+    outcome = training.train(experiment, world / "runs", observer=Cuts(), chunk_steps=7)
+    assert outcome.status == "failed"
+    assert len(outcome.run.history()) == 2
+    for number in evidence.checkpoints(outcome.run.path):
+        assert json.loads((outcome.run.checkpoints / f"{number}/state.json").read_text())["step"] <= 8
+    file.write_bytes(raw)
+    assert go_on(outcome.run).status == "done"
+    assert evidence.everything(outcome.run.path) == evidence.everything(whole.path)
+
+
 def test_what_is_no_run_is_in_nobodys_way(dlx: Dlx, world: Path, stopped: Run) -> None:
     for name in ("s-7", "s-notes"):
         (world / "runs" / name).mkdir()
@@ -295,6 +378,17 @@ def test_other_circumstances_are_refused_or_recorded(dlx: Dlx, stopped: Run, key
     assert any(said in line for line in event["forced"])
 
 
+def test_a_child_says_what_it_was_forced_to(dlx: Dlx, stopped: Run) -> None:
+    info = json.loads((stopped.path / "run.json").read_text())
+    (stopped.path / "run.json").write_text(json.dumps({**info, "processor": "Z80"}))
+    assert dlx("resume", stopped.name, "-s", "epochs=6").code == 2
+    result = dlx("resume", stopped.name, "-s", "epochs=6", "--force")
+    assert result.code == 0
+    assert "forced: processor was Z80" in result.out
+    (event,) = Run(stopped.path.with_name("s-2")).info()["resumed"]
+    assert "processor was Z80" in event["forced"][0]
+
+
 def test_a_backend_that_is_not_the_runs_is_refused(dlx: Dlx, stopped: Run) -> None:
     other = "jax" if backend.load().backend == "tensorflow" else "tensorflow"
     assert dlx("resume", stopped.name, "--backend", other).code == 2
@@ -354,6 +448,10 @@ def test_a_training_that_ended_within_an_epoch_goes_on_in_it(dlx: Dlx, world: Pa
     assert [row["epoch"] for row in child.history()] == [1, 2, 3, 4, 5, 6]
     assert [row["step"] for row in child.history()] == [7, 14, 21, 28, 35, 42]
     assert "steps" not in child.info()["settings"] or child.info()["settings"]["steps"] is None
+    metrics = child.metrics() or {}
+    (best,) = [row for row in child.history() if row["epoch"] == metrics["best_epoch"]]
+    assert metrics["val_loss"] == pytest.approx(best["val_loss"], rel=1e-5)
+    assert metrics["total_seconds"] >= metrics["train_seconds"]
 
 
 def test_one_that_stopped_early_needs_more_patience(dlx: Dlx, world: Path) -> None:
@@ -546,6 +644,14 @@ def test_a_forked_child_does_not_hold_the_lock(world: Path) -> None:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_a_folder_of_runs_with_an_escape_in_its_name_is_shown_without_it(dlx: Dlx, stopped: Run) -> None:
+    folder = stopped.path.parent.rename(stopped.path.parent.with_name("e\x1b]0;title"))
+    result = dlx("resume", "s-1", "--runs-dir", folder.name)
+    assert result.code == 0
+    assert "\x1b" not in result.out + result.err
+    assert "dlx compare e\\x1b]0;title/*" in result.out
 
 
 def test_event_files_that_are_gone_are_written_anew(stopped: Run) -> None:

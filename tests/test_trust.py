@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import io
 import json
 import os
 import shutil
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,8 +17,10 @@ import h5py
 import numpy as np
 import pytest
 from conftest import Dlx
+from PIL import Image
 
-from dlx import arrays, backend, feed, files, locks, provision
+from dlx import arrays, backend, feed, files, locks, preparation, provision, store
+from dlx import spec as specs
 from dlx.dataset import Dataset, Split, Stream
 from dlx.errors import DataError, DiskError, RunError
 from dlx.runs import Run
@@ -110,6 +115,53 @@ def test_arrays_are_read_as_they_were_saved(world: Path) -> None:
     assert found["words"].tolist() == ["a", "bc"]
     with pytest.raises(DataError, match="unpacks to"):
         arrays.read(packed(a=header("(2,)") + bytes(8)), 10**6, "it", stored=True)
+
+
+# Locks
+
+
+def test_a_disk_without_locks_lets_a_dead_run_go(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOSYS, "not here")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(warnings, "warn", lambda *what, **how: None)  # filelock says that it has another way
+    run = Run.create(world / "runs", "x")
+    run.begin("dataset: or\n", {"settings": {}})
+    assert run.status == "running"
+    with pytest.raises(RunError, match="is running"):
+        Run(run.path).take_up()
+    raw = json.loads((run.path / "lock").read_text())
+    (run.path / "lock").write_text(json.dumps({**raw, "pid_started": 1}))  # as if it had been killed
+    assert run.status == "crashed"
+    again = Run(run.path)
+    again.take_up()
+    assert again.status == "running"
+    again.release()
+    assert again.status == "crashed"
+
+
+# What is unpacked, and the store
+
+
+def test_a_full_disk_is_not_the_archives_fault(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(world / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "words")
+
+    def full(*what: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(DiskError, match="No space left"):
+        store.unpack(world / "a.zip", world / "out")
+
+
+def test_an_array_that_a_power_cut_emptied_is_named(world: Path) -> None:
+    for part in store.PARTS:
+        (world / f"{part}.npy").write_bytes(b"")
+    (world / "info.json").write_text("{}")
+    with pytest.raises(DataError, match="the store's copy is damaged"):
+        store._mapped(world)
 
 
 # Weights
@@ -214,6 +266,29 @@ def test_a_stream_is_known_by_its_keys() -> None:
     streams = [Stream(read, np.array(rows), (2,), np.dtype("uint8"), keys) for rows in ([0, 1], [2, 3])]
     train, test = (Split(s, np.array([0, 1]), s.rows) for s in streams)
     assert feed.audit(Dataset(train, "regression", ""), feed.Splits(train, None, test)).shared == {"test": (3,)}
+
+
+def test_a_stream_and_an_array_are_compared_by_what_they_hold() -> None:
+    pixels = np.arange(8, dtype=np.uint8).reshape(4, 2)
+    keys = np.array([5, 6, 7, 8], np.uint64)
+    rows = np.arange(3)
+    train = Split(Stream(lambda rows: pixels[rows], rows, (2,), np.dtype("uint8"), keys), rows % 2, rows)
+    test = Split(pixels[2:], np.array([0, 1]), np.arange(2))
+    found = feed.audit(Dataset(train, "regression", ""), feed.Splits(train, None, test))
+    assert found.shared == {"test": (0,)}
+
+
+def test_where_train_stays_on_disk_test_does_too(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for split, count in (("train", 12), ("test", 2)):
+        for number in range(count):
+            place = world / "d" / split / f"class_{number % 2}"
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(place / f"{number}.png")
+    monkeypatch.setattr(backend, "memory", lambda: 4 * 12 * 192 - 1)
+    (world / "d.yaml").write_text("dataset: {image_folder: d}\nlayers: [flatten, output]\nvalidation: none\n")
+    experiment = preparation.prepare(specs.load(world / "d.yaml"))
+    assert isinstance(experiment.splits.train.inputs, Stream)
+    assert experiment.findings.shared == {"test": (0, 1)}
 
 
 def test_strict_refuses_what_else_is_counted(dlx: Dlx, world: Path) -> None:

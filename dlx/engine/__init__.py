@@ -32,6 +32,7 @@ from dlx.parts.schedules import Plateau
 CHUNK_SECONDS = 0.25
 ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
 BLOCK_BYTES = 16 * 2**20
+HALF = -1  # in the place of a step that went bad: the state is amid the end of an epoch, and cannot be gone on from
 State = Mapping[str, Any]
 Block = tuple[np.ndarray, np.ndarray]
 
@@ -100,7 +101,8 @@ class Pieces:
 class Progress:
     """What `fit` yields after each chunk: where the training is, its state, and the epochs that it finished.
 
-    seconds: what the chunk took; carried: those of an epoch that is not finished; sound: all was finite so far.
+    seconds: what the chunk took; carried: those of an epoch that is not finished; sound: the state can be
+    gone on from, all was finite so far.
     """
 
     step: int
@@ -266,7 +268,7 @@ def _blocks(program: Program, plan: Plan, chunk_steps: int | None) -> Chunks:
     def held_block(start: int) -> Block:
         return held[0][start : start + most], held[1][start : start + most]
 
-    state = program.state
+    state, whole = program.state, True
     cuts = list(_cuts(plan, len(targets), length, int(program.counters(state)["step"])))
     began = time.perf_counter()
     try:
@@ -275,6 +277,7 @@ def _blocks(program: Program, plan: Plan, chunk_steps: int | None) -> Chunks:
                 state = pieces.train(state, found, count)
                 rows, ended = [], step + count == plan.steps or (step + count) % plan.steps_per_epoch == 0
                 if ended and not program.counters(state)["bad_step"]:
+                    whole = False
                     state, figures = pieces.turn(state)
                     if held:
                         with contextlib.closing(_ahead(held_block, range(0, len(held[1]), most))) as held_blocks:
@@ -282,11 +285,13 @@ def _blocks(program: Program, plan: Plan, chunk_steps: int | None) -> Chunks:
                                 state = pieces.evaluate(state, held_out)
                     state, row = pieces.end(state, figures)
                     rows.append(row)
+                    whole = True
                 counters = program.counters(state)
                 yield state, np.reshape(rows, (len(rows), len(program.columns))), counters, time.perf_counter() - began
                 began = time.perf_counter()
-    except DlxError:  # a file that cannot be read; the weights so far are worth keeping
-        yield state, np.empty((0, len(program.columns))), program.counters(state), time.perf_counter() - began
+    except DlxError:  # a file that cannot be read; the weights so far are worth keeping, unless an epoch is half ended
+        counters = {**program.counters(state), **({} if whole else {"bad_step": HALF})}
+        yield state, np.empty((0, len(program.columns))), counters, time.perf_counter() - began
         raise
 
 

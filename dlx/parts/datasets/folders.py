@@ -191,6 +191,7 @@ class _Reader:
     def __init__(self, size: Any, channels: int, skip: bool, in_memory: InMemory) -> None:
         self.size, self.channels, self.skip, self.in_memory = size, channels, skip, in_memory
         self.skipped: list[str] = []
+        self.stay = False
         self.digest = hashlib.sha256()
 
     def read(self, folder: Path, files: Sequence[Path]) -> tuple[np.ndarray | Stream, list[int]]:
@@ -201,7 +202,7 @@ class _Reader:
         shape: tuple[int, ...] = ()
         problems: list[DataError] = []
         sizes: Counter[tuple[int, ...]] = Counter()
-        stays = self._stays(folder, files)
+        self.stay = stays = self.stay or self._stays(folder, files)  # train's are the first, and decide for both
         keys = np.zeros(len(files), np.uint64)  # of the files: what tells images apart that are not read
         with display.Bar(len(files), "images", plain=len(files) > 5000) as bar:
             for place, image in enumerate(self._each(files, pixels=not stays)):
