@@ -256,7 +256,7 @@ def truth(run: Path) -> dict[str, Any]:
     found["settings"] = info.get("settings")
     version = info.get("format")
     mappings = all(
-        info.get(key) is None or isinstance(info[key], dict) for key in ("dataset", "input", "git", "versions")
+        info.get(key) is None or isinstance(info[key], dict) for key in ("dataset", "input", "git", "versions", "code")
     )
     plain = isinstance(version, int) and version <= 1 and isinstance(found["settings"], dict) and mappings
     plain = plain and isinstance(info.get("monitor", ""), str)
