@@ -111,8 +111,8 @@ def lost(run: Path) -> float | None:
         said = json.loads((run / "checkpoints" / str(numbers[0]) / "state.json").read_text())
     except OSError:
         return None
-    behind = 0.0
-    for line in (run / "history.jsonl").read_text().splitlines():
+    behind, history = 0.0, run / "history.jsonl"  # which is not there before the first epoch has ended
+    for line in history.read_text().splitlines() if history.exists() else ():
         with contextlib.suppress(ValueError):  # the last one may be torn
             row = json.loads(line)
             behind += row["seconds"] if row["epoch"] > said["epochs"] else 0.0
