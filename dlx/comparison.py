@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import itertools
 import json
 import math
 import os
@@ -24,6 +25,8 @@ LABELS = ("name", "description", "tags", "plots", "strict", "seed")
 LISTS = ("layers", "augment", "preprocess", "metrics")
 PARTS = ("dataset", "optimizer", "schedule", "loss")
 KEPT = ("dataset", "monitor", "start", "started", "code")  # of run.json, beside the settings
+MOST = 500  # parts of a list that are paired by their likeness
+LARGEST = 1e150
 ABSENT = "–"
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -163,9 +166,10 @@ class Row:
         return f"{self.first.settings.get('name', self.first.name)} (n={len(self.entries)})"
 
     def values(self, key: str) -> list[float]:
-        """The finite figures under `key`."""
+        """The figures under `key` that are finite, and not so large that their sum would not be."""
         found = (entry.metrics.get(key) for entry in self.entries)
-        return [float(v) for v in found if isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v)]
+        numbers = [float(v) for v in found if isinstance(v, (int, float)) and not isinstance(v, bool)]
+        return [value for value in numbers if abs(value) < LARGEST]
 
     def figure(self, key: str) -> float | None:
         """The mean; None when a run of the row has no finite one, so that a NaN is never best."""
@@ -276,7 +280,7 @@ def differences(rows: Sequence[Row]) -> list[Column]:
     seeds = [ABSENT if not s else str(s.get("seed")) if len(row.entries) == 1 else f"{len(row.entries)} seeds"
              for row, s in zip(rows, settings, strict=True)]  # fmt: skip
     columns.append(Column("seed", "seed", seeds))
-    prints = [str(row.first.info.get("dataset", {}).get("fingerprint", ""))[:8] or ABSENT for row in rows]
+    prints = [str((row.first.info.get("dataset") or {}).get("fingerprint", ""))[:8] or ABSENT for row in rows]
     columns.append(Column("data", "data", prints))
     readable = [bool(row.first.settings) for row in rows]
     order = {section: place for place, section in enumerate(("dataset", *LISTS, "optimizer", "lr"))}
@@ -364,7 +368,7 @@ def _placed(section: str, key: str) -> tuple[int, str | None, str] | None:
     """(place, name, parameter) of a key of a list: layers.0.dense.units; no name where the part has no arguments."""
     head, _, rest = key.partition(".")
     place, _, below = rest.partition(".")
-    if head != section or not (place.isascii() and place.isdigit()):
+    if head != section or not (place.isascii() and place.isdigit() and len(place) < 10):
         return None
     name, _, parameter = below.partition(".")
     return int(place), name or None, parameter
@@ -383,6 +387,8 @@ def align(first: Sequence[Layer], second: Sequence[Layer]) -> list[tuple[int | N
     """Pairs of positions that go together, in order; None where one list has nothing (Needleman and Wunsch 1970)."""
     if _in_step(first, second):
         return [(place, place) for place in range(len(first))]
+    if max(len(first), len(second)) > MOST:  # no spec has so many
+        return list(itertools.zip_longest(range(len(first)), range(len(second))))
     best = [[0.0] * (len(second) + 1) for _ in range(len(first) + 1)]
     for i in range(len(first) - 1, -1, -1):
         for j in range(len(second) - 1, -1, -1):
@@ -407,7 +413,7 @@ def align(first: Sequence[Layer], second: Sequence[Layer]) -> list[tuple[int | N
 
 def _in_step(first: Sequence[Layer], second: Sequence[Layer]) -> bool:
     """Whether no other pairing can be better than place by place: what differs there goes together nowhere better."""
-    if len(first) != len(second):
+    if len(first) != len(second) or len(first) > MOST:
         return False
     for a, b in zip(first, second, strict=True):
         if a == b:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dlx import backend
 from dlx.dataset import Dataset, Split, Stream, Table
 from dlx.errors import DataError
 
@@ -65,6 +66,14 @@ def encoded(dataset: Dataset, splits: Splits) -> tuple[Dataset, Splits]:
         return dataset, splits
     encoding = {**dataset.encoding, **(dataset.fit(splits.train.inputs) if dataset.fit else {})}
     encode = dataset.encode
+
+    held = sum(len(split) for split in splits.named().values() if not isinstance(split.inputs, Table))
+    if held and (there := backend.memory()) is not None:
+        one = encode({name: values[:1] for name, values in splits.train.inputs.items()}, encoding)
+        if 2 * held * one.nbytes > there:
+            said = f"{held:,} examples of {one[0].size:,} numbers take {held * one.nbytes / 2**30:.1f} GiB"
+            hint = "fewer different words or shorter texts; in_memory: false leaves a table on disk"
+            raise DataError(f"{said}, too much for a memory of {there / 2**30:.1f} GiB", where="dataset", hint=hint)
 
     def arrays(split: Split | None) -> Split | None:
         if split is None or not isinstance(split.inputs, Table):

@@ -41,7 +41,11 @@ def read(
     with _opened(source, name) as raw:
         pixels: np.ndarray | None = _plain_jpeg(raw, channels)
         if pixels is None or (size is not None and pixels.shape[:2] != size):
-            picture = _picture(raw, channels) if pixels is None else Image.fromarray(pixels.squeeze())
+            picture = (
+                _picture(raw, channels)
+                if pixels is None
+                else Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+            )
             if size is not None and picture.size != (size[1], size[0]):
                 picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             pixels = np.asarray(picture, np.uint8)

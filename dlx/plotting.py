@@ -125,7 +125,7 @@ class _Gallery:
         return found
 
     def _two_inputs(self, run: Run) -> bool:
-        return list((run.info().get("input") or {}).get("shape") or []) == [2]
+        return bool((run.info().get("input") or {}).get("shape") == [2])
 
     def _fits(self, run: Run) -> dict[str, Any]:
         """The pictures that a run has beside its curves; one that cannot be loaded is a problem and has none."""

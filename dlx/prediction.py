@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from dlx import arrays, backend, images, inference, model
-from dlx.errors import DataError, DlxError, suggest
+from dlx.errors import DataError, DlxError, RunError, suggest
 from dlx.files import plain
 from dlx.parts import datasets
 from dlx.runs import Run
@@ -227,6 +229,11 @@ class Predictor:
                 if not np.isfinite(piece).all():
                     row = start + int(np.flatnonzero(~np.isfinite(piece.reshape(len(piece), -1)).all(axis=1))[0])
                     raise DataError(f"row {row} holds NaN or infinite values", where=where)
+                if self.info["input"].get("dtype") == "uint8" and (piece % 1).any():
+                    message = "holds fractions, but the run was trained on whole numbers from 0 to 255"
+                    raise DataError(
+                        message, where=where, hint="save it as uint8: numpy.uint8(255 * x), if it goes to 1"
+                    )
             yield [f"{where}:{start + row}" for row in range(len(piece))], piece
 
     def _table(self, stream: Any, where: str) -> Iterator[Batch]:
@@ -350,7 +357,45 @@ def _rows(reader: Any, header: list[str], pending: list[list[str]], where: str) 
 def load(run: Run) -> Predictor:
     """Rebuild the network of a run and load its weights. Raises RunError when there is no trained model in it."""
     network, info = model.restore(run)
-    return Predictor(run, network.model, info)
+    try:
+        encoding = _encoding(info["input"], int(info.get("targets", 1)))
+    except (TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(f"run.json lacks what prediction needs ({reason})", where=str(run.path)) from error
+    return Predictor(run, network.model, {**info, "input": {**info["input"], "encoding": encoding}})
+
+
+class Encoding(BaseModel):
+    """How a table, a text or a series became inputs, as run.json says it."""
+
+    column: str = ""
+    columns: list[str] = []
+    label: str | list[str] | None = None
+    id: str | None = None
+    missing: str = "error"
+    categories: dict[str, list[str]] = {}
+    fill: dict[str, float | str | None] = {}
+    gaps: list[str] = []
+    vocabulary: list[str] = []
+    sequence_length: int = 1
+    window: int = 1
+    horizon: int = 1
+
+
+NEEDED = {"text": ("column", "vocabulary", "sequence_length"), "series": ("columns", "window", "horizon")}
+
+
+def _encoding(said: Mapping[str, Any], targets: int) -> Mapping[str, Any]:
+    """The encoding of a run's inputs; raises ValueError where it is none, or does not go with their shape."""
+    found: Mapping[str, Any] = said.get("encoding") or {}
+    Encoding.model_validate(found)
+    kind = str(said.get("kind"))
+    if lacking := [name for name in NEEDED.get(kind, ()) if name not in found]:
+        raise ValueError(f"no {lacking[0]}")
+    for name, extent in (("sequence_length", said["shape"][0]), ("window", said["shape"][0]), ("horizon", targets)):
+        if name in NEEDED.get(kind, ()) and found[name] != extent:
+            raise ValueError(f"{name} {found[name]}, expected {extent}")
+    return found
 
 
 def record(

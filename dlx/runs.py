@@ -101,7 +101,9 @@ class Run:
         raw = self._history()
         # As dlx writes it, the figure can be picked out of the lines without reading the rest of them.
         found = re.findall(
-            rb'"%b": (-?[0-9.]+(?:e[-+]?[0-9]{1,2})?|null)[,}]' % re.escape(figure.encode("utf-8", "replace")), raw
+            rb'"%b": (-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:e[-+]?[0-9]{1,2})?|null)[,}]'
+            % re.escape(figure.encode("utf-8", "replace")),
+            raw,
         )
         if len(found) != raw.count(b"\n"):
             return [row.get(figure) for row in self.history()]
@@ -346,14 +348,18 @@ def _rows(raw: bytes) -> list[Row]:
     lines = raw.decode("utf-8", "replace").splitlines()
     with contextlib.suppress(ValueError, RecursionError):  # all at once, as nearly every history can be read
         found: list[Row] = DECODER.decode(f"[{','.join(lines)}]")
-        if len(found) == len(lines) and all(isinstance(row, dict) for row in found):
+        if len(found) == len(lines) and all(map(_is_row, found)):
             return found
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):
             row = DECODER.decode(line)
-            if isinstance(row, dict):
+            if _is_row(row):
                 rows.append(row)
     return rows
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, dict) and type(value.get("epoch")) is int
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from dlx import files
 from dlx.errors import DiskError, RunError
 
 MEMBER = "model.weights.h5"
+MOST = 100_000  # arrays and groups of a network
 SLACK = 2**20  # what HDF5 and Keras write beside the arrays
 
 
@@ -89,12 +90,13 @@ def _arrays(file: Any) -> dict[str, tuple[Any, Any]]:
     import h5py
 
     found: dict[str, tuple[Any, Any]] = {}
-    groups = [("", file)]
+    groups, seen = [("", file)], 0
     while groups:
         base, group = groups.pop()
         for key in group:
             name = f"{base}{key}"
-            if len(name) > 4096 or len(found) > 1_000_000:
+            seen += 1
+            if len(name) > 4096 or seen > MOST:  # a group may stand in many others
                 raise RunError("model.keras holds too much for a network")
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise RunError(f"model.keras holds a link, {name}")

@@ -19,10 +19,11 @@ import pytest
 from conftest import Dlx
 from PIL import Image
 
-from dlx import arrays, backend, feed, files, locks, preparation, provision, store
+from dlx import arrays, backend, feed, files, images, locks, preparation, provision, store, weights
 from dlx import spec as specs
 from dlx.dataset import Dataset, Split, Stream
 from dlx.errors import DataError, DiskError, RunError
+from dlx.parts import datasets
 from dlx.runs import Run
 
 # Files
@@ -377,3 +378,164 @@ def test_locks_name_their_holder(world: Path) -> None:
     assert locks.state(world, "lock")[0] == "free"
     with pytest.raises((RunError, DiskError)):
         Run(world / "nothing").take_up()
+
+
+# Data that is wrong, and was taken
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ({"y_test": np.ones((6, 3)) / 2}, r"y_test holds \(3,\), y holds \(1,\)"),
+        ({"y_test": np.ones((6, 0))}, "expected as many of both"),
+        ({"x": np.zeros((6, 2), np.uint8)}, "x_test holds float32, train holds uint8: their scales may differ"),
+        ({"y": np.array(list("aabbab")), "y_test": np.arange(6)}, "y_test holds int64 .* expected names of classes"),
+        ({"y": np.array(list("aabbab")), "y_test": np.array([["a"]] * 6)}, r"of shape \(6, 1\), expected names"),
+    ],
+)
+def test_splits_that_do_not_go_together_are_refused(held: dict[str, Any], said: str) -> None:
+    whole = {
+        "x": np.zeros((6, 2)),
+        "y": np.arange(6) / 3,
+        "x_test": np.ones((6, 2)),
+        "y_test": np.arange(6) / 3,
+        **held,
+    }
+    with pytest.raises(DataError, match=said):
+        datasets.files.from_arrays(whole, "auto", "a.npz")
+
+
+def test_classes_may_be_named_by_bytes() -> None:
+    found = datasets.files.from_arrays(
+        {"x": np.zeros((3, 1)), "y": np.array([b"cat", b"ant", b"cat"])}, "auto", "a.npz"
+    )
+    assert (found.classes, found.train.targets.tolist()) == (("ant", "cat"), [1, 0, 1])
+
+
+def test_whole_numbers_keep_their_values() -> None:
+    large = np.array([[5_000_000_000, 1], [4_294_967_296, 2]])
+    found = datasets.files.from_arrays({"x": large, "y": [0, 1]}, "auto", "a.npz").train.inputs
+    assert found.tolist() == large.astype(np.float32).tolist()
+    held = {"x": large % 100, "y": [0, 1], "x_test": (large % 100).astype(np.float64), "y_test": [0, 1]}
+    dataset = datasets.files.from_arrays(held, "auto", "a.npz")
+    assert dataset.test is not None
+    assert feed.audit(dataset, feed.Splits(dataset.train, None, dataset.test)).shared == {"test": (0, 1)}
+
+
+def test_an_image_of_one_row_has_colours(world: Path) -> None:
+    Image.new("RGB", (9, 1), "red").save(world / "a.jpg")
+    assert images.read(world / "a.jpg", 3, (8, 8)).shape == (8, 8, 3)
+
+
+def test_a_test_table_of_texts_is_read_as_the_train_one(world: Path) -> None:
+    (world / "a.csv").write_text("text,label\nnull,NA\nword,b\nmore words,b\n")
+    found = datasets.load(
+        specs.load(spec_of(world, "text_csv: {path: a.csv, test: a.csv, text: text, label: label}")).dataset, "auto"
+    )
+    assert found.test is not None
+    assert found.test.inputs["text"].tolist() == found.train.inputs["text"].tolist() == ["null", "word", "more words"]
+    assert found.classes == ("NA", "b")
+    (world / "b.csv").write_text("a,label\n1,x\n2,\n")
+    (world / "c.csv").write_text("a,label\n1,x\n2,y\n")
+    spec = specs.load(spec_of(world, "csv: {path: c.csv, test: b.csv, label: label}"))
+    with pytest.raises(DataError, match="no value for 'label' in 1 row"):
+        datasets.load(spec.dataset, "auto")
+
+
+def spec_of(world: Path, dataset: str) -> Path:
+    (world / "d.yaml").write_text(f"dataset: {{{dataset}}}\nlayers: [output]\n")
+    return world / "d.yaml"
+
+
+# Much from little
+
+
+def test_groups_within_groups_come_to_an_end() -> None:
+    held = io.BytesIO()
+    with h5py.File(held, "w") as file:
+        group = file
+        for _ in range(40):  # each stands twice in the one above: 2^40 ways down
+            inner = group.create_group("a")
+            group["b"] = inner
+            group = inner
+    with h5py.File(held, "r") as file, pytest.raises(RunError, match="holds too much for a network"):
+        weights._arrays(file)
+
+
+def test_a_table_that_grows_beyond_the_memory_is_refused(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = "".join(f"word{number},{number % 2}\n" for number in range(2000))
+    (world / "a.csv").write_text(f"w,label\n{rows}")
+    spec = specs.load(spec_of(world, "csv: {path: a.csv, label: label, categorical: [w]}"))
+    monkeypatch.setattr(backend, "memory", lambda: 10**6)
+    with pytest.raises(DataError, match="too much for a memory of"):
+        preparation.prepare(spec)
+
+
+def test_images_of_another_size_are_not_kept_in_memory(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, size in enumerate((8, 8, 90, 91)):
+        place = world / "d" / f"class_{number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (size, size)).save(place / f"{number}.png")
+    decoded: list[Any] = []
+    read = images.read
+    monkeypatch.setattr(images, "read", lambda *what, **how: decoded.append(read(*what, **how)) or decoded[-1])
+    with pytest.raises(DataError, match="the images have 3 different sizes"):
+        datasets.load(specs.load(spec_of(world, "image_folder: d")).dataset, "auto")
+    assert {image.shape for image in decoded} == {(8, 8, 3)}
+
+
+# Runs of strangers
+
+
+def test_a_spec_beneath_a_run_is_no_link(dlx: Dlx, gate_run: Path, world: Path) -> None:
+    (gate_run / "spec.yaml").rename(world / "moved.yaml")
+    (gate_run / "spec.yaml").symlink_to(world / "moved.yaml")
+    np.save(world / "x.npy", np.zeros((1, 2)))
+    result = dlx("predict", gate_run, "x.npy")
+    assert result.code == 2
+    assert "is a link" in result.err
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"kind": "series", "encoding": {"columns": ["a"], "window": 2, "horizon": 10**10}}, "horizon 10000000000"),
+        ({"kind": "text", "encoding": {"column": "a", "vocabulary": [], "sequence_length": 10**13}}, "sequence_length"),
+        ({"kind": "text", "encoding": {}}, "no column"),
+        ({"kind": "table", "encoding": {"columns": ["a"], "categories": [1]}}, "categories"),
+        ({"kind": "table", "encoding": 5}, "lacks what prediction needs"),
+    ],
+)
+def test_an_encoding_that_does_not_fit_is_refused(
+    dlx: Dlx, gate_run: Path, world: Path, said: dict[str, Any], reason: str
+) -> None:
+    info = json.loads((gate_run / "run.json").read_text())
+    (gate_run / "run.json").write_text(json.dumps({**info, "input": {**info["input"], **said}}))
+    (world / "x.csv").write_text("a\n1\n")
+    result = dlx("predict", gate_run, "x.csv")
+    assert result.code == 2, result.err
+    assert "run.json lacks what prediction needs" in result.err
+    assert reason in " ".join(result.err.split())
+
+
+def test_strange_json_of_runs_is_compared_all_the_same(dlx: Dlx, gate_run: Path) -> None:
+    info = json.loads((gate_run / "run.json").read_text())
+    layers = {f"layers.{number}.dense.units": number for number in range(2000)}
+    changes: list[dict[str, Any]] = [
+        {"dataset": None},
+        {"settings": {**info["settings"], **layers}},
+        {"settings": {**info["settings"], **dict(list(layers.items())[:1900]), "layers." + "9" * 5000: 1}},
+        {"input": {"shape": 5}},
+        {"settings": {**info["settings"], "seed": 7}},
+    ]
+    for number, change in enumerate(changes, 2):
+        shutil.copytree(gate_run, twin := gate_run.with_name(f"gate-{number}"))
+        (twin / "run.json").write_text(json.dumps({**info, **change}))
+        metrics = json.loads((twin / "metrics.json").read_text())
+        (twin / "metrics.json").write_text(json.dumps({**metrics, "train_loss": 1.7e308}))
+        with (twin / "history.jsonl").open("a") as stream:
+            stream.write('{"train_loss": 1.2.3}\n{"train_loss": 0.5}\n')
+    for words in (["compare", f"{gate_run.parent}/*"], ["list"], ["plot", f"{gate_run.parent}/*", "--only", "curves"]):
+        result = dlx(*words)
+        assert "internal error" not in result.err, words
+        assert result.code in (0, 2), result.err

@@ -25,7 +25,7 @@ def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False, bare:
 
     Its own code runs here, if it is allowed to; where it is not, `bare` leaves out all that makes no network.
     """
-    root = _renamed(read_file(path)) if alone else _file(path, ())
+    root = _renamed(read_file(path, alone=True)) if alone else _file(path, ())
     problems: list[DlxError] = []
     for text in overrides:
         try:

@@ -17,7 +17,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from dlx.errors import DlxError, SpecError
-from dlx.files import Unsafe
+from dlx.files import Unsafe, contents
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 32
@@ -109,13 +109,13 @@ def _refused(event: Any, message: str, hint: str) -> _Refused:
     return _Refused(event.start_mark, message, hint)
 
 
-def read_file(path: Path) -> Node:
-    """The mapping in a spec file. Raises SpecError, located, when it is none."""
+def read_file(path: Path, alone: bool = False) -> Node:
+    """The mapping in a spec file, `alone` that of a run. Raises SpecError, located, when it is none."""
     shown = str(path)
     try:
         if path.is_dir():
             raise SpecError([DlxError("is a folder, expected a YAML file", where=shown)])
-        raw = _bytes_of(path)
+        raw = contents(path.parent, path.name, MAX_BYTES) if alone else _bytes_of(path)
     except FileNotFoundError as error:
         raise SpecError([_no_file(path)]) from error
     except (OSError, ValueError) as error:

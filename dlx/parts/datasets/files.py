@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +42,21 @@ def from_arrays(held: Mapping[str, Any], _task: str, where: str, source: str = "
         raise DataError(f"{y} has the shape {held[y].shape}, expected (n,) or (n, k)", where=where)
     names: list[str] = []
     if held[y].dtype.kind in "US" and held[y].ndim == 1:  # classes by their names
-        names = sorted(set(held[y].tolist()) | set(held["y_test"].tolist() if "y_test" in held else []))
-        for key in [key for key in (y, "y_test") if key in held]:
-            held[key] = np.array([names.index(str(value)) for value in held[key]])
+        names = _numbered(held, [key for key in (y, "y_test") if key in held], where)
     task = "classification" if names else guess_task(held[y], _task, where, "y")
     train, test = _array_split(held[x], held[y], task, where), None
     if ("x_test" in held) != ("y_test" in held):
         raise DataError("expected x_test and y_test both, or neither", where=where)
     if "x_test" in held and "y_test" in held:
         test = _array_split(held["x_test"], held["y_test"], task, where, "test")
-    if test is not None and test.inputs.shape[1:] != train.inputs.shape[1:]:
-        raise DataError(f"x_test holds {test.inputs.shape[1:]}, {x} holds {train.inputs.shape[1:]}", where=where)
+    if test is not None:
+        for name, other in (("inputs", x), ("targets", y)):
+            first, second = getattr(train, name), getattr(test, name)
+            if second.shape[1:] != first.shape[1:]:
+                raise DataError(
+                    f"{other[0]}_test holds {second.shape[1:]}, {other} holds {first.shape[1:]}", where=where
+                )
+        train, test = _of_one_dtype(train, test, where)
     classes: tuple[str, ...] = ()
     if task == "classification":
         highest = int(train.targets.max())
@@ -66,11 +70,52 @@ def from_arrays(held: Mapping[str, Any], _task: str, where: str, source: str = "
     return Dataset(train, task, fingerprint(*hashed), test=test, classes=classes, kind=kind, source=source or where)  # type: ignore[arg-type]
 
 
+def _numbered(held: dict[str, Any], keys: Sequence[str], where: str) -> list[str]:
+    """The names of the classes, in order; the arrays `keys` become their numbers."""
+    import numpy as np
+
+    for key in keys:
+        if held[key].dtype.kind not in "US" or held[key].ndim != 1:
+            said = f"{key} holds {held[key].dtype} of shape {held[key].shape}"
+            raise DataError(f"{said}, expected names of classes, as {keys[0]} does", where=where)
+        if held[key].dtype.kind == "S":
+            held[key] = np.char.decode(held[key], "utf-8", "replace")
+    whole = np.concatenate([held[key] for key in keys])
+    names, numbers = np.unique(whole, return_inverse=True)
+    if len(names) > MOST_CLASSES:
+        raise DataError(
+            f"{keys[0]} holds {len(names):,} names of classes, expected {MOST_CLASSES:,} at most", where=where
+        )
+    start = 0
+    for key in keys:
+        held[key], start = numbers[start : start + len(held[key])], start + len(held[key])
+    return [str(name) for name in names]
+
+
+def _of_one_dtype(train: Split, test: Split, where: str) -> tuple[Split, Split]:
+    """Both splits with inputs of one dtype: bytes beside other numbers are an error, as their scales would differ."""
+    import numpy as np
+
+    first, second = (np.asarray(split.inputs) for split in (train, test))
+    if first.dtype == second.dtype:
+        return train, test
+    if np.uint8 in (first.dtype, second.dtype):
+        raise DataError(
+            f"x_test holds {second.dtype}, train holds {first.dtype}: their scales may differ",
+            where=where,
+            hint="save both with the same dtype",
+        )
+    return (
+        Split(float32(first, "train inputs", where), train.targets, train.index),
+        Split(float32(second, "test inputs", where), test.targets, test.index),
+    )
+
+
 def _array_split(inputs: Any, targets: Any, task: str, where: str, name: str = "train") -> Split:
     import numpy as np
 
     x, y = np.asarray(inputs), np.asarray(targets)
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or not len(x):
+    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or not x.size or not y.size:
         raise DataError(
             f"inputs of shape {x.shape} and targets of shape {y.shape}; expected as many of both", where=where
         )
@@ -79,7 +124,8 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str, name: str = "
     if x.ndim == 1:
         x = x[:, None]
     if x.dtype.kind == "i" and x.ndim == 2:
-        x = x.astype(np.int32)  # tokens stay whole numbers
+        small = x.min() >= -(2**31) and x.max() < 2**31
+        x = x.astype(np.int32) if small else float32(x, f"{name} inputs", where)  # tokens stay whole numbers
     elif x.dtype != np.uint8:
         x = float32(x, f"{name} inputs", where)
     if task == "classification":

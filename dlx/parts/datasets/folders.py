@@ -191,7 +191,7 @@ class _Reader:
     def __init__(self, size: Any, channels: int, skip: bool, in_memory: InMemory) -> None:
         self.size, self.channels, self.skip, self.in_memory = size, channels, skip, in_memory
         self.skipped: list[str] = []
-        self.stay = False
+        self.stay, self.first = False, 0  # pixels of the first image
         self.digest = hashlib.sha256()
 
     def read(self, folder: Path, files: Sequence[Path]) -> tuple[np.ndarray | Stream, list[int]]:
@@ -235,6 +235,7 @@ class _Reader:
         looked = (self._look(file, pixels=False) for file in files[:100])
         first = next((found for found in looked if isinstance(found, _Seen)), None)
         shape = first.shape if first else (0, 0, 0)
+        self.first = shape[0] * shape[1]
         what = f"{len(files):,} images of {shape[0]} × {shape[1]}"
         smaller = "a smaller image_size, or fewer images"
         return large.stays(len(files) * math.prod(shape), self.in_memory, what, str(folder), smaller)
@@ -250,6 +251,9 @@ class _Reader:
             except OSError as error:
                 raise DataError(f"cannot be read ({error.strerror})", where=str(file)) from error
             digest = hashlib.sha256(raw).digest()
+            larger = pixels and not self.size and self.first and math.prod(images.extent(raw, str(file))) > self.first
+            if larger:  # of another size, which is an error: hundreds of such images would be held at once
+                return _Seen((*images.extent(raw, str(file)), self.channels), digest, None)
             if pixels or self.skip:
                 array = images.read(raw, self.channels, self.size, str(file))
                 return _Seen(array.shape, digest, array if pixels else None)

@@ -57,7 +57,7 @@ def text_csv(
     train = split(frame, path)
     if not any(words(value) for value in train.inputs[text][:1000]):
         raise DataError(f"column {text!r} holds no words", where=str(path))
-    held = None if test is None else split(tables.second_of(test, [text, *labels], labels, [text]), test)
+    held = None if test is None else split(tables.second_of(test, [text, *labels], labels, [text], gaps=False), test)
     encoding = {"kind": "text", "column": text, "max_tokens": max_tokens, "sequence_length": sequence_length}
     return Dataset(
         train,

@@ -129,7 +129,12 @@ def parted(header: Sequence[str]) -> str:
 
 
 def second_of(
-    path: str, columns: Sequence[str], labels: Sequence[str], words: Sequence[str], stays: bool = False
+    path: str,
+    columns: Sequence[str],
+    labels: Sequence[str],
+    words: Sequence[str],
+    stays: bool = False,
+    gaps: bool = True,
 ) -> pd.DataFrame:
     """The table of the test split, its columns read as those of train were; raises DataError where one is not there."""
     shape = _shape(path)
@@ -137,7 +142,9 @@ def second_of(
     if lacking:
         hint = "a table without the label is for dlx predict" if set(lacking) <= set(labels) else ""
         raise DataError(f"has no column {', '.join(lacking)}", where=str(path), hint=hint)
-    return read(path, [*labels, *words], stays=columns if stays else None, shape=shape)
+    frame = read(path, [*labels, *words], gaps, columns if stays else None, shape)
+    _check_labels(frame, labels, path)
+    return frame
 
 
 def _left(split: Split, stays: bool) -> Split:
@@ -259,10 +266,9 @@ def line_of(path: str, row: int) -> int:
         return next(itertools.islice(rows, row + 1, None), 0)
 
 
-def task_of(frame: pd.DataFrame, labels: Sequence[str], wanted: str, where: str) -> Any:
-    """The task of the label columns; a gap in one is an error: nothing can be learned from it."""
+def _check_labels(frame: pd.DataFrame, labels: Sequence[str], where: str) -> None:
+    """Raise DataError where a row has no label."""
     import numpy as np
-    import pandas as pd
 
     for name in labels:
         gaps = np.flatnonzero(frame[name].to_numpy() == "")
@@ -272,6 +278,14 @@ def task_of(frame: pd.DataFrame, labels: Sequence[str], wanted: str, where: str)
                 where=f"{where}:{line_of(where, int(gaps[0]))}",
                 hint="remove these rows: nothing can be learned from them",
             )
+
+
+def task_of(frame: pd.DataFrame, labels: Sequence[str], wanted: str, where: str) -> Any:
+    """The task of the label columns; a gap in one is an error: nothing can be learned from it."""
+    import numpy as np
+    import pandas as pd
+
+    _check_labels(frame, labels, where)
     if len(labels) > 1:
         numbers = [pd.to_numeric(frame[name], errors="coerce").to_numpy() for name in labels]
         zeros_and_ones = all(np.isin(column, (0, 1)).all() for column in numbers)
@@ -283,7 +297,7 @@ def task_of(frame: pd.DataFrame, labels: Sequence[str], wanted: str, where: str)
     if wanted == "multi_label":
         raise DataError("one label column holds one label", where=where, hint="label: [first, second]")
     numbers = pd.to_numeric(frame[labels[0]], errors="coerce").to_numpy()
-    values = frame[labels[0]].to_numpy(dtype=str) if np.isnan(numbers).any() else numbers
+    values = frame[labels[0]].to_numpy(dtype=object) if np.isnan(numbers).any() else numbers
     return guess_task(values, wanted, where, labels[0])
 
 
@@ -407,7 +421,7 @@ def fit(inputs: Columns) -> dict[str, Any]:
     gaps: list[str] = []
     for name, values in inputs.items():
         if values.dtype == object:
-            found, counts = np.unique(values[values != ""].astype(str), return_counts=True)
+            found, counts = np.unique(values[values != ""], return_counts=True)
             categories[name] = [str(value) for value in found]
             fill[name] = str(found[counts.argmax()]) if len(found) else ""
             absent = bool((values == "").any())
