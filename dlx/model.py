@@ -52,18 +52,25 @@ class Network:
     applied: Sequence[tuple[Part, Any]] = ()
 
 
-def build(spec: Spec, facts: Facts, restored: bool = False, scaled: bool = True, measure: bool = True) -> Network:
+def build(
+    spec: Spec,
+    facts: Facts,
+    restored: bool = False,
+    scaled: bool = True,
+    measure: bool = True,
+    held: int | None = None,
+) -> Network:
     """The network of a spec for inputs and targets as in `facts`. Loads Keras.
 
     `restored` says that weights will be loaded into it: no pretrained ones are fetched. `scaled: False` is for runs
-    of before there were scaled targets.
+    of before there were scaled targets. `held`: the bytes of the file that the weights are in, where there is one.
 
     Raises TrainingError where its weights alone do not fit into memory, and SpecError, located at the layer, where one
     cannot follow another or the head does not fit the task.
     """
     own.install(spec.imports)
     if measure and _may_be_large(spec, facts):
-        _check_size(spec, facts, scaled)
+        _check_size(spec, facts, scaled, held)
     builder = _Builder(spec, facts, restored, scaled)
     tokens = facts.integer and bool(spec.layers) and spec.layers[0].name in TOKENS
     inputs = keras.Input(facts.shape, dtype="int32" if tokens else "float32", name="input")
@@ -121,10 +128,13 @@ def _wholes(value: Any) -> Iterator[int]:
             yield from _wholes(item)
 
 
-def _check_size(spec: Spec, facts: Facts, scaled: bool) -> None:
-    """Count the weights of a network without making them. Raises TrainingError where they do not fit into memory."""
+def _check_size(spec: Spec, facts: Facts, scaled: bool, held: int | None) -> None:
+    """Count the weights of a network without making them.
+
+    Raises TrainingError where they do not fit into memory, or cannot be in a file of `held` bytes.
+    """
     free = backend.free_memory()
-    if free is None:
+    if free is None and held is None:
         return
     try:
         with keras.StatelessScope(initialize_variables=False):
@@ -132,7 +142,10 @@ def _check_size(spec: Spec, facts: Facts, scaled: bool) -> None:
     except Exception:  # what is wrong with it, the building in earnest will tell
         count = 0
     backend.prepare(spec.seed, spec.precision)  # names and seeds begin anew
-    if 4 * count > free:
+    if held is not None and 2 * count > held:  # a weight takes two bytes at least
+        message = f"the network has {count:,} parameters, which a model.keras of {held:,} bytes does not hold"
+        raise TrainingError(message, where=spec.locate("layers"))
+    if free is not None and 4 * count > free:
         message = f"the network has {count:,} parameters, {4 * count / 1e9:,.0f} GB, but {free / 1e9:.0f} GB are free"
         raise TrainingError(message, where=spec.locate("layers"), hint="a smaller layer, or a smaller input to it")
 
@@ -176,7 +189,8 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
             raise RunError(message, where=str(run.path), hint=hint) from error
         raise RunError(f"its spec is not valid: {error.problems[0]}", where=str(run.path)) from error
     backend.prepare(spec.seed, spec.precision)
-    network = build(spec, facts, restored=True, scaled=bool(info.get("scaled")))
+    held = run.model_file.stat().st_size
+    network = build(spec, facts, restored=True, scaled=bool(info.get("scaled")), held=held)
     weights.load(network.model, run.path, run.model_file.name)
     if network.scaler is not None:
         network.scaler.finalize_state()

@@ -539,3 +539,12 @@ def test_strange_json_of_runs_is_compared_all_the_same(dlx: Dlx, gate_run: Path)
         result = dlx(*words)
         assert "internal error" not in result.err, words
         assert result.code in (0, 2), result.err
+
+
+def test_a_network_that_its_file_cannot_hold_is_not_made(dlx: Dlx, gate_run: Path, world: Path) -> None:
+    text = (gate_run / "spec.yaml").read_text().replace("layers:\n", f"layers:\n  - dense: {10**9}\n")
+    (gate_run / "spec.yaml").write_text(text)
+    np.save(world / "x.npy", np.zeros((1, 2)))
+    result = dlx("predict", gate_run, "x.npy")
+    assert result.code != 0
+    assert "parameters, which a model.keras of" in " ".join(result.err.split())
