@@ -23,8 +23,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from dlx import events  # noqa: F401  keeps TensorBoard from importing TensorFlow
-from dlx.backend import cores
+from dlx.system.backend import cores
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parent / "configs"

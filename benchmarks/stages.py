@@ -18,9 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dlx import backend, events, model, preparation
 from dlx import spec as specs
-from dlx.runs import Run
+from dlx.model import build as model
+from dlx.runs.run import Run
+from dlx.system import backend
+from dlx.training import experiment as preparation
+from dlx.training import tensorboard as events
 
 
 def flops(network: Any) -> float:

@@ -19,7 +19,7 @@ __all__ = ["__version__", "augmentation", "compare", "dataset", "layer", "load",
 
 def __getattr__(name: str) -> Any:
     if name in ("layer", "dataset", "augmentation", "metric"):
-        from dlx.parts import own
+        from dlx.parts import user_code as own
 
         return getattr(own, name)
     raise AttributeError(f"module 'dlx' has no attribute {name!r}")
@@ -30,10 +30,11 @@ def run(spec: str, runs_dir: str | None = None, **overrides: Any) -> Any:
 
     Raises SpecError, DataError or TrainingError, each with what to try next.
     """
-    from dlx import runs, training
-    from dlx import spec as specs
+    from dlx.runs import run as runs
+    from dlx.spec import parse as reading
+    from dlx.training import train as training
 
-    texts = [f"{key}={specs.write_value(value)}" for key, value in overrides.items()]
+    texts = [f"{key}={reading.write_value(value)}" for key, value in overrides.items()]
     outcome = training.run_file(spec, runs.root(runs_dir), texts)
     if outcome.error is not None:
         raise outcome.error
@@ -44,7 +45,8 @@ def run(spec: str, runs_dir: str | None = None, **overrides: Any) -> Any:
 
 def load(path: Any) -> Any:
     """A trained run's Predictor: `.predict(array)` gives probabilities or values, `.run` is the Run."""
-    from dlx import prediction, runs
+    from dlx.inference import predictor as prediction
+    from dlx.runs import run as runs
 
     return prediction.load(runs.Run.open(path))
 
@@ -56,6 +58,6 @@ def predict(path: Any, array: Any) -> Any:
 
 def compare(paths: Any) -> list[dict[str, Any]]:
     """What `dlx compare --json` says of the runs: run, status, settings and metrics of each."""
-    from dlx import comparison
+    from dlx.runs import compare as comparison
 
     return comparison.records([str(path) for path in paths])

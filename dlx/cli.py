@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 
 import click
 
-from dlx import __version__, display
+from dlx import __version__
 from dlx.commands import COMMANDS
 from dlx.errors import DlxError, did_you_mean
+from dlx.system import terminal as display
 
 # What other tools call a command.
 MEANT = {"train": "run", "fit": "run", "start": "run", "ls": "list", "remove": "rm", "delete": "rm", "diff": "compare",

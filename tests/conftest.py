@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from dlx import backend
+    from dlx.system import backend
 
     backend.want(config.getoption("--backend"))
 
@@ -70,7 +70,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DLX_RUNS", "DLX_DEBUG", "DLX_ALLOW_CODE"):
         monkeypatch.delenv(name, raising=False)
     if "dlx.parts" in sys.modules:
-        sys.modules["dlx.parts"].own.install(())
+        sys.modules["dlx.parts"].user_code.install(())
     return tmp_path
 
 

@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from dlx import store
+from dlx.data import store
 
 
 def arrays(name):

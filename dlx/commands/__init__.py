@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def complete_runs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """The runs, for the shell."""
-    from dlx import runs
+    from dlx.runs import run as runs
 
     folder = runs.root(ctx.params.get("runs_dir"))
     names = [path.name for path in runs.below(folder)]
@@ -47,7 +47,8 @@ def complete_settings(ctx: click.Context, parameter: click.Parameter, incomplete
     """The addresses of the specs named so far, and the keys of every spec, for the shell after -s."""
     from dlx import spec as specs
     from dlx.errors import DlxError
-    from dlx.spec.checking import SECTIONS
+    from dlx.spec import sections
+    from dlx.spec.validate import SECTIONS
 
     os.environ.pop("DLX_ALLOW_CODE", None)  # the tabulator key runs no code of a spec
     found = set(SECTIONS)
@@ -57,7 +58,7 @@ def complete_settings(ctx: click.Context, parameter: click.Parameter, incomplete
         if not word.endswith((".yaml", ".yml")):
             continue
         try:
-            found |= set(specs.flat(specs.resolved(specs.load(word))))
+            found |= set(sections.flat(sections.resolved(specs.load(word))))
         except DlxError:
             continue
     return [f"{address}=" for address in sorted(found) if address.startswith(incomplete)]

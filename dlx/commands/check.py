@@ -21,6 +21,6 @@ def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, b
     dlx check configs/*.yaml
     dlx check configs/digits.yaml -s lr=0.01 --print
     """
-    from dlx.checking import check_all
+    from dlx.commands.checking import check_all
 
     return check_all(specs, settings, resolved, backend, device)

@@ -27,6 +27,6 @@ def command(
     dlx compare 'cifar_*' --sort val_accuracy
     dlx compare runs/* --csv > runs.csv
     """
-    from dlx.comparing import compare
+    from dlx.commands.comparing import compare
 
     compare(runs, sort, columns.split(",") if columns else [], form, runs_dir)

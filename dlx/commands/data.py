@@ -21,7 +21,7 @@ def command() -> None:
 @command.command("list", short_help="The named sets, and which are here.")
 def list_() -> None:
     """Show each named set: whether it is in the store, its sizes and its source."""
-    from dlx.storing import list_sets
+    from dlx.commands.storing import list_sets
 
     list_sets()
 
@@ -30,7 +30,7 @@ def list_() -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Show what the store holds of the set NAME."""
-    from dlx.storing import show_set
+    from dlx.commands.storing import show_set
 
     show_set(name)
 
@@ -44,7 +44,7 @@ def add(name: str, path: str) -> None:
     PATH is the official archive, an unpacked folder of it, an .npz with x_train, y_train, x_test and y_test,
     or a folder of images (train/CLASS/*.jpg, test/CLASS/*.jpg), packed (.tar.gz, .tar.xz, .zip) or not.
     """
-    from dlx.storing import add_set
+    from dlx.commands.storing import add_set
 
     add_set(name, path)
 
@@ -53,6 +53,6 @@ def add(name: str, path: str) -> None:
 @click.argument("name")
 def fetch(name: str) -> None:
     """Bring the set NAME into the store from Keras's cache, or download it."""
-    from dlx.storing import fetch_set
+    from dlx.commands.storing import fetch_set
 
     fetch_set(name)

@@ -19,6 +19,6 @@ def command(backend: str, device: str, runs_dir: str | None) -> int:
     dlx doctor
     dlx doctor --device gpu
     """
-    from dlx.examining import examine
+    from dlx.commands.examining import examine
 
     return examine(backend, device, runs_dir)

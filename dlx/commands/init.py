@@ -20,6 +20,6 @@ def command(data: str | None, label: str | None, output: str | None, force: bool
     dlx init train.csv --label price
     dlx init digits -o first.yaml
     """
-    from dlx.starting import start
+    from dlx.spec.starter import start
 
     start(data, label, output, force)

@@ -38,6 +38,6 @@ def command(
     dlx list --since 7d --tag seeds
     dlx rm $(dlx list -q --status failed)
     """
-    from dlx.listing import list_runs
+    from dlx.commands.listing import list_runs
 
     list_runs(runs_dir, runs, status, tags, since, sort, quiet, as_json)

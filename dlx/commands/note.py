@@ -19,6 +19,6 @@ def command(run: str, text: tuple[str, ...], clear: bool, runs_dir: str | None) 
     dlx note latest "the first that does not overfit"
     dlx note digits-3
     """
-    from dlx.keeping import note
+    from dlx.commands.keeping import note
 
     note(run, " ".join(text) if text else "" if clear else None, runs_dir)

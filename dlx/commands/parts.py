@@ -16,7 +16,7 @@ def command(name: str | None) -> None:
     dlx parts
     dlx parts conv2d
     """
-    from dlx.explaining import explain, list_parts
+    from dlx.commands.explaining import explain, list_parts
 
     if name:
         explain(name)

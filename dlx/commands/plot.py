@@ -43,6 +43,6 @@ def command(
     dlx plot 'moons_hidden_sizes-*' --only boundary
     dlx plot digits --only activations --image seven.png
     """
-    from dlx.plotting import plot
+    from dlx.commands.plotting import plot
 
     return plot(runs, only, output, svg, image, backend, device, runs_dir)

@@ -45,7 +45,7 @@ def command(
     """
     import csv
 
-    from dlx.predicting import predict
+    from dlx.inference.writers import predict
 
     chosen = [name.strip() for name in next(csv.reader([columns]))] if columns else None
     return predict(run, inputs, top, form, output, backend, device, runs_dir, chosen)

@@ -38,7 +38,7 @@ def command(
     dlx resume digits-1
     dlx resume digits-1 -s epochs=100
     """
-    from dlx.resuming import resume
+    from dlx.commands.resuming import resume
 
     return resume(
         run, settings, force=force, json=as_json, max_time=max_time, backend=backend, device=device, folder=runs_dir

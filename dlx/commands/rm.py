@@ -21,7 +21,7 @@ def command(runs: tuple[str, ...], restore: bool, empty: bool, runs_dir: str | N
     dlx rm --restore digits-3
     dlx rm --empty
     """
-    from dlx.keeping import empty_trash, remove, restore_runs
+    from dlx.commands.keeping import empty_trash, remove, restore_runs
 
     if empty and (restore or runs):
         raise click.UsageError("--empty stands alone: it deletes all that is in the trash")

@@ -40,7 +40,7 @@ def command(
     dlx run configs/cifar_*_lr.yaml -s epochs=2
     dlx run configs/digits.yaml --repeat 3        the same with three seeds
     """
-    from dlx.running import run_all
+    from dlx.commands.running import run_all
 
     return run_all(
         specs,

@@ -17,7 +17,7 @@ def command(markdown: bool) -> None:
     dlx schema > spec.schema.json
     dlx schema --markdown > spec.md
     """
-    from dlx.documenting import print_schema, reference
+    from dlx.spec.reference import print_schema, reference
 
     if markdown:
         print(reference(), end="")

@@ -18,6 +18,6 @@ def command(run: str, as_json: bool, runs_dir: str | None) -> None:
     dlx show latest
     dlx show digits
     """
-    from dlx.listing import show_run
+    from dlx.commands.listing import show_run
 
     show_run(run, runs_dir, as_json)

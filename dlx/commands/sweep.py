@@ -43,7 +43,7 @@ def command(
     """
     if dry_run and as_json:
         raise click.UsageError("--dry-run prints a table, --json one object for each run; expected one of them")
-    from dlx.sweeping import run_sweep
+    from dlx.search.sweep import run_sweep
 
     made, code = run_sweep(
         spec,
@@ -57,7 +57,7 @@ def command(
         max_time=max_time,
     )
     if len(made) > 1 and not as_json:
-        from dlx.comparing import compare
+        from dlx.commands.comparing import compare
 
         print()
         compare([str(run.path) for run in made], None, [], None, runs_dir)

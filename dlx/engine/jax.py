@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dlx.backend import keras
-from dlx.dataset import Stream, filled
-from dlx.engine import ROWS, Block, Loop, Pieces, Plan, Program, State, plain
+from dlx.data.dataset import Stream, filled
+from dlx.engine.fit import ROWS, Block, Loop, Pieces, Plan, Program, State, plain
 from dlx.parts import losses, penalties
 from dlx.parts.augment import Mix
 from dlx.parts.schedules import Plateau
+from dlx.system.backend import keras
 
 Held = dict[str, Any]
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dlx.backend import keras
-from dlx.dataset import Stream
-from dlx.engine import ROWS, Block, Loop, Pieces, Plan, Program, State, plain
+from dlx.data.dataset import Stream
+from dlx.engine.fit import ROWS, Block, Loop, Pieces, Plan, Program, State, plain
 from dlx.parts import losses, penalties
 from dlx.parts.augment import Mix
 from dlx.parts.schedules import Plateau
+from dlx.system.backend import keras
 
 FUSED_STEPS = 5_000  # fewer steps do not repay XLA's two seconds of compiling
 FUSED_SIZE = 1_000_000  # parameters times the examples of a step: what is more is worth two cores

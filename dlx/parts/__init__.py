@@ -1,7 +1,7 @@
 """Every part that a spec can name. The imports below fill the registries."""
 
-from dlx.parts import augment, blocks, datasets, layers, losses, optimizers, own, preprocess, schedules
-from dlx.registry import Registry
+from dlx.parts import augment, blocks, datasets, layers, losses, optimizers, preprocess, schedules, user_code
+from dlx.parts.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": datasets.registry,
@@ -15,5 +15,6 @@ REGISTRIES: dict[str, Registry] = {
 }
 
 __all__ = [
-    "REGISTRIES", "augment", "blocks", "datasets", "layers", "losses", "optimizers", "own", "preprocess", "schedules",
+    "REGISTRIES", "augment", "blocks", "datasets", "layers", "losses", "optimizers", "preprocess", "schedules",
+    "user_code",
 ]  # fmt: skip

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from dlx.backend import keras
+from dlx.parts.registry import Registry
 from dlx.parts.types import Fraction, Positive, PositiveFloat
-from dlx.registry import Registry
+from dlx.system.backend import keras
 
 registry = Registry(
     "augmentation",

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from dlx.backend import keras
 from dlx.errors import DataError
 from dlx.parts.layers import registry
+from dlx.parts.registry import FilePath, Part
 from dlx.parts.types import Activation, Branches, Name, Positive, PositiveFloat, Rate, Stack
-from dlx.registry import FilePath, Part
+from dlx.system.backend import keras
 
 
 @registry.register

@@ -7,11 +7,11 @@ A layer copied from a script is the same layer. Signatures come from Keras's sou
 from functools import partial
 from typing import Any, Literal
 
-from dlx.backend import keras
-from dlx.parts import signatures
-from dlx.parts.descriptions import LAYERS
+from dlx.parts import keras_signatures as signatures
+from dlx.parts.layer_help import LAYERS
+from dlx.parts.registry import Part, Registry
 from dlx.parts.types import Activation, Initializer, Layer, Name, Positive, Regularizer
-from dlx.registry import Part, Registry
+from dlx.system.backend import keras
 
 registry = Registry(
     "layer",

@@ -4,9 +4,9 @@ import inspect
 from functools import partial
 from typing import Any
 
-from dlx.backend import keras
-from dlx.parts import signatures
-from dlx.registry import Registry
+from dlx.parts import keras_signatures as signatures
+from dlx.parts.registry import Registry
+from dlx.system.backend import keras
 
 registry = Registry(
     "optimizer",

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from dlx.backend import keras
+from dlx.system.backend import keras
 
 
 def strengths_of(regularizer: Any) -> tuple[float, float] | None:

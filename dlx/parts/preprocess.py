@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dlx.backend import keras
+from dlx.parts.registry import Registry
 from dlx.parts.types import ImageSize, Number
-from dlx.registry import Registry
+from dlx.system.backend import keras
 
 registry = Registry(
     "preprocessing",

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from dlx.backend import keras
+from dlx.parts.registry import Registry
 from dlx.parts.types import Fraction, NonNegative, Positive, PositiveFloat
-from dlx.registry import Registry
+from dlx.system.backend import keras
 
 registry = Registry(
     "schedule",

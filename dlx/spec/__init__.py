@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlx.spec import grid
-from dlx.spec.checking import below, check, describe
 from dlx.spec.grid import Trial, trials
-from dlx.spec.merging import gather
-from dlx.spec.reading import write_value
+from dlx.spec.inherit import gather
+from dlx.spec.parse import write_value
 from dlx.spec.sections import EarlyStop, Regularization, Spec, flat, resolved
+from dlx.spec.validate import below, check, describe
 
 
 def load(path: str | Path, overrides: Sequence[str] = (), alone: bool = False, bare: bool = False) -> Spec:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from dlx.errors import DlxError, SpecError
-from dlx.spec.checking import check
-from dlx.spec.merging import gather, override, put
-from dlx.spec.reading import Node, read_text, write_value
+from dlx.spec.inherit import gather, override, put
+from dlx.spec.parse import Node, read_text, write_value
 from dlx.spec.sections import Spec, resolved
+from dlx.spec.validate import check
 
 MOST_TRIALS = 10_000
 

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from dlx.parts import REGISTRIES
 from dlx.parts.optimizers import default_learning_rate
+from dlx.parts.registry import FilePath, Part, Parts, plain
 from dlx.parts.types import Layers, NonNegative, Positive, PositiveFloat, Seed
-from dlx.registry import FilePath, Part, Parts, plain
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]

@@ -14,7 +14,7 @@ import evidence
 import intercept
 import numpy as np
 
-from dlx import checkpoints
+from dlx.training import checkpoints
 
 
 def state(number: int) -> dict[str, np.ndarray]:

@@ -478,7 +478,8 @@ def alone(words: list[str], done: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 def torture(count: int, work: Path, seed: int = 0) -> tuple[str, list[str]]:
     """(the figures, what went wrong) of `count` damaged runs, in batches beside three good ones."""
-    from dlx import cli, comparing, listing  # noqa: F401  what a command loads is not what it takes
+    from dlx import cli  # noqa: F401  what a command loads is not what it takes
+    from dlx.commands import comparing, listing  # noqa: F401
 
     work = work.resolve()
     chance = random.Random(seed)

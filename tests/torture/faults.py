@@ -40,7 +40,7 @@ def dlx(*words: str) -> tuple[int, str]:
 
 def torture(count: int, work: Path, seed: int = 0) -> tuple[str, list[str]]:
     """(the figures, what went wrong): the calls from the first one on fail, at most `count` of them, spread out."""
-    from dlx import training
+    from dlx.training import train as training
 
     before, training.KEEP_SECONDS = training.KEEP_SECONDS, 0.0  # a checkpoint after every chunk
     try:

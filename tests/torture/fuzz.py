@@ -293,6 +293,7 @@ def read(file: Path) -> dict[str, Any]:
     """What became of a spec, and what was wrong with that."""
     from dlx import spec
     from dlx.errors import DlxError, SpecError
+    from dlx.spec import sections
 
     wrong: list[str] = []
     outcome = "broken"
@@ -307,7 +308,7 @@ def read(file: Path) -> dict[str, Any]:
         wrong.append(f"reading took {seconds:.1f} s of processor time")
     if error is None:
         outcome = "valid"
-        if not isinstance(found, spec.Spec):
+        if not isinstance(found, sections.Spec):
             wrong.append(f"read as a {type(found).__name__}")
         elif found.imports:
             wrong.append(f"imports {found.imports} were read without leave")

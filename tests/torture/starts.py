@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dlx.runs import Run
+from dlx.runs.run import Run
 
 TOGETHER = 64
 

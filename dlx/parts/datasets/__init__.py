@@ -1,21 +1,21 @@
 """Datasets. Each function loads one; add a module here and import it below."""
 
-from dlx.dataset import Dataset, Facts
-from dlx.parts.datasets.registry import facts, load, registry
+from dlx.data.dataset import Dataset, Facts
+from dlx.parts.datasets.loading import facts, load, registry
 
-from dlx.parts.datasets import bundled, files, folders, named, sequences, tables, toy  # isort: skip
+from dlx.parts.datasets import bundled, image_folder, named, npz, table, text, toy  # isort: skip
 
 __all__ = [
     "Dataset",
     "Facts",
     "bundled",
     "facts",
-    "files",
-    "folders",
+    "image_folder",
     "load",
     "named",
+    "npz",
     "registry",
-    "sequences",
-    "tables",
+    "table",
+    "text",
     "toy",
 ]

@@ -1,7 +1,7 @@
 """Real data that comes with scikit-learn: no download."""
 
-from dlx.dataset import Dataset, Facts
-from dlx.parts.datasets.registry import arrays, know, registry
+from dlx.data.dataset import Dataset, Facts
+from dlx.parts.datasets.loading import arrays, know, registry
 
 DIGITS = tuple("0123456789")
 SPECIES = ("setosa", "versicolor", "virginica")

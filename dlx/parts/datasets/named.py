@@ -2,11 +2,11 @@
 
 import hashlib
 
-from dlx import store
-from dlx.dataset import Dataset, Facts, Split
-from dlx.parts.datasets.registry import know, registry, split
+from dlx.data import store
+from dlx.data.dataset import Dataset, Facts, Split
+from dlx.parts.datasets.loading import know, registry, split
+from dlx.parts.registry import FilePath
 from dlx.parts.types import Positive
-from dlx.registry import FilePath
 
 
 @registry.register

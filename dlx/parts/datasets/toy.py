@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from dlx.dataset import Dataset, Facts
+from dlx.data.dataset import Dataset, Facts
 from dlx.errors import DataError
-from dlx.parts.datasets.registry import arrays, fingerprint, know, registry, split
+from dlx.parts.datasets.loading import arrays, fingerprint, know, registry, split
 from dlx.parts.types import Seed
 
 Spread = Annotated[float, Field(ge=0, le=1e6)]

@@ -1,0 +1,1 @@
+"""A trained model's answers: forward passes, evaluation, inputs of any kind, predictions and their writers."""

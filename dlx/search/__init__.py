@@ -1,0 +1,1 @@
+"""Which training comes next, and where it runs."""

@@ -1,0 +1,1 @@
+"""The machine: files, locks, signals, the backend and its device, the terminal. Knows nothing of experiments."""

@@ -1,0 +1,108 @@
+"""What made a run, as run.json keeps it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlx import __version__
+from dlx.data.dataset import Dataset
+from dlx.model import build as model
+from dlx.parts import user_code as own
+from dlx.spec import sections
+from dlx.system import backend
+from dlx.training.experiment import Experiment
+
+
+def record(
+    experiment: Experiment,
+    network: model.Network,
+    device: backend.Device,
+    command: Sequence[str],
+    base: str,
+    parent: str | None,
+) -> dict[str, Any]:
+    """run.json: what made the run. No host name, no absolute path."""
+    dataset, spec, started = experiment.dataset, experiment.spec, experiment.started
+    zone = time.strftime("%z", time.localtime(started))
+    return {
+        "dlx": __version__,
+        "command": " ".join(_relative(word) for word in command),
+        "start": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)) + zone,
+        "started": started,
+        "git": _git(),
+        "versions": backend.versions(),
+        **device.record(),
+        "task": dataset.task,
+        "monitor": experiment.monitor,
+        "maximize": experiment.maximize,
+        "input": {
+            "kind": dataset.kind,
+            "shape": list(dataset.shape),
+            "dtype": dataset.train.inputs.dtype.name,
+            "encoding": dict(dataset.encoding),
+        },
+        "dataset": {
+            "fingerprint": dataset.fingerprint,
+            "source": dataset.source,
+            **experiment.splits.sizes(),
+            **_skipped(dataset),
+            **experiment.findings.record(),
+        },
+        "classes": list(dataset.classes),
+        "targets": experiment.facts.targets,
+        "steps": experiment.facts.steps,
+        "scaled": network.scaler is not None,
+        "parameters": model.parameters(network),
+        "parent": parent,
+        "code": {Path(path).name: own.hash_of(path) for path in spec.imports},
+        "settings": sections.flat(sections.resolved(spec, base)),
+    }
+
+
+def conditions(experiment: Experiment, device: backend.Device) -> dict[str, Any]:
+    """What decides a run's figures beside its spec, by its address in run.json."""
+    found = device.record()
+    versions = {name: version for name, version in backend.versions().items() if name != "python"}
+    return {
+        "dlx": __version__,
+        **{f"versions.{name}": version for name, version in versions.items()},
+        **{key: found[key] for key in ("backend", "device", "processor", "threads")},
+        **({"device_name": found["device_name"]} if device.device.startswith("gpu") else {}),
+        "code": {Path(path).name: own.hash_of(path) for path in experiment.spec.imports},
+        "dataset.fingerprint": experiment.dataset.fingerprint,
+        **{f"dataset.{name}": size for name, size in experiment.splits.sizes().items()},
+    }
+
+
+def _skipped(dataset: Dataset) -> dict[str, Any]:
+    """How many files were passed over, and which, where some were."""
+    names = list(dataset.skipped)
+    return {"skipped": len(names), "skipped_files": names[:100]} if names else {}
+
+
+def _relative(word: str) -> str:
+    """A word of the command with the folders of absolute paths cut off: a run tells nobody's folders."""
+    return re.sub(r"(?<![\w.…])[~/](?:[^\s,{}\[\]\"'=]*/)([^\s,{}\[\]\"'=/]*)", r"…/\1", word)
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of the working directory, and whether it was changed; None outside a repository."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+        if commit.returncode:
+            return None
+        state = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+        return {"commit": commit.stdout.strip(), "dirty": bool(state.stdout.strip())}
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,171 @@
+"""TensorBoard event files, with Keras's own tags, written without TensorFlow."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+from typing import Any
+
+from dlx.system import files
+
+# TensorBoard's own switch: with this module present it uses its stub instead of importing TensorFlow.
+sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
+
+from tensorboard.compat.proto import event_pb2, summary_pb2  # noqa: E402
+from tensorboard.plugins.hparams import metadata, plugin_data_pb2, summary_v2  # noqa: E402
+from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: E402
+
+
+class Events:
+    """One event file in `folder`. Steps are epochs, from 1; wall times are seconds since 1970.
+
+    With a `name` the file of that name goes on.
+    """
+
+    def __init__(self, folder: Path, name: str | None = None) -> None:
+        files.private(folder)
+        # TensorBoard finds event files by "tfevents" and orders them by the time after it.
+        self.path = folder / (name or f"events.out.tfevents.{int(time.time())}.dlx")
+        self._stream = self.path.open("ab" if name else "wb")
+        self._records = RecordWriter(self._stream)
+        if name is None:
+            self._write(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
+
+    @property
+    def length(self) -> int:
+        """The bytes written so far."""
+        return self._stream.tell()
+
+    def _write(self, event: Any) -> None:
+        self._records.write(event.SerializeToString())
+
+    def scalars(self, figures: Mapping[str, float], step: int) -> None:
+        """Each figure under its tag at `step`."""
+        values = [summary_pb2.Summary.Value(tag=tag, simple_value=value) for tag, value in figures.items()]
+        self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=values)))
+
+    def image(self, tag: str, png: bytes, size: tuple[int, int], step: int) -> None:
+        """A picture, as the bytes of a PNG file of that (width, height), for the Images tab."""
+        picture = summary_pb2.Summary.Image(width=size[0], height=size[1], colorspace=4, encoded_image_string=png)
+        value = summary_pb2.Summary.Value(tag=tag, image=picture)
+        self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=[value])))
+
+    def hparams(self, settings: Mapping[str, Any], name: str) -> None:
+        """What the HParams tab shows of a run: its settings."""
+        summary = summary_v2.hparams_pb(settings, trial_id=name, start_time_secs=time.time())
+        self._write(event_pb2.Event(wall_time=time.time(), summary=summary))
+
+    def ended(self, success: bool) -> None:
+        """Say to the HParams tab how the run ended."""
+        status = "STATUS_SUCCESS" if success else "STATUS_FAILURE"
+        info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
+        data = plugin_data_pb2.HParamsPluginData(session_end_info=info)
+        value = summary_pb2.Summary.Value(
+            tag=metadata.SESSION_END_INFO_TAG, metadata=metadata.create_summary_metadata(data)
+        )
+        self._write(event_pb2.Event(wall_time=time.time(), summary=summary_pb2.Summary(value=[value])))
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def sync(self) -> None:
+        """Have the disk hold what was written."""
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class TensorBoard:
+    """The event files of a run: train/ and validation/ with a scalar a figure, HParams above them.
+
+    mark: how long the files were, as `mark` said it, for a run that goes on: what came after is cut off. Where one is
+    not there any more, or shorter, all of them are written anew from the rows of the history.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        name: str,
+        mark: Mapping[str, int] | None = None,
+        rows: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self._folder = folder
+        self._splits: dict[str, Events] = {}
+        if mark and _cut(folder, mark):
+            made = {PurePosixPath(file).parent.name: PurePosixPath(file).name for file in mark}
+            self._session = Events(folder, made.pop("", None))
+            self._splits = {split: Events(folder / split, file) for split, file in made.items()}
+            return
+        for file in _files(folder):
+            file.unlink()
+        self._session = Events(folder)
+        labels = ("name", "description")  # the trial's name is that of the run
+        known = {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k not in labels}
+        self._session.hparams(known, name)
+        for row in rows:
+            self.epoch(row)
+        self.flush()
+
+    def mark(self) -> dict[str, int]:
+        """How long each file is, on the disk now, by its place below the folder."""
+        found = {}
+        for events in (self._session, *self._splits.values()):
+            events.sync()
+            found[events.path.relative_to(self._folder).as_posix()] = events.length
+        return found
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """One row of the history: train_loss becomes epoch_loss of train/, val_loss that of validation/."""
+        for prefix, split in (("train_", "train"), ("val_", "validation")):
+            said = {k: v for k, v in row.items() if k.startswith(prefix)}
+            figures = {f"epoch_{k.removeprefix(prefix)}": math.nan if v is None else v for k, v in said.items()}
+            if split == "train":
+                figures["epoch_learning_rate"] = row["learning_rate"]
+            if figures:
+                if split not in self._splits:
+                    self._splits[split] = Events(self._folder / split)
+                self._splits[split].scalars(figures, int(row["epoch"]))
+
+    def image(self, tag: str, png: bytes, size: tuple[int, int], step: int) -> None:
+        """A picture of the run, under its own name."""
+        self._session.image(tag, png, size, step)
+        self._session.flush()
+
+    def flush(self) -> None:
+        for events in (self._session, *self._splits.values()):
+            events.flush()
+
+    def ended(self, success: bool) -> None:
+        """Say to the HParams tab how the run ended."""
+        self._session.ended(success)
+        self._session.flush()
+
+    def close(self) -> None:
+        for events in (self._session, *self._splits.values()):
+            events.close()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*tfevents*") if path.is_file()]
+
+
+def _cut(folder: Path, mark: Mapping[str, int]) -> bool:
+    """Cut the files back to their lengths at the mark, remove younger ones; False where one of them cannot be."""
+    marked = {folder / name: length for name, length in mark.items()}
+    there = _files(folder)
+    if not all(path in there and type(end) is int and 0 <= end <= path.stat().st_size for path, end in marked.items()):
+        return False
+    for path in there:
+        if path in marked:
+            os.truncate(path, marked[path])
+        else:
+            path.unlink()
+    return True

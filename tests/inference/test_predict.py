@@ -1,0 +1,294 @@
+"""dlx predict: every kind of input, every form of output, and no code from strangers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL, Dlx
+from PIL import Image
+
+import dlx as api
+from dlx.inference import predictor as prediction
+from dlx.runs.run import Run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three finished runs: digits, iris and an image folder in colour."""
+    import os
+
+    world = tmp_path_factory.mktemp("trained")
+    (world / "digits.yaml").write_text(SMALL)
+    (world / "iris.yaml").write_text("dataset: iris\npreprocess: [normalize]\nlayers: [output]\nlr: 0.1\nepochs: 30\n")
+    for kind, colour in (("red", (200, 30, 30)), ("blau ☂", (30, 30, 200))):
+        (world / "photos" / kind).mkdir(parents=True)
+        for number in range(8):
+            shade = tuple(min(255, c + 5 * number) for c in colour)
+            Image.new("RGB", (10 + number, 12), shade).save(world / "photos" / kind / f"{number}.png")
+    (world / "photos.yaml").write_text(
+        "dataset: {image_folder: {path: photos, image_size: 8}}\nvalidation: 0.25\npreprocess: [rescale]\n"
+        "layers: [flatten, output]\nlr: 0.05\nepochs: 40\n"
+    )
+    before = Path.cwd()
+    os.chdir(world)
+    try:
+        for name in ("digits", "iris", "photos"):
+            api.run(f"{name}.yaml")
+    finally:
+        os.chdir(before)
+    return world
+
+
+@pytest.fixture
+def runs(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DLX_RUNS", str(trained / "runs"))
+    return trained / "runs"
+
+
+def picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, 90 if mode != "RGB" else (210, 40, 40)).save(path)
+    return path
+
+
+def test_images_of_any_size_and_mode(dlx: Dlx, runs: Path, world: Path) -> None:
+    for number, mode in enumerate(("RGB", "L", "P", "RGBA", "CMYK")):
+        picture(world / f"in/{number}.{'jpg' if mode == 'CMYK' else 'png'}", mode, (5 + 60 * number, 33))
+    result = dlx("predict", "photos", "in", "--json")
+    assert result.code == 0, result.err
+    assert len(result.lines) == 5
+    assert set(result.lines[0]) == {"input", "label", "probabilities"}
+    assert list(result.lines[0]["probabilities"]) == ["blau ☂", "red"]
+    assert result.lines[0]["label"] == "red"
+
+
+def test_prediction_is_that_of_training(runs: Path, trained: Path, dlx: Dlx) -> None:
+    """The same files through predict give the labels that evaluation saved, also after the folders are renamed."""
+    saved = np.load(runs / "photos-1" / "predictions.npz")
+    files = sorted((trained / "photos").rglob("*.png"))
+    names = Run.open(runs / "photos-1").info()["classes"]
+    answers = dlx("predict", "photos", *files, "--json").lines
+    for index, label in zip(saved["index"], saved["prediction"], strict=True):
+        assert answers[index]["label"] == names[label]
+
+
+def test_folders_patterns_and_rotation(dlx: Dlx, runs: Path, world: Path) -> None:
+    picture(world / "a/1.png")
+    picture(world / "a/b/2.png")
+    (world / "a/notes.txt").write_text("x")
+    assert len(dlx("predict", "photos", "a", "--json").lines) == 2
+    assert len(dlx("predict", "photos", "a/*.png", "a/b/*.png", "--json").lines) == 2
+    image = Image.new("RGB", (8, 8), "blue")
+    image.paste("red", (0, 0, 8, 4))
+    exif = image.getexif()
+    exif[0x0112] = 3
+    image.save(world / "turned.png", exif=exif)
+    image.transpose(Image.Transpose.ROTATE_180).save(world / "upright.png")
+    turned, upright = dlx("predict", "photos", "turned.png", "upright.png", "--json").lines
+    assert turned["probabilities"] == upright["probabilities"]
+
+
+def test_tables_arrays_and_standard_input(dlx: Dlx, shell: Dlx, runs: Path, world: Path) -> None:
+    header = "petal_length,sepal_width,sepal_length,petal_width,note\n"
+    (world / "f.csv").write_text(header + "1.4,3.5,5.1,0.2,a\n6.0,3.0,7.2,1.8,b\n")
+    named = dlx("predict", "iris", "f.csv", "--json").lines
+    assert [line["label"] for line in named] == ["setosa", "virginica"]
+    assert named[0]["input"] == "f.csv:1"
+    (world / "bare.csv").write_text("5.1,3.5,1.4,0.2\n7.2,3.0,6.0,1.8\n")
+    assert [line["probabilities"] for line in dlx("predict", "iris", "bare.csv", "--json").lines] == [
+        line["probabilities"] for line in named
+    ]
+    array = np.array([[5.1, 3.5, 1.4, 0.2], [7.2, 3.0, 6.0, 1.8]])
+    np.save(world / "a.npy", array)
+    np.savez(world / "a.npz", x=array)
+    for name in ("a.npy", "a.npz"):
+        assert [line["label"] for line in dlx("predict", "iris", name, "--json").lines] == ["setosa", "virginica"]
+    for content in ((world / "f.csv").read_bytes(), (world / "a.npy").read_bytes()):
+        answer = shell("predict", "iris", "-", "--json", stdin=content)
+        assert [line["label"] for line in answer.lines] == ["setosa", "virginica"]
+        assert answer.err == ""
+    picture(world / "p.png")
+    assert shell("predict", "photos", "-", "--json", stdin=(world / "p.png").read_bytes()).lines[0]["input"] == "-"
+
+
+def test_output_by_suffix_and_top(dlx: Dlx, runs: Path, world: Path) -> None:
+    np.save(world / "x.npy", np.zeros((3, 8, 8, 1), np.uint8))
+    assert dlx("predict", "digits", "x.npy", "-o", "out.csv").code == 0
+    rows = list(csv.DictReader((world / "out.csv").read_text().splitlines()))
+    assert len(rows) == 3
+    assert list(rows[0]) == ["input", "label", *"0123456789"]
+    assert sum(float(rows[0][digit]) for digit in "0123456789") == pytest.approx(1, abs=1e-5)
+    assert dlx("predict", "digits", "x.npy", "-o", "out.jsonl", "--top", 2).code == 0
+    record = json.loads((world / "out.jsonl").read_text().splitlines()[0])
+    assert len(record["probabilities"]) == 2
+    assert record["label"] == next(iter(record["probabilities"]))
+    top = list(csv.reader(io.StringIO(dlx("predict", "digits", "x.npy", "--csv", "--top", 2).out)))
+    assert top[0] == ["input", "label_1", "probability_1", "label_2", "probability_2"]
+    assert dlx("predict", "digits", "x.npy", "-o", "out.txt").code == 2
+    shown = dlx("predict", "digits", "x.npy", "--top", 3).out.splitlines()
+    assert len(shown) == 9
+    assert max(map(len, shown)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["digits", "nowhere.png"], "nowhere.png: no such file"),
+        (["digits", "empty"], "empty: holds no images"),
+        (["digits", "wide.npy"], "has the shape (4, 9), but the run was trained on (n, 8, 8, 1)"),
+        (["digits", "objects.npy"], "objects.npy: holds Python objects, which are not read"),
+        (["iris", "p.png"], "is no input for this run"),
+        (["iris", "other.csv"], "other.csv: expected the columns sepal_length"),
+        (["iris", "words.csv"], "column 'sepal_width' must hold numbers"),
+        (["iris", "torn.csv"], "torn.csv:3: 2 fields, expected 4"),
+        (["digits", "other.csv"], "is a table, but the run was trained on inputs of the shape (8, 8, 1)"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, list) else "",
+)
+def test_what_cannot_be_predicted_is_said(dlx: Dlx, runs: Path, world: Path, words: list[str], expected: str) -> None:
+    (world / "empty").mkdir()
+    np.save(world / "wide.npy", np.zeros((4, 9)))
+    np.save(world / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    picture(world / "p.png")
+    (world / "other.csv").write_text("a,b\n1,2\n")
+    (world / "words.csv").write_text("sepal_length,sepal_width,petal_length,petal_width\n1,x,3,4\n")
+    (world / "torn.csv").write_text("sepal_length,sepal_width,petal_length,petal_width\n1,2,3,4\n1,2\n")
+    result = dlx("predict", *words)
+    assert result.code == 3
+    assert expected in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_broken_image_among_good_ones_is_counted(dlx: Dlx, runs: Path, world: Path) -> None:
+    picture(world / "in/1.png")
+    (world / "in/2.png").write_bytes(b"no image")
+    picture(world / "in/3.png")
+    result = dlx("predict", "photos", "in", "--json")
+    assert result.code == 3
+    assert len(result.lines) == 2
+    assert "skipped in/2.png: cannot be read as an image" in result.err
+
+
+def test_runs_without_a_model(dlx: Dlx, runs: Path, world: Path) -> None:
+    assert "unknown run 'digit' (did you mean 'digits'?)" in dlx("predict", "digit", "x.npy").err
+    shutil.copytree(runs / "digits-1", world / "bare")
+    (world / "bare" / "model.keras").unlink()
+    result = dlx("predict", "bare", "x.npy")
+    assert result.code == 2
+    assert "has no trained model" in result.err
+
+
+def test_a_model_of_another_spec_or_with_code_in_it_is_refused(dlx: Dlx, runs: Path, world: Path) -> None:
+    """The archive's own description of the network is never read: only weights that fit the spec are."""
+    np.save(world / "x.npy", np.zeros((1, 8, 8, 1), np.uint8))
+    shutil.copytree(runs / "digits-1", world / "evil")
+    with (
+        zipfile.ZipFile(runs / "digits-1" / "model.keras") as source,
+        zipfile.ZipFile(world / "evil/model.keras", "w") as target,
+    ):
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "config.json":
+                content = json.dumps(
+                    {"module": "os", "class_name": "system", "config": {"command": "touch harmed"}}
+                ).encode()
+            target.writestr(name, content)
+    assert dlx("predict", "evil", "x.npy").code == 0
+    assert not (world / "harmed").exists()
+    text = (world / "evil/spec.yaml").read_text()
+    (world / "evil/spec.yaml").write_text(text.replace("units: 16", "units: 17"))
+    result = dlx("predict", "evil", "x.npy")
+    assert result.code == 2
+    assert "does not hold the weights of its spec" in result.err
+    (world / "evil/model.keras").write_bytes(b"PK not a zip")
+    assert dlx("predict", "evil", "x.npy").code == 2
+
+
+def test_memory_stays_bounded(runs: Path, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many inputs there are, no more than a batch of them is in hand."""
+    picture(world / "one.png", size=(8, 8))
+    predictor = prediction.load(Run.open(runs / "photos-1"))
+    monkeypatch.setattr(prediction, "BATCH", 16)
+    batches, count = predictor.read(["one.png"] * 100)
+    sizes = [len(array) for _, array in batches]
+    assert count == 100
+    assert sizes == [16] * 6 + [4]
+
+
+def test_the_python_api_takes_what_fits(runs: Path) -> None:
+    digits = api.load(runs / "digits-1")
+    one = np.zeros((8, 8), np.uint8)
+    assert digits.predict(one).shape == (1, 10)
+    assert digits.predict(one[None]).shape == (1, 10)
+    assert digits.predict(one[None, ..., None]).shape == (1, 10)
+    assert digits.predict(np.zeros((0, 8, 8, 1))).shape == (0, 10)
+    assert digits.run.status == "done"
+
+
+def test_output_into_a_device_or_through_a_link_keeps_them(dlx: Dlx, runs: Path, world: Path) -> None:
+    np.save(world / "x.npy", np.zeros((2, 8, 8, 1), np.uint8))
+    (world / "real.csv").write_text("old")
+    (world / "link.csv").symlink_to("real.csv")
+    assert dlx("predict", "digits", "x.npy", "-o", "link.csv").code == 0
+    assert (world / "link.csv").is_symlink()
+    assert (world / "real.csv").read_text().startswith("input,label")
+    assert dlx("predict", "digits", "x.npy", "--csv", "-o", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+    assert dlx("predict", "digits", "x.npy", "-o", "nowhere/x.csv").code == 5
+
+
+def test_arrays_that_no_one_can_read_or_that_hold_no_numbers(dlx: Dlx, runs: Path, world: Path) -> None:
+    (world / "torn.npz").write_bytes(b"PK\x03\x04junk")
+    (world / "text.npy").write_text("no array")
+    np.save(world / "nan.npy", np.full((3, 8, 8, 1), np.nan))
+    (world / "long.csv").write_text("1," + "2" * 200_000 + ",3,4\n")
+    for run, name in (("digits", "torn.npz"), ("digits", "text.npy"), ("digits", "nan.npy"), ("iris", "long.csv")):
+        result = dlx("predict", run, name, "--json")
+        assert (result.code, "internal" in result.err) == (3, False), result.err
+        assert name in result.err
+
+
+TABLE = "size,colour,kind\n" + "".join(f"{n % 7},{'red' if n % 2 else 'blue'},{n % 2}\n" for n in range(40))
+
+
+@pytest.mark.parametrize("missing", ["error", "median", "flag"])
+def test_a_table_is_encoded_as_in_training(dlx: Dlx, world: Path, missing: str) -> None:
+    text = TABLE if missing == "error" else TABLE + ",,1\n"
+    (world / "t.csv").write_text(text)
+    (world / "t.yaml").write_text(
+        f"dataset: {{csv: {{path: t.csv, label: kind, missing: {missing}}}}}\nlayers: [output]\nlr: 0.1\nepochs: 5\n"
+    )
+    assert dlx("run", "t.yaml").code == 0
+
+    def said(table: str) -> list[float]:
+        (world / "new.csv").write_text(table)
+        result = dlx("predict", "t", "new.csv", "--json")
+        assert result.code == 0, result.err
+        return [line["probabilities"]["1"] for line in result.lines]
+
+    plain = said("size,colour\n3,red\n4,blue\n")
+    assert said("extra,colour,size\nx,red,3\ny,blue,4\n") == plain  # other columns, another order
+    assert said("size,colour,kind\n3,red,\n4,blue,7\n") == plain  # the label may stand there
+    cases = {"unknown": "size,colour\n3,green\n", "gap": "size,colour\n,red\n", "column": "size\n3\n"}
+    if missing == "error":
+        expected = (
+            "column 'colour' holds 'green'; training saw blue, red",
+            "no value for 'size'",
+            "has no column 'colour'",
+        )
+        for table, message in zip(cases.values(), expected, strict=True):
+            (world / "new.csv").write_text(table)
+            result = dlx("predict", "t", "new.csv")
+            assert (result.code, message in result.err) == (3, True), result.err
+        return
+    found = {name: said(table)[0] for name, table in cases.items()}
+    assert all(0 < share < 1 for share in found.values())
+    if missing == "median":
+        assert found["gap"] == said("size,colour\n3,red\n")[0]  # the median of 0 to 6

@@ -1,0 +1,493 @@
+"""The contract of every registry: each part has help, fits Keras, and does what its signature says."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dlx import spec as specs
+from dlx.data.dataset import Facts
+from dlx.engine import fit as engine
+from dlx.errors import DataError, DlxError, SpecError
+from dlx.model import build as model
+from dlx.parts import REGISTRIES
+from dlx.parts import keras_signatures as signatures
+from dlx.parts import layer_help as descriptions
+from dlx.parts.augment import Mix
+from dlx.parts.registry import Part
+from dlx.parts.types import Activation
+from dlx.spec import parse as reading
+from dlx.spec import sections
+from dlx.spec.validate import describe
+from dlx.system import backend
+
+# One line a layer: the shape of an input, and how a spec says the layer.
+EXAMPLES: dict[str, tuple[tuple[int, ...], Any]] = {
+    "activation": ((6,), {"activation": "tanh"}),
+    "activity_regularization": ((6,), {"activity_regularization": {"l2": 0.1}}),
+    "adaptive_average_pooling1d": ((8, 2), {"adaptive_average_pooling1d": 4}),
+    "adaptive_average_pooling2d": ((8, 8, 2), {"adaptive_average_pooling2d": [4, 2]}),
+    "adaptive_average_pooling3d": ((4, 4, 4, 2), {"adaptive_average_pooling3d": 2}),
+    "adaptive_max_pooling1d": ((8, 2), {"adaptive_max_pooling1d": 4}),
+    "adaptive_max_pooling2d": ((8, 8, 2), {"adaptive_max_pooling2d": 4}),
+    "adaptive_max_pooling3d": ((4, 4, 4, 2), {"adaptive_max_pooling3d": 2}),
+    "additive_attention": ((5, 4), "additive_attention"),
+    "alpha_dropout": ((6,), {"alpha_dropout": 0.3}),
+    "attention": ((5, 4), {"attention": {"score_mode": "concat", "use_scale": True}}),
+    "aug_mix": ((8, 8, 3), "aug_mix"),
+    "auto_contrast": ((8, 8, 3), "auto_contrast"),
+    "average_pooling1d": ((8, 2), {"average_pooling1d": 2}),
+    "average_pooling2d": ((8, 8, 2), {"average_pooling2d": 2}),
+    "average_pooling3d": ((4, 4, 4, 2), {"average_pooling3d": [2, 1, 2]}),
+    "batch_normalization": ((6,), "batch_normalization"),
+    "bidirectional": ((5, 3), {"bidirectional": {"lstm": 4}}),
+    "category_encoding": ((5,), {"category_encoding": 10}),
+    "center_crop": ((8, 8, 2), {"center_crop": {"height": 4, "width": 6}}),
+    "contrast_limited_adaptive_histogram_equalization": ((16, 16, 1), {"contrast_limited_adaptive_histogram_equalization": {"tile_grid_size": [4, 4]}}),
+    "conv1d": ((9, 3), {"conv1d": {"filters": 4, "kernel_size": 3, "padding": "causal"}}),
+    "conv1d_transpose": ((9, 3), {"conv1d_transpose": {"filters": 4, "kernel_size": 3, "strides": 2}}),
+    "conv2d": ((8, 8, 2), {"conv2d": {"filters": 4, "kernel_size": [3, 2], "activation": "relu", "kernel_constraint": {"max_norm": 2.0}}}),
+    "conv2d_transpose": ((4, 4, 2), {"conv2d_transpose": {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"}}),
+    "conv3d": ((4, 4, 4, 1), {"conv3d": {"filters": 3, "kernel_size": [2, 2, 3]}}),
+    "conv3d_transpose": ((2, 2, 2, 1), {"conv3d_transpose": {"filters": 3, "kernel_size": 2}}),
+    "conv_lstm1d": ((3, 6, 2), {"conv_lstm1d": {"filters": 3, "kernel_size": 3, "dropout": 0.1}}),
+    "conv_lstm2d": ((3, 5, 5, 1), {"conv_lstm2d": {"filters": 3, "kernel_size": 3}}),
+    "conv_lstm3d": ((2, 3, 3, 3, 1), {"conv_lstm3d": {"filters": 2, "kernel_size": 2}}),
+    "cropping1d": ((8, 2), {"cropping1d": [1, 2]}),
+    "cropping2d": ((8, 8, 2), {"cropping2d": [[1, 2], [0, 1]]}),
+    "cropping3d": ((4, 4, 4, 2), {"cropping3d": 1}),
+    "dense": ((6,), {"dense": {"units": 5, "activation": "gelu", "kernel_initializer": {"random_normal": 0.02}, "kernel_regularizer": {"l1": 0.01, "l2": 0.01}, "activity_regularizer": {"l2": 0.01}}}),
+    "dense_block": ((8, 8, 2), {"dense_block": {"times": 2, "growth_rate": 3, "bottleneck": True, "dropout": 0.1}}),
+    "depthwise_conv1d": ((9, 3), {"depthwise_conv1d": {"kernel_size": 3, "depth_multiplier": 2}}),
+    "depthwise_conv2d": ((8, 8, 2), {"depthwise_conv2d": 3}),
+    "discretization": ((6,), {"discretization": {"bin_boundaries": [2.0, 5.0, 7.5], "output_mode": "one_hot"}}),
+    "dropout": ((6,), {"dropout": 0.5}),
+    "einsum_dense": ((5, 4), {"einsum_dense": {"equation": "abc,cd->abd", "output_shape": [5, 3], "bias_axes": "d"}}),
+    "elu": ((6,), "elu"),
+    "embedding": ((5,), {"embedding": {"input_dim": 10, "output_dim": 4}}),
+    "equalization": ((8, 8, 3), "equalization"),
+    "flatten": ((3, 4), "flatten"),
+    "gaussian_dropout": ((6,), {"gaussian_dropout": 0.3}),
+    "gaussian_noise": ((6,), {"gaussian_noise": 0.3}),
+    "global_average_pooling1d": ((8, 2), "global_average_pooling1d"),
+    "global_average_pooling2d": ((8, 8, 2), "global_average_pooling2d"),
+    "global_average_pooling3d": ((4, 4, 4, 2), "global_average_pooling3d"),
+    "global_max_pooling1d": ((8, 2), "global_max_pooling1d"),
+    "global_max_pooling2d": ((8, 8, 2), "global_max_pooling2d"),
+    "global_max_pooling3d": ((4, 4, 4, 2), "global_max_pooling3d"),
+    "group_normalization": ((8, 8, 4), {"group_normalization": 2}),
+    "group_query_attention": ((5, 8), {"group_query_attention": {"head_dim": 4, "num_query_heads": 4, "num_key_value_heads": 2}}),
+    "gru": ((5, 3), {"gru": {"units": 4, "dropout": 0.2, "recurrent_dropout": 0.2}}),
+    "gru_cell": ((5, 3), {"rnn": {"gru_cell": 4}}),
+    "identity": ((6,), "identity"),
+    "layer_normalization": ((6,), "layer_normalization"),
+    "leaky_relu": ((6,), {"leaky_relu": 0.1}),
+    "lstm": ((5, 3), {"lstm": {"units": 4, "return_sequences": True}}),
+    "lstm_cell": ((5, 3), {"rnn": {"cell": {"lstm_cell": 4}, "return_sequences": True}}),
+    "masking": ((5, 3), {"sequential": ["masking", {"lstm": 3}]}),
+    "max_pooling1d": ((8, 2), {"max_pooling1d": 2}),
+    "max_pooling2d": ((8, 8, 2), {"max_pooling2d": {"pool_size": 3, "strides": 2, "padding": "same"}}),
+    "max_pooling3d": ((4, 4, 4, 2), {"max_pooling3d": 2}),
+    "mel_spectrogram": ((512,), {"mel_spectrogram": {"fft_length": 64, "sequence_stride": 32, "num_mel_bins": 8}}),
+    "multi_head_attention": ((5, 4), {"multi_head_attention": {"num_heads": 2, "key_dim": 3, "dropout": 0.1}}),
+    "output": ((6,), "output"),
+    "parallel": ((8, 8, 2), {"parallel": {"layers": [{"conv2d": {"filters": 2, "kernel_size": 1}}, {"sequential": [{"conv2d": {"filters": 2, "kernel_size": 3, "padding": "same"}}, "relu"]}, "identity"], "merge": "add"}}),
+    "permute": ((3, 4), {"permute": [2, 1]}),
+    "position_embedding": ((5, 4), "position_embedding"),
+    "prelu": ((6,), {"sequential": [{"dense": 4}, "prelu"]}),
+    "pretrained": ((32, 32, 3), {"pretrained": {"name": "mobilenet", "weights": "none", "trainable": True}}),
+    "rand_augment": ((8, 8, 3), "rand_augment"),
+    "random_brightness": ((8, 8, 3), {"random_brightness": 0.2}),
+    "random_color_degeneration": ((8, 8, 3), {"random_color_degeneration": 0.5}),
+    "random_color_jitter": ((8, 8, 3), {"random_color_jitter": {"brightness_factor": 0.2, "hue_factor": 0.1}}),
+    "random_contrast": ((8, 8, 3), {"random_contrast": 0.2}),
+    "random_elastic_transform": ((8, 8, 3), "random_elastic_transform"),
+    "random_erasing": ((8, 8, 3), "random_erasing"),
+    "random_flip": ((8, 8, 3), {"random_flip": "horizontal"}),
+    "random_gaussian_blur": ((8, 8, 3), "random_gaussian_blur"),
+    "random_grayscale": ((8, 8, 3), "random_grayscale"),
+    "random_hue": ((8, 8, 3), {"random_hue": 0.2}),
+    "random_invert": ((8, 8, 3), "random_invert"),
+    "random_perspective": ((8, 8, 3), "random_perspective"),
+    "random_rotation": ((8, 8, 3), {"random_rotation": [-0.1, 0.1]}),
+    "random_saturation": ((8, 8, 3), {"random_saturation": 0.3}),
+    "random_sharpness": ((8, 8, 3), {"random_sharpness": 0.3}),
+    "random_translation": ((8, 8, 3), {"random_translation": {"height_factor": 0.1, "width_factor": 0.1}}),
+    "random_zoom": ((8, 8, 3), {"random_zoom": 0.1}),
+    "relu": ((6,), {"relu": {"max_value": 6.0}}),
+    "repeat": ((6,), {"repeat": {"times": 2, "layers": [{"dense": 6}, {"activation": "relu"}]}}),
+    "repeat_vector": ((6,), {"repeat_vector": 3}),
+    "rescaling": ((6,), {"rescaling": 0.1}),
+    "reshape": ((6,), {"reshape": [3, 2]}),
+    "residual": ((8, 8, 2), {"residual": {"layers": [{"conv2d": {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"}}], "activation": "relu"}}),
+    "resizing": ((8, 8, 2), {"resizing": {"height": 4, "width": 5}}),
+    "reversible_embedding": ((5,), {"reversible_embedding": {"input_dim": 10, "output_dim": 4}}),
+    "rms_normalization": ((6,), "rms_normalization"),
+    "rnn": ((5, 3), {"rnn": {"simple_rnn_cell": 4}}),
+    "separable_conv1d": ((9, 3), {"separable_conv1d": {"filters": 4, "kernel_size": 3}}),
+    "separable_conv2d": ((8, 8, 2), {"separable_conv2d": {"filters": 4, "kernel_size": 3}}),
+    "sequential": ((6,), {"sequential": [{"dense": 4}, "relu"]}),
+    "simple_rnn": ((5, 3), {"simple_rnn": 4}),
+    "simple_rnn_cell": ((5, 3), {"rnn": {"simple_rnn_cell": 3}}),
+    "softmax": ((6,), "softmax"),
+    "solarization": ((8, 8, 3), {"solarization": {"threshold_factor": 0.5}}),
+    "spatial_dropout1d": ((8, 2), {"spatial_dropout1d": 0.3}),
+    "spatial_dropout2d": ((8, 8, 2), {"spatial_dropout2d": 0.3}),
+    "spatial_dropout3d": ((4, 4, 4, 2), {"spatial_dropout3d": 0.3}),
+    "spectral_normalization": ((8, 8, 2), {"spectral_normalization": {"conv2d": {"filters": 3, "kernel_size": 3}}}),
+    "squeeze_excite": ((8, 8, 4), {"squeeze_excite": 2}),
+    "stacked_rnn_cells": ((5, 3), {"rnn": {"stacked_rnn_cells": [{"lstm_cell": 4}, {"lstm_cell": 3}]}}),
+    "stft_spectrogram": ((256, 1), {"stft_spectrogram": {"frame_length": 64, "frame_step": 32}}),
+    "time_distributed": ((5, 3), {"time_distributed": {"dense": 4}}),
+    "transformer_block": ((5, 8), {"transformer_block": {"num_heads": 2, "key_dim": 4, "ff_dim": 6, "dropout": 0.1}}),
+    "unit_normalization": ((6,), "unit_normalization"),
+    "up_sampling1d": ((4, 2), {"up_sampling1d": 2}),
+    "up_sampling2d": ((4, 4, 2), {"up_sampling2d": {"size": [2, 1], "interpolation": "bilinear"}}),
+    "up_sampling3d": ((2, 2, 2, 2), {"up_sampling3d": 2}),
+    "zero_padding1d": ((4, 2), {"zero_padding1d": [1, 2]}),
+    "zero_padding2d": ((4, 4, 2), {"zero_padding2d": [[1, 0], [2, 1]]}),
+    "zero_padding3d": ((2, 2, 2, 2), {"zero_padding3d": 1}),
+}  # fmt: skip
+
+PARTS = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
+
+
+def make_spec(world: Path, layers: list[Any], **more: Any) -> sections.Spec:
+    lines = [
+        "dataset: digits",
+        f"layers: {reading.write_value(layers)}",
+        *(f"{k}: {reading.write_value(v)}" for k, v in more.items()),
+    ]
+    (world / "part.yaml").write_text("\n".join(lines) + "\n")
+    return specs.load(world / "part.yaml")
+
+
+def data(shape: tuple[int, ...], count: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(3)
+    return generator.integers(0, 10, (count, *shape)).astype(np.float32), generator.integers(0, 3, count).astype(
+        np.int32
+    )
+
+
+def facts(shape: tuple[int, ...]) -> Facts:
+    return Facts(shape, "classification", ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(("kind", "name"), PARTS)
+def test_every_part_has_help_and_typed_parameters(kind: str, name: str) -> None:
+    registry = REGISTRIES[kind]
+    text = registry.help(name)
+    assert re.search(r"[.:]( |$)", text.split("\n")[0]), text
+    assert len(text.split("\n")[0]) > 15
+    for parameter in registry.parameters(name).values():
+        assert parameter.annotation is not Any, f"{name}.{parameter.name} has no type"
+        assert "typing" not in describe(parameter.annotation)
+
+
+def test_every_layer_has_an_example_and_words_of_its_own() -> None:
+    assert set(EXAMPLES) == set(REGISTRIES["layer"])
+    assert not [name for name in REGISTRIES["layer"] if "as Keras documents it" in REGISTRIES["layer"].help(name)]
+    assert set(descriptions.LAYERS) <= set(REGISTRIES["layer"])
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_layer_builds_trains_saves_reloads_and_predicts_the_same(world: Path, name: str) -> None:
+    shape, example = EXAMPLES[name]
+    tail = [] if name == "output" else ["flatten", "output"]
+    spec = make_spec(world, [example, *tail])
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, facts(shape))
+    model.probe(network, spec)
+    inputs, targets = data(shape)
+    before = [variable.numpy().copy() for variable in network.model.trainable_variables]
+    plan = engine.Plan(seed=1, lr=0.1, batch_size=10, steps_per_epoch=3, steps=3, monitor="train_loss")
+    program = engine.compile(network, model.optimizer(spec), plan, (inputs, targets), None)
+    *_, progress = engine.fit(program, plan)
+    program.restore_best(progress.state)
+    assert np.isfinite(progress.rows[-1]["train_loss"])
+    after = [variable.numpy() for variable in network.model.trainable_variables]
+    assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+    network.model.save(world / "m.keras")
+    expected = network.model.predict(inputs, verbose=0)
+    again = model.build(spec, facts(shape))
+    again.model.load_weights(world / "m.keras")
+    assert np.array_equal(again.model.predict(inputs, verbose=0), expected)
+    plain = backend.keras.models.load_model(world / "m.keras")
+    assert np.array_equal(plain.predict(inputs, verbose=0), expected)
+
+
+def kerass(package: str) -> dict[str, Any]:
+    """Every class that Keras itself exports there, by our name of it."""
+    module = getattr(backend.keras, package)
+    name = signatures.snake if package == "layers" else str.lower
+    classes = {word: found for word in dir(module) if inspect.isclass(found := getattr(module, word))}
+    return {name(word): found for word, found in classes.items() if found.__name__ in (word, "GroupedQueryAttention")}
+
+
+@pytest.mark.parametrize(("package", "kind"), [("layers", "layer"), ("optimizers", "optimizer")])
+def test_every_class_of_keras_is_a_part_or_refused_with_a_reason(package: str, kind: str) -> None:
+    registry = REGISTRIES[kind]
+    there = set(kerass(package))
+    reached, refused = there & set(registry), there & set(registry.refused)
+    assert reached | refused == there
+    assert not reached & refused
+    for name in refused:
+        with pytest.raises(DlxError) as caught:
+            registry.find(name)
+        assert len(caught.value.hint) > 20
+
+
+@pytest.mark.parametrize(("package", "kind"), [("layers", "layer"), ("optimizers", "optimizer")])
+def test_names_and_defaults_are_kerass(package: str, kind: str) -> None:
+    registry = REGISTRIES[kind]
+    for name, found in kerass(package).items():
+        if name not in registry:
+            continue
+        theirs = inspect.signature(found.__init__).parameters
+        for parameter in registry.parameters(name).values():
+            if parameter.name == "name":
+                continue
+            default = theirs[parameter.name].default
+            if default is inspect.Parameter.empty:
+                assert parameter.required, (name, parameter.name)
+            elif isinstance(default, tuple):
+                flat = {str(number) for number in re.findall(r"[^(), ]+", str(default))}
+                assert set(re.findall(r"[^\[\], ]+", str(parameter.default))) == flat, (name, parameter.name)
+            else:
+                wanted = default.lower() if isinstance(default, str) and default[:1].isupper() else default
+                assert parameter.default == wanted, (name, parameter.name)
+
+
+def test_activations_are_kerass() -> None:
+    from typing import get_args
+
+    theirs = {name for name in dir(backend.keras.activations) if not name.startswith("_")}
+    # glu halves its input, which no layer expects of its activation; threshold needs two numbers.
+    assert set(get_args(Activation)) == theirs - {"get", "serialize", "deserialize", "glu", "threshold"}
+
+
+def test_the_last_layers_of_a_pretrained_network_learn(world: Path) -> None:
+    said = {"name": "mobilenet_v2", "weights": "none", "trainable": "last 4"}
+    spec = make_spec(world, [{"pretrained": said}, "global_average_pooling2d", "output"])
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, facts((32, 32, 3)))
+    body = network.model.get_layer("mobilenet_v2")
+    learning = [layer.name for layer in body.layers if layer.trainable_weights]
+    weighted = [layer.name for layer in body.layers if layer.weights]
+    assert set(learning) <= set(weighted[-4:])
+    assert learning
+    assert not any(type(body.get_layer(name)).__name__ == "BatchNormalization" for name in learning)
+    frozen = make_spec(world, [{"pretrained": {**said, "trainable": False}}, "global_average_pooling2d", "output"])
+    assert model.parameters(model.build(frozen, facts((32, 32, 3)))) == 1280 * 3 + 3
+
+
+def test_a_pretrained_network_scales_its_input(world: Path) -> None:
+    spec = make_spec(world, [{"pretrained": {"name": "mobilenet_v2", "weights": "none"}}, "flatten", "output"])
+    backend.prepare(spec.seed, spec.precision)
+    network = model.build(spec, facts((32, 32, 3)))
+    body = network.model.get_layer("mobilenet_v2")
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    ours = backend.keras.Model(network.model.inputs, network.model.get_layer("flatten").output).predict(
+        images, verbose=0
+    )
+    theirs = body.predict(images / 127.5 - 1.0, verbose=0).reshape(2, -1)
+    assert np.allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", list(REGISTRIES["optimizer"]))
+def test_an_optimizer_takes_the_rate_of_the_spec(name: str) -> None:
+    made = REGISTRIES["optimizer"].make(Part(name), _learning_rate=0.3)
+    assert float(made.learning_rate.numpy()) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("name", list(REGISTRIES["augment"]))
+def test_an_augmentation_keeps_shape_and_follows_its_seed(name: str) -> None:
+    keras = backend.keras
+    part = Part(name, {"degrees": 30.0} if name == "rotate" else {})
+    made = REGISTRIES["augment"].make(part)
+    apply = (lambda *given: made.apply(*given)[0]) if isinstance(made, Mix) else made
+    images = np.random.default_rng(0).uniform(0, 255, (16, 9, 7, 3)).astype(np.float32)
+    once = apply(images, keras.random.SeedGenerator(5)).numpy()
+    assert once.shape == images.shape
+    assert once.dtype == np.float32
+    assert np.array_equal(once, apply(images, keras.random.SeedGenerator(5)).numpy())
+    assert not np.array_equal(once, apply(images, keras.random.SeedGenerator(6)).numpy())
+    assert not np.array_equal(once, images)
+    assert once.min() >= -0.01
+    assert once.max() <= 255.01
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_a_mix_shares_the_label_as_it_shares_the_pixels(name: str) -> None:
+    images = np.repeat(np.arange(1.0, 33.0, dtype=np.float32), 8 * 8).reshape(32, 8, 8, 1)
+    mixed, partners, share = REGISTRIES["augment"].make(Part(name)).apply(images, backend.keras.random.SeedGenerator(4))
+    mixed, partners, share = np.asarray(mixed), np.asarray(partners), np.asarray(share)
+    assert sorted(partners) == list(range(32))
+    expected = share * np.arange(1.0, 33.0) + (1 - share) * (partners + 1.0)
+    assert np.allclose(mixed.mean(axis=(1, 2, 3)), expected, atol=1e-3)
+    assert ((share >= 0) & (share <= 1)).all()
+    assert share.std() > 0.05
+
+
+def test_crop_moves_by_whole_pixels_and_fills_with_zero() -> None:
+    images = np.arange(1, 1 + 8 * 6 * 6, dtype=np.float32).reshape(8, 6, 6, 1)
+    moved = (
+        REGISTRIES["augment"].make(Part("crop", {"padding": 2}))(images, backend.keras.random.SeedGenerator(1)).numpy()
+    )
+    for before, after in zip(images, moved, strict=True):
+        padded = np.pad(before[..., 0], 2)
+        crops = [padded[r : r + 6, c : c + 6] for r in range(5) for c in range(5)]
+        assert any(np.array_equal(crop, after[..., 0]) for crop in crops)
+    assert len({tuple(np.argwhere(image[..., 0] == 0).ravel()) for image in moved}) > 2
+
+
+def test_rotate_by_a_right_angle_is_a_right_angle() -> None:
+    from dlx.parts.augment import _affine
+
+    image = np.arange(25, dtype=np.float32).reshape(1, 5, 5, 1)
+    turned = np.asarray(_affine(image, (0.0, -1.0, 1.0, 0.0), (0.0, 0.0), "constant", "bilinear"))[0, ..., 0]
+    assert np.allclose(turned, np.rot90(image[0, ..., 0])) or np.allclose(turned, np.rot90(image[0, ..., 0], -1))
+
+
+def test_flip_mirrors_about_half() -> None:
+    images = np.random.default_rng(0).uniform(0, 255, (400, 2, 2, 1)).astype(np.float32)
+    flipped = REGISTRIES["augment"].make(Part("flip"))(images, backend.keras.random.SeedGenerator(1)).numpy()
+    mirrored = np.array([np.array_equal(f, i[:, ::-1]) for f, i in zip(flipped, images, strict=True)])
+    same = np.array([np.array_equal(f, i) for f, i in zip(flipped, images, strict=True)])
+    assert (mirrored | same).all()
+    assert 140 < mirrored.sum() < 260
+
+
+@pytest.mark.parametrize(
+    ("part", "points"),
+    [
+        (Part("cosine"), {0.0: 1.0, 0.5: 0.5, 1.0: 0.0}),
+        (Part("cosine", {"warmup": 0.2, "final": 0.1}), {0.0: 0.0, 0.1: 0.5, 0.2: 1.0, 0.6: 0.55, 1.0: 0.1}),
+        (Part("one_cycle", {"peak": 0.5, "start": 0.1, "final": 0.0}), {0.0: 0.1, 0.5: 1.0, 0.75: 0.5, 1.0: 0.0}),
+        (Part("exponential", {"final": 0.01}), {0.0: 1.0, 0.5: 0.1, 1.0: 0.01}),
+        (Part("polynomial", {"power": 2.0, "final": 0.2}), {0.0: 1.0, 0.5: 0.4, 1.0: 0.2}),
+        (Part("inverse_time", {"decay": 9.0}), {0.0: 1.0, 1.0: 0.1}),
+        (Part("cosine_restarts", {"cycles": 2, "shrink": 0.5}), {0.0: 1.0, 0.25: 0.5, 0.5: 0.5, 0.75: 0.25, 1.0: 0.0}),
+        (Part("step", {"at": [0.5, 0.75], "factor": 0.1}), {0.0: 1.0, 0.49: 1.0, 0.5: 0.1, 0.75: 0.01, 1.0: 0.01}),
+    ],
+    ids=["cosine", "warmup", "one_cycle", "exponential", "polynomial", "inverse_time", "restarts", "step"],
+)
+def test_schedules(part: Part, points: dict[float, float]) -> None:
+    factor = REGISTRIES["schedule"].make(part)
+    for progress, expected in points.items():
+        assert float(factor(np.float32(progress))) == pytest.approx(expected, abs=1e-6)
+    assert REGISTRIES["schedule"].make(Part("constant")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "activation", "theirs"),
+    [
+        ("categorical_crossentropy", "softmax", "CategoricalCrossentropy"),
+        ("sparse_categorical_crossentropy", "softmax", "CategoricalCrossentropy"),
+        ("binary_crossentropy", "sigmoid", "BinaryCrossentropy"),
+        ("mean_squared_error", "softmax", "MeanSquaredError"),
+        ("mean_absolute_error", "softmax", "MeanAbsoluteError"),
+    ],
+)
+def test_losses_are_kerass(name: str, activation: str, theirs: str) -> None:
+    keras = backend.keras
+    logits = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
+    targets = np.array([0, 1, 2, 3, 0, 1, 2], np.int32)
+    function = keras.activations.get(activation)
+    ours = float(
+        np.mean(
+            REGISTRIES["loss"].make(Part(name))(
+                keras.ops.convert_to_tensor(targets), keras.ops.convert_to_tensor(logits), function
+            )
+        )
+    )
+    wanted = getattr(keras.losses, theirs)()(np.eye(4, dtype=np.float32)[targets], function(logits))
+    assert ours == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_exact_match_asks_for_every_label_and_accuracy_for_each() -> None:
+    targets = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 1]], np.float32)
+    predictions = np.array([[0.9, 0.1, 0.6], [0.4, 0.6, 0.4], [0.9, 0.9, 0.9]], np.float32)
+    found = {}
+    for name in ("exact_match", "accuracy"):
+        metric = REGISTRIES["metric"].make(Part(name), _units=3, _task="multi_label")
+        metric.update_state(targets, predictions)
+        found[name] = float(metric.result())
+    assert found == {"exact_match": pytest.approx(2 / 3), "accuracy": pytest.approx(8 / 9)}
+
+
+def test_pretrained_weights_come_from_a_file_and_stay_as_they_are(world: Path) -> None:
+    keras = backend.keras
+    backend.prepare(1, "float32")
+    body = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3))
+    body.save_weights(world / "body.weights.h5")
+    layers = [{"pretrained": {"name": "mobilenet", "weights": "body.weights.h5"}}, "flatten", "output"]
+    spec = make_spec(world, layers)
+    network = model.build(spec, facts((32, 32, 3)))
+    held = network.model.get_layer("mobilenet")
+    assert all(np.array_equal(a, b) for a, b in zip(held.get_weights(), body.get_weights(), strict=True))
+    assert len(network.model.trainable_variables) == 2
+    (world / "body.weights.h5").unlink()
+    assert model.build(spec, facts((32, 32, 3)), restored=True)  # the run's own weights follow
+    with pytest.raises(DataError, match="does not hold the weights of mobilenet"):
+        model.build(spec, facts((32, 32, 3)))
+    with pytest.raises(SpecError, match="at least 32 × 32"):
+        model.build(spec, facts((16, 16, 3)))
+
+
+def test_preprocessing_is_fitted_on_what_comes_before_it(world: Path) -> None:
+    raw = np.random.default_rng(0).integers(0, 255, (5000, 4, 4, 3)).astype(np.uint8)
+    raw[..., 1] //= 2
+    for part, axes in (
+        ({"standardize": "dataset"}, (0, 1, 2, 3)),
+        ({"standardize": "channel"}, (0, 1, 2)),
+        ("normalize", (0, 1, 2)),
+    ):
+        spec = make_spec(world, ["flatten", "output"], preprocess=["rescale", part])
+        backend.prepare(1, "float32")
+        network = model.build(spec, facts((4, 4, 3)))
+        model.fit_preprocessing(network, raw)
+        inner = backend.keras.Model(network.model.inputs[0], network.model.layers[2].output)
+        out = np.asarray(inner(raw.astype(np.float32)), np.float64)
+        assert np.allclose(out.mean(axis=axes), 0, atol=1e-4)
+        assert np.allclose(out.std(axis=axes), 1, atol=1e-4)
+
+
+def test_regularization_goes_to_kernels_and_a_layers_own_wins(world: Path) -> None:
+    layers = [
+        {"dense": {"units": 4}},
+        {"dense": {"units": 4, "kernel_regularizer": {"l1": 0.5}, "name": "own"}},
+        "output",
+    ]
+    spec = make_spec(world, layers, regularization={"l2": 0.01, "except": "output"})
+    backend.prepare(1, "float32")
+    network = model.build(spec, facts((6,)))
+    first, own, head = (layer for layer in network.model.layers if type(layer).__name__ == "Dense")
+    assert float(first.kernel_regularizer.l2) == pytest.approx(0.01)
+    assert (float(own.kernel_regularizer.l1), float(own.kernel_regularizer.l2)) == (0.5, 0.0)
+    assert head.kernel_regularizer is None
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_with_a_float32_head(world: Path, precision: str) -> None:
+    spec = make_spec(
+        world, [{"dense": {"units": 8, "activation": "relu"}}, "output"], precision=precision, preprocess=["normalize"]
+    )
+    backend.prepare(1, precision)
+    network = model.build(spec, facts((6,)))
+    inputs, targets = data((6,))
+    model.fit_preprocessing(network, inputs)
+    plan = engine.Plan(seed=1, lr=0.01, batch_size=8, steps_per_epoch=3, steps=30, monitor="train_loss")
+    program = engine.compile(network, model.optimizer(spec), plan, (inputs, targets), None)
+    losses = [row["train_loss"] for progress in engine.fit(program, plan) for row in progress.rows]
+    assert losses[-1] < losses[0]
+    assert network.model.output.dtype == "float32"
+    assert network.model.layers[2].compute_dtype == precision.removeprefix("mixed_")
+    assert network.model.layers[1].compute_dtype == "float32"
+    backend.prepare(1, "float32")

@@ -1,0 +1,282 @@
+"""`dlx plot`: which pictures a run gets, that they show what is there, and what is said where there is nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import warnings
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, Dlx
+from PIL import Image
+
+from dlx.data.dataset import Dataset, Split
+from dlx.data.splits import Splits
+from dlx.plots import curves as drawing
+from dlx.plots import subject as pictures
+from dlx.plots.curves import Boundary, Curve
+
+SPECS = {
+    "pixels": "dataset: digits\nlayers: [{conv2d: {filters: 4, kernel_size: 3, activation: relu}}, max_pooling2d, flatten, {dropout: 0.2}, output]\nepochs: 2\n",
+    "flat": "dataset: digits\nlayers: [flatten, output]\nepochs: 1\n",
+    "moon": "dataset: moons\ntest: 0.3\nlayers: [{dense: {units: 3, activation: tanh}}, output]\noptimizer: sgd\nlr: 1\nepochs: 2\n",
+    "gate": "dataset: or\nvalidation: none\nlayers: [{output: {units: 1}}]\noptimizer: sgd\nepochs: 2\n",
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs: one of each spec, and three moons of a sweep."""
+    from dlx import spec as specs
+    from dlx.training import experiment as preparation
+    from dlx.training import train as training
+
+    folder = tmp_path_factory.mktemp("plot")
+    for name, text in SPECS.items():
+        (folder / f"{name}.yaml").write_text(text)
+        outcome = training.train(preparation.prepare(specs.load(folder / f"{name}.yaml")), folder / "runs")
+        assert outcome.status == "done"
+    for units in (1, 4):
+        spec = specs.load(folder / "moon.yaml", [f"layers.dense.units={units}"])
+        training.train(preparation.prepare(spec), folder / "runs")
+    return folder / "runs"
+
+
+@pytest.fixture
+def runs(trained: Path, world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DLX_RUNS", str(trained))
+    return world
+
+
+def drawn(folder: Path) -> set[str]:
+    """The pictures in a folder, each opened and found to hold more than one colour."""
+    for path in folder.glob("*.png"):
+        with Image.open(path) as picture:
+            assert len(picture.convert("RGB").getcolors(10**6) or range(9)) > 5, path
+            assert min(picture.size) >= 80
+            assert max(picture.size) <= 2400
+    assert not list(folder.glob(".*"))
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("pixels", "curves confusion mistakes filters activations"),
+        ("flat", "curves confusion mistakes filters activations"),
+        ("moon", "curves boundary confusion"),
+        ("gate", "curves boundary confusion"),
+    ],
+)
+def test_a_run_gets_every_picture_that_fits_it(dlx: Dlx, runs: Path, name: str, kinds: str) -> None:
+    done = dlx("plot", f"{name}-1", "-o", "p")
+    assert done.code == 0, done.err
+    assert drawn(runs / "p") == {f"{name}-1-{kind}.png" for kind in kinds.split()}
+    assert done.out.split() == [f"p/{name}-1-{kind}.png" for kind in kinds.split()]
+
+
+def test_several_runs_share_their_curves_and_boundaries(dlx: Dlx, runs: Path) -> None:
+    done = dlx("plot", "moon-*", "--svg")
+    assert done.code == 0, done.err
+    assert drawn(runs / "plots") == {"moon-curves.svg", "moon-boundary.svg"}
+    titles = (runs / "plots/moon-boundary.svg").read_text()
+    assert all(f"dense units {units}" in titles for units in (1, 3, 4))
+    for path in (runs / "plots").iterdir():
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")
+    before = titles
+    assert dlx("plot", "moon-*", "--svg").code == 0
+    assert (runs / "plots/moon-boundary.svg").read_text() == before
+
+
+def test_unlike_runs_are_drawn_one_by_one_on_request(dlx: Dlx, runs: Path) -> None:
+    done = dlx("plot", "moon-1", "pixels", "--only", "confusion", "--only", "curves", "-o", "p")
+    assert done.code == 0, done.err
+    assert drawn(runs / "p") == {"compared-curves.png", "moon-1-confusion.png", "pixels-1-confusion.png"}
+
+
+def test_the_activations_of_a_given_image(dlx: Dlx, runs: Path) -> None:
+    seven = str(ROOT / "tests/data/seven.png")
+    assert dlx("plot", "pixels", "--image", seven, "--only", "activations", "-o", "p").code == 0
+    assert drawn(runs / "p") == {"pixels-1-activations.png"}
+    missing = dlx("plot", "pixels", "--image", "nothing.png", "--only", "activations", "-o", "p")
+    assert missing.code == 3
+    assert "nothing.png: no such file" in missing.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["pixels", "--only", "boundary"], 2, "a decision boundary needs a network with two inputs"),
+        (["gate", "--only", "mistakes"], 2, "gate-1: has no picture of mistakes: its data does not fit one"),
+        (["nothing"], 2, "unknown run 'nothing'"),
+        (["pixels", "--only", "colours"], 2, "'colours' is not one of"),
+        (["pixels", "-o", "file"], 5, "cannot write"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(dlx: Dlx, runs: Path, words: list[str], code: int, said: str) -> None:
+    (runs / "file").write_text("")
+    done = dlx("plot", *words)
+    assert done.code == code
+    assert said in done.err
+
+
+def test_small_files_alone_give_curves_and_say_what_is_missing(dlx: Dlx, runs: Path, trained: Path) -> None:
+    """As a clone has the runs of the tutorials: no model, no predictions."""
+    small = runs / "evidence" / "pixels"
+    small.mkdir(parents=True)
+    for name in ("spec.yaml", "run.json", "history.jsonl", "metrics.json"):
+        shutil.copy(trained / "pixels-1" / name, small)
+    done = dlx("plot", "evidence/pixels", "-o", "p")
+    assert done.code == 0
+    assert drawn(runs / "p") == {"pixels-curves.png"}
+    assert "evidence/pixels: has no trained model" in done.err
+    (small / "history.jsonl").unlink()
+    done = dlx("plot", "evidence/pixels", "-o", "p", "--only", "curves")
+    assert done.code == 2
+    assert "finished no epoch" in done.err
+
+
+def test_data_that_is_gone_or_has_changed_is_said(dlx: Dlx, world: Path) -> None:
+    np.savez(world / "d.npz", x=np.random.default_rng(0).normal(size=(40, 2)), y=np.arange(40) % 2)
+    (world / "d.yaml").write_text("dataset: {npz: {path: d.npz}}\nvalidation: none\nlayers: [output]\nepochs: 1\n")
+    assert dlx("run", "d.yaml").code == 0
+    np.savez(world / "d.npz", x=np.random.default_rng(1).normal(size=(40, 2)), y=np.arange(40) % 2)
+    assert "the data has changed since the run" in dlx("plot", "d").err
+    os.remove(world / "d.npz")
+    done = dlx("plot", "d", "-o", "p")
+    assert "its data cannot be loaded" in done.err
+    assert drawn(world / "p") == {"d-1-curves.png"}
+
+
+def test_plots_true_puts_the_pictures_into_tensorboard(dlx: Dlx, world: Path) -> None:
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    (world / "moon.yaml").write_text(SPECS["moon"] + "plots: true\n")
+    assert dlx("run", "moon.yaml").code == 0
+    tags = set()
+    for path in (world / "runs/moon-1/tensorboard").glob("events*"):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                strings = value.tensor.string_val
+                if len(strings) >= 3 and strings[2].startswith(b"\x89PNG"):
+                    assert event.step == 2
+                    tags.add(value.tag)
+    assert tags == {"curves", "boundary", "confusion"}
+    assert "no picture" not in (world / "runs/moon-1/log.txt").read_text()
+    assert "plots" not in dlx("compare", "runs/*").out
+
+
+def test_the_command_offers_every_picture() -> None:
+    from dlx.commands import plotting
+    from dlx.commands.plot import KINDS
+
+    assert (*plotting.TOGETHER, *plotting.ALONE) == KINDS
+
+
+def test_no_plot_no_matplotlib(dlx: Dlx) -> None:
+    from conftest import modules_after
+
+    assert "matplotlib" not in modules_after("import dlx.training.train, dlx.commands.plotting")
+
+
+# The pictures themselves
+
+
+def subject(predictions: np.ndarray, targets: np.ndarray, classes: tuple[str, ...]) -> pictures.Subject:
+    images = np.arange(len(targets) * 4 * 4, dtype=np.uint8).reshape(-1, 4, 4, 1)
+
+    class Model:
+        layers: tuple[()] = ()
+
+        def predict_on_batch(self, batch: np.ndarray) -> np.ndarray:
+            return predictions[: len(batch)]
+
+    split = Split(images, targets.astype(np.int32), np.arange(len(targets)))
+    return pictures.Subject(
+        "run", Model(), Dataset(split, "classification", "", classes=classes), Splits(split, None, None)
+    )
+
+
+def texts(figure: object) -> list[str]:
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]  # type: ignore[attr-defined]
+
+
+def test_confusion_counts_each_true_class_in_its_row() -> None:
+    said = np.eye(3)[[0, 0, 1, 2, 2, 2]]
+    figure = pictures.confusion(subject(said, np.array([0, 0, 0, 1, 2, 2]), ("ape", "bee", "cat")))
+    grid = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in figure.axes[0].texts}
+    assert grid == {(0, 0): "2", (0, 1): "1", (1, 2): "1", (2, 2): "2"}
+    assert "run: 4 of 6 train examples right (66.7%)" in texts(figure)
+    assert figure.axes[0].get_ylabel() == "true class"
+
+
+def test_mistakes_are_the_most_confident_ones_first() -> None:
+    shares = np.array([[0.9, 0.1], [0.3, 0.7], [0.02, 0.98], [0.4, 0.6]])
+    figure = pictures.mistakes(subject(shares, np.array([0, 0, 0, 1]), ("ape", "bee")))
+    titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
+    assert titles == ["is ape\nsaid bee, 98%", "is ape\nsaid bee, 70%"]
+    right = pictures.mistakes(subject(shares, np.array([0, 1, 1, 1]), ("ape", "bee")))
+    assert texts(right) == ["run: no mistake on 4 train images"]
+
+
+def test_names_are_drawn_as_they_are() -> None:
+    """No mathematics between dollars, and no warning for a script that the font lacks."""
+    rows = [{"epoch": 1, "train_loss": 1.0, "train_accuracy": None}, {"epoch": 2, "train_loss": float("nan")}]
+    figure = drawing.curves([Curve("$x^2$ 猫\x1b", rows, 7)], "$x_")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert drawing.rendered(figure)[:4] == b"\x89PNG"
+        assert drawing.png(drawing.confusion(np.eye(30, dtype=int), [f"{n}$猫$" for n in range(30)]))[1][0] > 800
+
+
+def test_a_boundary_lies_where_the_classes_are_equal() -> None:
+    xs = ys = np.linspace(-1, 1, 21)
+    right = np.broadcast_to((xs > 0.25).astype(float), (21, 21))
+    panel = Boundary("t", xs, ys, np.stack([1 - right, right], -1), np.array([[0.0, 0.0], [0.5, 0.5]]), np.array([0, 1]),
+                     np.array([False, True]))  # fmt: skip
+    figure = drawing.boundaries([panel], ["0", "1"], ["a", "b"])
+    (line,) = [c for c in figure.axes[0].collections if type(c).__name__ == "QuadContourSet"]
+    assert np.concatenate([path.vertices for path in line.get_paths()])[:, 0] == pytest.approx(0.25, abs=0.06)
+    assert figure.axes[0].get_xlabel() == "a"
+    assert any("not trained on" in text for text in texts(figure.legends[0]))
+
+
+def test_many_epochs_are_thinned_and_keep_their_ends() -> None:
+    rows = [{"epoch": n, "train_loss": 1 / n} for n in range(1, 20_001)]
+    figure = drawing.curves([Curve("run", rows, 20_000)])
+    line = figure.axes[0].lines[0]
+    assert len(line.get_xdata()) <= 1001
+    assert (line.get_xdata()[0], line.get_xdata()[-1]) == (1, 20_000)
+    assert figure.axes[0].get_xlabel() == "epoch (logarithmic)"
+
+
+def test_the_same_run_gives_the_same_bytes(trained: Path) -> None:
+    rows = [json.loads(line) for line in (trained / "pixels-1/history.jsonl").read_text().splitlines()]
+    first, second = (drawing.rendered(drawing.curves([Curve("pixels", rows, 1)]), form) for form in ("svg", "svg"))
+    assert first == second
+
+
+def test_runs_of_one_name_in_two_folders_are_two_runs(dlx: Dlx, runs: Path, trained: Path) -> None:
+    for folder, number in (("a", 1), ("b", 3)):
+        shutil.copytree(trained / f"moon-{number}", runs / folder / "moon-1")
+    assert dlx("plot", "a/moon-1", "b/moon-1", "--only", "confusion", "-o", "p").code == 0
+    assert drawn(runs / "p") == {"a-moon-1-confusion.png", "b-moon-1-confusion.png"}
+    first, second = ((runs / "p" / f"{f}-moon-1-confusion.png").read_bytes() for f in "ab")
+    assert first != second
+
+
+def test_one_column_of_two_categories_has_a_boundary(dlx: Dlx, world: Path) -> None:
+    (world / "t.csv").write_text("colour,kind\n" + "red,x\nblue,y\n" * 4)
+    (world / "t.yaml").write_text(
+        "dataset: {csv: {path: t.csv, label: kind}}\nvalidation: none\nlayers: [output]\nepochs: 1\n"
+    )
+    assert dlx("run", "t.yaml").code == 0
+    done = dlx("plot", "t", "-o", "p")
+    assert done.code == 0, done.err
+    assert "t-1-boundary.png" in drawn(world / "p")

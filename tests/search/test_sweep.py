@@ -1,0 +1,176 @@
+"""`dlx sweep`: the combinations, what counts as done, what a failed one does to the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Dlx
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlx.errors import SpecError
+from dlx.spec import grid
+from dlx.spec.parse import write_value
+
+GATE = """\
+dataset: or
+validation: none
+layers: [{dense: {units: 3, activation: tanh, name: hidden}}, {output: {units: 1}}]
+optimizer: sgd
+lr: 1
+batch_size: full
+epochs: 3
+"""
+
+
+@pytest.fixture
+def spec(world: Path) -> Path:
+    path = world / "gate.yaml"
+    path.write_text(GATE + "sweep: {lr: [0.5, 1], layers.hidden.units: [2, 3]}\n")
+    return path
+
+
+def settings(path: Path, *overrides: str) -> list[dict[str, object]]:
+    return [trial.settings for trial in grid.trials(path, overrides)]
+
+
+def test_several_keys_make_the_grid(spec: Path) -> None:
+    assert settings(spec) == [
+        {"lr": 0.5, "layers.hidden.units": 2},
+        {"lr": 0.5, "layers.hidden.units": 3},
+        {"lr": 1, "layers.hidden.units": 2},
+        {"lr": 1, "layers.hidden.units": 3},
+    ]
+    assert [trial.spec.layers[0].args["units"] for trial in grid.trials(spec)] == [2, 3, 2, 3]
+    assert all(not trial.spec.sweep for trial in grid.trials(spec))
+
+
+def test_the_shell_replaces_and_fixes_alternatives(spec: Path) -> None:
+    assert settings(spec, "lr=1", "layers.hidden.units=4,5,6") == [{"layers.hidden.units": n} for n in (4, 5, 6)]
+    assert settings(spec, "sweep=null", "layers.hidden.activation=relu,tanh,null") == [
+        {"layers.hidden.activation": value} for value in ("relu", "tanh", None)
+    ]
+
+
+@given(st.lists(st.one_of(st.integers(1, 9), st.lists(st.integers(), max_size=3), st.text("a,'\"[]{} :#", max_size=6),
+                          st.dictionaries(st.sampled_from("ab"), st.integers())), min_size=2, max_size=4))  # fmt: skip
+def test_commas_inside_brackets_and_quotes_part_nothing(values: list[object]) -> None:
+    address, nodes = grid._alternatives(f"a.b={write_value(values)[1:-1]}")
+    assert (address, [node.plain() for node in nodes]) == ("a.b", values)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "overrides", "said"),
+    [
+        ("sweep: {lr: 0.5}", [], "gate.yaml:8:13: sweep.lr: expected a list of alternatives, got 0.5"),
+        ("sweep: {lr: []}", [], "expected a list of alternatives, got []"),
+        ("sweep: [lr]", [], "gate.yaml:8:8: sweep: expected"),
+        ("sweep: {lr: [0.5, fast]}", [], "gate.yaml:8:19: lr: expected a number (above 0), got 'fast'"),
+        ("sweep: {rate: [1, 2]}", [], "unknown key 'rate'"),
+        ("sweep: {layers.dropout.rate: [0, 0.5]}", [], "layers has no 'dropout'"),
+        ("", [], "there are no alternatives to try"),
+        ("", ["lr=0.1,,1"], "-s lr=0.1,,1: lr: expected a number (above 0), got '0.1,,1'"),
+        ("", ["lr=0.1,-1"], "-s lr=0.1,-1: lr: expected a number (above 0), got -1"),
+        ("", ["epochs=" + ",".join(["1"] * 101), "seed=" + ",".join(["1"] * 101)], "10,201 combinations"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_place(world: Path, sweep: str, overrides: list[str], said: str) -> None:
+    (world / "gate.yaml").write_text(f"{GATE}{sweep}\n")
+    with pytest.raises(SpecError) as caught:
+        grid.trials("gate.yaml", overrides)
+    assert said in str(caught.value)
+
+
+def test_a_bad_alternative_is_a_problem_of_the_spec(dlx: Dlx, world: Path) -> None:
+    (world / "gate.yaml").write_text(GATE + "sweep: {lr: [0.5, fast]}\n")
+    done = dlx("check", "gate.yaml")
+    assert done.code == 2
+    assert "gate.yaml:8:19" in done.err
+
+
+def test_a_sweep_trains_each_combination_once(dlx: Dlx, spec: Path, world: Path) -> None:
+    assert dlx("run", "gate.yaml", "-s", "lr=0.5", "-s", "layers.hidden.units=2", "--name", "other").code == 0
+    first = dlx("sweep", "gate.yaml")
+    assert first.code == 0
+    assert "4 combinations, 1 of them finished before" in first.out
+    assert sorted(path.name for path in (world / "runs").iterdir()) == ["gate-1", "gate-2", "gate-3", "other-1"]
+    infos = [json.loads((world / "runs" / f"gate-{n}" / "run.json").read_text()) for n in (1, 2, 3)]
+    assert [info["parent"] for info in infos] == ["gate"] * 3
+    assert [info["settings"]["lr"] for info in infos] == [0.5, 1.0, 1.0]
+    assert not any(key.startswith("sweep") for info in infos for key in info["settings"])
+    assert "other-1" in first.out
+    again = dlx("sweep", "gate.yaml")
+    assert "4 of them finished before" in again.out
+    assert len(list((world / "runs").iterdir())) == 4
+    more = dlx("sweep", "gate.yaml", "-s", "lr=0.5,1,2")
+    assert "6 combinations, 4 of them finished before" in more.out
+    assert len(list((world / "runs").iterdir())) == 6
+
+
+def test_one_that_fails_is_recorded_and_the_rest_go_on(dlx: Dlx, world: Path, spec: Path) -> None:
+    (world / "gate.yaml").write_text(GATE)
+    done = dlx("sweep", "gate.yaml", "-s", "loss=mean_squared_error", "-s", "layers.1.output.activation=linear",
+               "-s", "dataset=or,moons", "-s", "layers.hidden.activation=linear,tanh", "--json")  # fmt: skip
+    assert done.code == 2  # a linear head does not fit classes: each says so, none is silent
+    assert [json.loads(line)["status"] for line in done.out.splitlines()] == ["failed"] * 4
+    (world / "gate.yaml").write_text(GATE.replace("epochs: 3", "epochs: 400"))
+    done = dlx("sweep", "gate.yaml", "-s", "lr=1e30,1", "-s", "loss=mean_squared_error", "-s",
+               "layers.hidden.activation=exponential", "--json")  # fmt: skip
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    assert [row["status"] for row in rows] == ["failed", "done"]
+    assert done.code == 4
+    assert json.loads((Path(rows[0]["run"]) / "failure.json").read_text())["kind"] == "failed"
+    again = dlx("sweep", "gate.yaml", "-s", "lr=1e30,1", "-s", "loss=mean_squared_error", "-s",
+                "layers.hidden.activation=exponential")  # fmt: skip
+    assert "2 combinations, 1 of them finished before" in again.out
+
+
+def test_a_dry_run_says_the_time_and_leaves_nothing(dlx: Dlx, spec: Path, world: Path) -> None:
+    assert dlx("run", "gate.yaml", "-s", "lr=0.5", "-s", "layers.hidden.units=2").code == 0
+    done = dlx("sweep", "gate.yaml", "--dry-run")
+    assert done.code == 0
+    assert done.out.count("about ") == 4  # three combinations, and the sum
+    assert "done, took" in done.out
+    assert len(list((world / "runs").iterdir())) == 1
+
+
+def test_run_trains_a_sweep_spec_as_it_stands(dlx: Dlx, spec: Path, world: Path) -> None:
+    done = dlx("run", "gate.yaml")
+    assert done.code == 0
+    assert "dlx sweep gate.yaml trains its alternatives of lr, layers.hidden.units" in done.err
+    assert "sweep" not in (world / "runs/gate-1/spec.yaml").read_text()
+    assert "sweep:" in dlx("check", "gate.yaml", "--print").out
+
+
+def test_an_address_is_one_setting_however_it_is_said(spec: Path) -> None:
+    assert settings(spec, "lr=1", "layers.0.units=7,8") == [{"layers.0.units": 7}, {"layers.0.units": 8}]
+    fixed = grid.trials(spec, ["layers.0.dense.units=7"])
+    assert [trial.spec.layers[0].args["units"] for trial in fixed] == [7, 7]
+    with pytest.raises(SpecError, match=r"layers\.0\.units and layers\.hidden\.units are the same setting"):
+        grid.trials(spec, ["layers.0.units=7,8", "layers.hidden.units=2,3"])
+
+
+def test_the_same_combination_twice_is_one(spec: Path) -> None:
+    assert settings(spec, "lr=0.1,0.1", "layers.hidden.units=2") == [{"lr": 0.1}]
+
+
+def test_alternatives_may_be_what_the_spec_lacks(world: Path) -> None:
+    lacking = GATE.replace("dataset: or\n", "") + "sweep: {dataset: [or, and], lr: [1, 2]}\n"
+    (world / "gate.yaml").write_text(lacking)
+    assert len(grid.trials("gate.yaml")) == 4
+
+
+def test_a_run_on_other_data_is_not_finished(dlx: Dlx, world: Path) -> None:
+    (world / "t.csv").write_text("a,b,kind\n" + "1,2,x\n3,4,y\n" * 4)
+    (world / "t.yaml").write_text(GATE.replace("dataset: or", "dataset: {csv: {path: t.csv, label: kind}}"))
+    assert dlx("sweep", "t.yaml", "-s", "lr=0.1,0.2").code == 0
+    assert "2 of them finished before" in dlx("sweep", "t.yaml", "-s", "lr=0.1,0.2").out
+    (world / "t.csv").write_text("a,b,kind\n" + "1,2,x\n3,5,y\n" * 4)
+    assert "finished before" not in dlx("sweep", "t.yaml", "-s", "lr=0.1,0.2").out
+
+
+def test_a_dry_run_has_no_json(dlx: Dlx, spec: Path) -> None:
+    done = dlx("sweep", "gate.yaml", "--dry-run", "--json")
+    assert (done.code, done.out) == (2, "")
