@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 
 class DlxError(Exception):
-    """A mistake that can be told in words: where, what, what was expected, what to type next.
+    """A mistake that can be put in words: where, what, what was expected, what to type next.
 
     `exit_code` is what the command line ends with.
     """
@@ -34,7 +34,7 @@ class SpecError(DlxError):
 
 
 class RunError(DlxError):
-    """A run that is not there, or a directory that is no run."""
+    """A run that is not there, or a directory that is not a run."""
 
 
 class DataError(DlxError):
@@ -50,7 +50,7 @@ class TrainingError(DlxError):
 
 
 class DivergenceError(TrainingError):
-    """The loss, or a weight, is not finite any more; going on from before would come to the same."""
+    """The loss, or a weight, is not finite any more; continuing from before would come to the same."""
 
 
 class DiskError(DlxError):
@@ -82,5 +82,10 @@ def suggest(name: str, known: Iterable[str], aliases: Mapping[str, str] | None =
 
 def did_you_mean(name: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
     """The bracketed suggestion that an error message ends with; empty when nothing is near."""
-    found = suggest(name, known, aliases)
-    return f" (did you mean {found!r}?)" if found and found != name else ""
+    suggestion = suggest(name, known, aliases)
+    return f" (did you mean {suggestion!r}?)" if suggestion and suggestion != name else ""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says, or its type where it says nothing."""
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

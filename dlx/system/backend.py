@@ -6,17 +6,16 @@ import contextlib
 import importlib
 import importlib.util
 import os
-import platform
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from dlx.errors import DlxError, TrainingError
+from dlx.system.machine import cores, processor
 
 BACKENDS = ("tensorflow", "jax")
 # What Keras and TensorFlow import where it is installed, and dlx makes no use of through them: half of their time.
@@ -61,9 +60,9 @@ _seeded: int | None = None
 
 
 def want(backend: str = "auto", device: str = "auto", threads: int | None = None) -> None:
-    """Say which backend and device the process shall use; takes effect when Keras is first loaded.
+    """Set the backend and the device that the process uses; takes effect when Keras is first loaded.
 
-    `threads` are those of a run that goes on: on TensorFlow figures depend on their number, so it is set again.
+    `threads` are those of a run that continues: on TensorFlow figures depend on their number, so it is set again.
     Raises DlxError when Keras is loaded already with others.
     """
     wish = {"backend": backend, "device": device, "threads": threads}
@@ -146,38 +145,6 @@ def _jax_devices(jax: Any) -> list[Any]:
         return []
 
 
-def cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def memory() -> int | None:
-    """The bytes of memory that there are, or that a container may use; None where that cannot be told."""
-    if not hasattr(os, "sysconf"):  # Windows
-        return None
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):  # "max" where there is no bound
-        there = min(there, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return there
-
-
-def free_memory() -> int | None:
-    """The bytes of memory that are not in use, by this process neither; None where that cannot be told."""
-    found = []
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
-    with contextlib.suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
-        cached = sum(int(line.split()[1]) for line in lines if line.startswith(("inactive_file ", "active_file ")))
-        used = int((group / "memory.current").read_text()) - cached  # pages of files make room
-        found.append(int((group / "memory.max").read_text()) - used)
-    return min(found, default=None)
-
-
 def _jax(wanted: str) -> Device:
     """Set JAX up for the device that was asked for."""
     if wanted == "cpu":
@@ -225,18 +192,9 @@ def _numbered(gpus: list[Any], wanted: str, who: str, hint: str) -> Any:
     return gpus[number]
 
 
-def processor() -> str:
-    """The name of the processor; empty where the system does not say."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def _cpu(wanted: str, threads: int) -> str:
-    found = "CPU" if wanted == "cpu" else "no GPU found; CPU"
-    return f"{found}, {threads} core{'s' * (threads != 1)}"
+    device = "CPU" if wanted == "cpu" else "no GPU found; CPU"
+    return f"{device}, {threads} core{'s' * (threads != 1)}"
 
 
 def _tensorflow(wanted: str) -> Device:
@@ -292,7 +250,7 @@ def _forget_names() -> None:
     """
     try:
         state = importlib.import_module("keras.src.backend.common.global_state")
-        for name in ("object_name_uids", "global_seed_generator"):
+        for name in ("object_name_uids", "global_seed_generator", "uninitialized_variables"):
             state.set_global_attribute(name, None)
     except (ImportError, AttributeError):  # no public name of Keras's
         keras.utils.clear_session(free_memory=False)
@@ -304,8 +262,8 @@ def versions() -> dict[str, str]:
 
     load()
     names = ("keras", "numpy", _selected.backend if _selected else "tensorflow")
-    found = {name: metadata.version(name) for name in names}
-    return {"python": sys.version.split()[0], **found}
+    versions = {name: metadata.version(name) for name in names}
+    return {"python": sys.version.split()[0], **versions}
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Files that strangers may have made, and files that no kill may leave half-written. Standard library only."""
+"""Files that others may have made, and files that no kill may leave half-written. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,29 +9,41 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from dlx.errors import DiskError
+from dlx.system.units import byte_size
+
 PRIVATE = 0o700
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _FOLDER = _READ | getattr(os, "O_DIRECTORY", 0)
 Place = str | os.PathLike[str]
 
 
-class Unsafe(OSError):
-    """What stands at a place is no plain file: a link, a device, a pipe, or too large a file."""
+class UnsafeFileError(OSError):
+    """What stands at a place is not a regular file: a link, a device, a pipe, or too large a file."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.strerror = reason
 
 
+@contextlib.contextmanager
+def disk(path: Path) -> Iterator[None]:
+    """What goes wrong with a file in the block is a DiskError at `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(f"cannot write ({error.strerror or error})", where=str(path)) from error
+
+
 def contents(root: Place, name: str, most: int) -> bytes:
-    """The bytes of the plain file `name` beneath `root`, at most `most` of them.
+    """The bytes of the regular file `name` below `root`, at most `most` of them.
 
     Raises FileNotFoundError where there is none, Unsafe for a link (also one on the way), a device or a larger file.
     """
     with opened(root, name) as descriptor:
         size = os.fstat(descriptor).st_size
         if size > most:
-            raise Unsafe(f"is larger than {most // 2**20:,} MiB")
+            raise UnsafeFileError(f"is larger than {byte_size(most)}")
         pieces = []
         while piece := os.read(descriptor, size + 1):
             pieces.append(piece)
@@ -40,23 +52,23 @@ def contents(root: Place, name: str, most: int) -> bytes:
 
 @contextlib.contextmanager
 def opened(root: Place, name: str) -> Iterator[int]:
-    """A descriptor for reading of the plain file `name` beneath `root`; raises as `contents` does."""
+    """A descriptor for reading of the regular file `name` below `root`; raises as `contents` does."""
     *folders, last = name.split("/")
-    held: list[int] = []
+    descriptors: list[int] = []
     try:
         if not folders or os.open not in os.supports_dir_fd:
             descriptor = _open(os.path.join(root, name), _READ, None)
         else:  # a folder at a time: none of them may be a link
-            held.append(os.open(root, os.O_RDONLY))
+            descriptors.append(os.open(root, os.O_RDONLY))
             for folder in folders:
-                held.append(_open(folder, _FOLDER, held[-1]))
-            descriptor = _open(last, _READ, held[-1])
-        held.append(descriptor)
+                descriptors.append(_open(folder, _FOLDER, descriptors[-1]))
+            descriptor = _open(last, _READ, descriptors[-1])
+        descriptors.append(descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unsafe("is no plain file")
+            raise UnsafeFileError("is not a regular file")
         yield descriptor
     finally:
-        for one in held:
+        for one in descriptors:
             os.close(one)
 
 
@@ -68,7 +80,7 @@ def _open(name: str, flags: int, folder: int | None) -> int:
         with contextlib.suppress(OSError):
             link = stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
         if link:
-            raise Unsafe("is a link, which a run has none of") from error
+            raise UnsafeFileError("is a link; a run contains none") from error
         raise
 
 
@@ -78,16 +90,16 @@ def sha256(path: Place) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def plain(path: Place) -> Place:
+def regular(path: Place) -> Place:
     """The path of a file that a person named, links followed. Raises Unsafe where it is a device, a pipe or a folder:
     reading one might never end."""
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise Unsafe("is no plain file")
+        raise UnsafeFileError("is not a regular file")
     return path
 
 
-def strange(root: Place) -> str | None:
-    """The first thing beneath `root` that is no folder, nor a plain file with that one name; None where all are."""
+def special_file(root: Place) -> str | None:
+    """The first thing below `root` that is not a folder, nor a regular file with that one name; None where all are."""
     folders = [str(root)]
     while folders:
         with os.scandir(folders.pop()) as entries:
@@ -99,10 +111,10 @@ def strange(root: Place) -> str | None:
     return None
 
 
-def private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
     """Make a folder, and those above it that are not there, for the user alone."""
     if not folder.is_dir():
-        private(folder.parent)
+        make_private(folder.parent)
         with contextlib.suppress(FileExistsError):
             folder.mkdir(PRIVATE)
 

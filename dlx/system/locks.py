@@ -1,4 +1,4 @@
-"""Who writes to a run: a held lock, and what is known of its holder. Standard library and filelock."""
+"""Who writes to a run: a lock, and what is known of its owner. Standard library and filelock."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _boot() -> str:
 
 
 def _began(pid: int) -> int | None:
-    """When a process began, in clock ticks since the boot; None where there is none, or it cannot be told."""
+    """When a process began, in clock ticks since the boot; None where there is none, or it is unknown."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         return int(text.rpartition(")")[2].split()[19])
@@ -87,7 +87,7 @@ def _began(pid: int) -> int | None:
 
 
 def state(folder: Path, name: str) -> tuple[str, float]:
-    """("held" | "free" | "unknown", seconds since its holder was last seen) of the lock `name` in `folder`.
+    """("held" | "free" | "unknown", seconds since its owner was last seen) of the lock `name` in `folder`.
 
     Unknown is the lock of another host, which may hold it without this one seeing it.
     """
@@ -100,15 +100,15 @@ def state(folder: Path, name: str) -> tuple[str, float]:
         return "free", 0.0
     if taken:
         return "held", seen
-    said: Any = None
+    owner: Any = None
     with contextlib.suppress(ValueError, RecursionError):
-        said = json.loads(raw)
-    if not isinstance(said, dict):
+        owner = json.loads(raw)
+    if not isinstance(owner, dict):
         return "free", seen
-    here = said.get("boot_id") == _boot() != ""  # a container has another name each time, on one kernel
-    if not here and said.get("host") not in (None, "", platform.node()):
+    here = owner.get("boot_id") == _boot() != ""  # a container has another name each time, on one kernel
+    if not here and owner.get("host") not in (None, "", platform.node()):
         return "unknown", seen
-    return ("held" if taken is None and _lives(said) else "free"), seen
+    return ("held" if taken is None and _lives(owner) else "free"), seen
 
 
 def _taken(descriptor: int, path: Path) -> bool | None:
@@ -132,8 +132,8 @@ def _taken(descriptor: int, path: Path) -> bool | None:
     return False
 
 
-def _lives(said: Mapping[str, Any]) -> bool:
+def _lives(owner: Mapping[str, Any]) -> bool:
     """Whether the process that a lock names still runs: not another one that has got its number since."""
-    pid = said.get("pid")
-    same = said.get("boot_id") == _boot() and isinstance(pid, int)
-    return same and said.get("pid_started") is not None and _began(int(str(pid))) == said["pid_started"]
+    pid = owner.get("pid")
+    same = owner.get("boot_id") == _boot() and isinstance(pid, int)
+    return same and owner.get("pid_started") is not None and _began(int(str(pid))) == owner["pid_started"]

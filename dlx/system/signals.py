@@ -20,9 +20,9 @@ def deadline(max_time: float | None) -> float | None:
 
 
 class Stop:
-    """Whether, and by what, the training shall stop: the name of a signal, or MAX_TIME.
+    """Whether, and by what, the training should stop: the name of a signal, or MAX_TIME.
 
-    deadline: a moment of time.monotonic() from which on it shall.
+    deadline: a moment of time.monotonic() after which it should.
     """
 
     def __init__(self, deadline: float | None = None) -> None:
@@ -44,7 +44,7 @@ def code(reason: str) -> int:
 def politely(stop: Stop) -> Iterator[Stop]:
     """Within it a first SIGINT, SIGTERM, SIGHUP or SIGUSR1 sets the Stop; a second one stops at once.
 
-    What the process was started to ignore, as nohup does, it goes on to ignore.
+    What the process was started to ignore, as nohup does, it continues to ignore.
     """
     before = dict[int, Any]()
 

@@ -1,8 +1,7 @@
-"""What a person sees: tables that fit the terminal, the plan, progress and results. rich is loaded on use."""
+"""What a person sees: text and tables that fit the terminal. rich is loaded on use."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_LINES = 20
-MANY = 200  # rows: a longer table is printed plainly
 QUIET_SECONDS = 5.0  # in a pipe, an epoch or a short training speaks for itself; a longer one is reported on its way
 
 
@@ -40,15 +38,36 @@ def clean_lines(text: str) -> str:
     return "\n".join(clean(line) for line in text.split("\n"))
 
 
-def middle(text: str, most: int) -> str:
+def cells(text: str) -> int:
+    """The columns that a text takes: two for each Chinese, Japanese or Korean character."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def padded(text: str, width: int, right: bool = False) -> str:
+    """`text` with spaces up to `width` columns, behind it or, to stand at the right, before it."""
+    space = " " * (width - cells(text))
+    return space + text if right else text + space
+
+
+def shortened(text: str, most: int) -> str:
     """`text` in at most `most` columns, shortened in the middle."""
-    if len(text) <= most:
+    if cells(text) <= most:
         return text
-    head = (most - 1 + 1) // 2
-    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+    head = most // 2
+    if cells(text) == len(text):
+        return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+    from rich.cells import set_cell_size
+
+    tail = set_cell_size(text[::-1], most - 1 - head).rstrip()[::-1]
+    return f"{set_cell_size(text, head).rstrip()}…{tail}"
 
 
 Cells = Sequence[str]
+Line = list[tuple[str, str]]  # (text, style) of each cell
 
 
 def table(
@@ -57,79 +76,62 @@ def table(
     marked: Iterable[tuple[int, int]] = (),
     error: bool = False,
 ) -> None:
-    """Print columns under their headings; the first one names the rows.
+    """Print columns under their headings; the first one names the rows. `marked`: (row, column) of the best, with a *.
 
     What does not fit the width goes into a further block under the same names. Names and words
     shorten in the middle, numbers never.
     """
-    limit = width()
     best = set(marked)
-    texts = [[clean(title), *map(clean, cells)] for title, cells in columns]
-    widths = [max(map(len, column)) + (any(c == n for _, n in best) and c > 0) for c, column in enumerate(texts)]
-    if sum(widths) + 2 * (len(widths) - 1) > limit:
-        most = [max(18, limit // 3), *(28 for _ in columns[1:])]
-    else:
-        most = widths
-    shown = [
-        [middle(cell, most[c]) if not numeric[c] or row == 0 else cell for row, cell in enumerate(column)]
-        for c, column in enumerate(texts)
-    ]
-    widths = [max(map(len, column)) + (any(c == n for _, n in best) and c > 0) for c, column in enumerate(shown)]
+    stars = [any(c == n for _, n in best) for c in range(len(columns))]
+    texts = [[clean(title), *map(clean, column)] for title, column in columns]
+    widths = [max(map(cells, column)) + star for column, star in zip(texts, stars, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) > width():
+        most = [max(18, width() // 3), *(28 for _ in columns[1:])]
+        texts = [
+            [shortened(cell, most[c]) if not numeric[c] or row == 0 else cell for row, cell in enumerate(column)]
+            for c, column in enumerate(texts)
+        ]
+        widths = [max(map(cells, column)) + star for column, star in zip(texts, stars, strict=True)]
+    lines: list[Line] = []
+    for block in _blocks(widths):
+        lines += [[]] if lines else []
+        for row in range(len(texts[0])):
+            line: Line = []
+            for c in (0, *block):
+                starred = (row - 1, c) in best
+                cell = texts[c][row] + ("*" if starred else " " if stars[c] and row else "")
+                style = "bold" if row == 0 else "bold green" if starred else ""
+                line.append((padded(cell, widths[c], numeric[c]), style))
+            lines.append(line)
+    _print(lines, error)
+
+
+def _blocks(widths: Sequence[int]) -> list[list[int]]:
+    """The columns in blocks that fit the width, each beside the first column."""
     blocks: list[list[int]] = [[]]
     used = widths[0]
-    for c in range(1, len(columns)):
-        if blocks[-1] and used + 2 + widths[c] > limit:
+    for c in range(1, len(widths)):
+        if blocks[-1] and used + 2 + widths[c] > width():
             blocks.append([])
             used = widths[0]
         blocks[-1].append(c)
         used += 2 + widths[c]
-    if len(shown[0]) > MANY:
-        _plain(shown, widths, blocks, numeric, best, error)
+    return blocks
+
+
+def _print(lines: Sequence[Line], error: bool) -> None:
+    """Lines of cells, with their styles where the stream is a terminal."""
+    stream = sys.stderr if error else sys.stdout
+    if not stream.isatty():
+        print("\n".join("  ".join(text for text, _ in line).rstrip() for line in lines), file=stream)
         return
-    from rich.table import Table
     from rich.text import Text
 
-    out = console(error)
-    for number, block in enumerate(blocks):
-        grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-        for c in (0, *block):
-            grid.add_column(Text(shown[c][0]), justify="right" if numeric[c] else "left", no_wrap=True)
-        for row in range(1, len(shown[0])):
-            cells = []
-            for c in (0, *block):
-                star = (row - 1, c) in best
-                tail = "*" if star else " " if any(n == c for _, n in best) else ""
-                cells.append(Text(shown[c][row] + tail, style="bold green" if star else ""))
-            grid.add_row(*cells)
-        if number:
-            out.print()
-        out.print(grid, soft_wrap=False)
+    styled = Text("\n").join(Text("  ").join(Text(text, style) for text, style in line) for line in lines)
+    console(error).print(styled)
 
 
-def _plain(
-    shown: Sequence[Cells],
-    widths: Sequence[int],
-    blocks: Sequence[Sequence[int]],
-    numeric: Sequence[bool],
-    best: set[tuple[int, int]],
-    error: bool,
-) -> None:
-    """A table of many rows: the same columns without bold type, which rich takes seconds for."""
-    stream = sys.stderr if error else sys.stdout
-    starred = {column for _, column in best}
-    for number, block in enumerate(blocks):
-        lines = [""] if number else []
-        for row in range(len(shown[0])):
-            cells = []
-            for c in (0, *block):
-                tail = "*" if (row - 1, c) in best else " " * (c in starred and row > 0)
-                cell = shown[c][row] + tail
-                cells.append(cell.rjust(widths[c]) if numeric[c] else cell.ljust(widths[c]))
-            lines.append("  ".join(cells).rstrip())
-        print("\n".join(lines), file=stream)
-
-
-def say(part: Any, parameters: dict[str, Any]) -> str:
+def phrase(part: Any, parameters: dict[str, Any]) -> str:
     """A part in a phrase: its name and what differs from the defaults, required arguments by position."""
     words = []
     for name, parameter in parameters.items():
@@ -157,42 +159,35 @@ def wrapped(text: str) -> list[str]:
 
 
 def folded(text: str) -> str:
-    """YAML whose long lines go on, further in, on the next one: what it says stays the same."""
+    """YAML whose long lines continue, further in, on the next one: its meaning stays the same."""
     import textwrap
 
-    found: list[str] = []
+    lines: list[str] = []
     for line in map(clean, text.rstrip().split("\n")):
         inner = " " * (len(line) - len(line.lstrip()) + 6)
         whole = line.replace(": ", ":\xa0")  # a name and its value stay together; `clean` leaves no such space
-        found += textwrap.wrap(
+        lines += textwrap.wrap(
             whole, width(), subsequent_indent=inner, break_long_words=False, break_on_hyphens=False
         ) or [""]
-    return "\n".join(found).replace("\xa0", " ")
+    return "\n".join(lines).replace("\xa0", " ")
 
 
-def lines(pairs: Iterable[tuple[str, str]], error: bool = False) -> None:
+def fields(pairs: Iterable[tuple[str, str]], error: bool = False) -> None:
     """A heading and a text a line; long texts wrap under themselves."""
     import textwrap
 
+    from rich.text import Text
+
     out = console(error)
     pairs = [(clean(head), text) for head, text in pairs]
-    indent = max(len(head) for head, _ in pairs) + 2
+    indent = max(cells(head) for head, _ in pairs) + 2
     for head, text in pairs:
         wrapped = textwrap.wrap(clean(text), max(width() - indent, 20), break_long_words=False) or [""]
-        from rich.text import Text
-
-        first = Text(head.ljust(indent), style="bold")
+        first = Text(padded(head, indent), style="bold")
         first.append(wrapped[0], style="not bold")
         out.print(first)
         for line in wrapped[1:]:
             out.print(" " * indent + line)
-
-
-def as_json(value: Any) -> str:
-    """One line of JSON."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
-    # A lone surrogate, from a name that is no UTF-8, is written as JSON's own escape for it.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Bar:
@@ -202,7 +197,7 @@ class Bar:
         self._total, self._unit, self._plain = max(total, 1), unit, plain
         self._bar: Any = None
         self._task: Any = None
-        self._said = 0
+        self._reported = 0
         self._started = time.monotonic()
 
     def __enter__(self) -> Bar:
@@ -225,11 +220,11 @@ class Bar:
             self._bar.stop()
 
     def update(self, done: int, short: str = "", line: str = "") -> None:
-        """`done` of the total; `short` stands beside the bar, `line` is what a plain line says."""
+        """`done` of the total; `short` stands beside the bar, `line` is the whole of a plain line."""
         if self._bar is not None:
             self._bar.update(self._task, completed=done, description=short or f"{done:,} {self._unit}")
             return
         share = done * PLAIN_LINES // self._total
-        if self._plain and share > self._said:
-            self._said = share
+        if self._plain and share > self._reported:
+            self._reported = share
             print(line or f"{done:,} of {self._total:,} {self._unit}", file=sys.stderr, flush=True)
