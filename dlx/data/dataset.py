@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from dlx.data.encoding import Encoding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,7 +15,7 @@ Task = Literal["classification", "regression", "multi_label"]
 
 
 class Stream:
-    """Inputs that stay on disk: to who asks for rows an array (n, *shape), of which only those are read.
+    """Inputs that stay on disk: it is indexed like an array (n, *shape), and reads only the rows that are asked for.
 
     read: row numbers of the source -> (rows, *shape); rows: which of them these are, in order. keys: (source,) uint64,
     equal where two rows of the source are, if that is known without reading them.
@@ -36,11 +38,11 @@ class Stream:
 
     def __getitem__(self, which: Any) -> np.ndarray:
         picked = self.rows[which]
-        found: np.ndarray = self.read(picked) if picked.ndim else self.read(picked[None])[0]
-        return found
+        array: np.ndarray = self.read(picked) if picked.ndim else self.read(picked[None])[0]
+        return array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """All rows in memory, for who cannot do with less."""
+        """All rows in memory, where no less will do."""
         return self[:] if dtype is None else self[:].astype(dtype)
 
     def take(self, which: np.ndarray) -> Stream:
@@ -48,7 +50,7 @@ class Stream:
         return Stream(self.read, self.rows[which], self.shape[1:], self.dtype, self.keys)
 
 
-def filled(rows: np.ndarray, size: int) -> np.ndarray:
+def padded(rows: np.ndarray, size: int) -> np.ndarray:
     """Rows with blank ones after them, `size` in all: XLA compiles one size once."""
     import numpy as np
 
@@ -112,8 +114,9 @@ class Dataset:
 
     test: the data set's own test split, if it has one.
     source: where the arrays came from, in words a person can read ("scikit-learn", "cifar10-jpeg.tar.xz").
-    encoding: for tables, texts and series, how a row becomes numbers; what JSON can say.
-    fit: the inputs of the train split -> what `encoding` still lacks; encode: (inputs, encoding) -> (n, *shape).
+    encoding: of tables, texts and series, how a row becomes numbers.
+    fit: the inputs of the train split -> what `encoding` still lacks, by field.
+    encode: (inputs, encoding) -> (n, *shape).
     gap: examples follow one another in time: a split is cut off at the end, `gap` examples after the rest.
     skipped: files that could not be read and were passed over, as the spec allowed.
     """
@@ -125,7 +128,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     kind: Literal["image", "table", "text", "series", "array"] = "array"
     source: str = ""
-    encoding: Mapping[str, Any] = field(default_factory=dict)
+    encoding: Encoding | None = None
     fit: Callable[[Any], dict[str, Any]] | None = None
     encode: Callable[..., np.ndarray] | None = None
     gap: int | None = None
@@ -139,7 +142,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a dataset before its arrays are there: enough to check a spec.
+    """What is known of a dataset before its arrays are loaded: enough to check a spec.
 
     steps: how many class numbers an example has, one for each step of a sequence; 0 where it has one.
     """

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dlx.errors import DataError
-from dlx.system.files import Unsafe, plain
+from dlx.system.files import UnsafeFileError, regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,13 +26,13 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def read(
+def read_image(
     source: Path | bytes, channels: int | None = None, size: tuple[int, int] | None = None, name: str = ""
 ) -> np.ndarray:
     """One image as (height, width, channels) uint8, upright, resized to `size` (height, width) if given.
 
     Transparent pixels become white; 16-bit greys are scaled to 8 bits. `channels` is 1 or 3; None keeps grey
-    images grey. Raises DataError with the file's name when it is no readable image, or has more than
+    images grey. Raises DataError with the file's name when it is not a readable image, or has more than
     50 million pixels; `name` is the name of bytes.
     """
     import numpy as np
@@ -67,7 +67,7 @@ def extent(source: Path | bytes, name: str = "") -> tuple[int, int]:
 
 
 def complete(raw: bytes) -> bool:
-    """Whether an image file surely goes on to its end, told by its last bytes; one that is cut off has none."""
+    """Whether an image file surely continues to its end, judged by its last bytes; one that is cut off has none."""
     tail = raw[-64:]
     if raw[:2] == b"\xff\xd8":
         return b"\xff\xd9" in tail
@@ -75,7 +75,7 @@ def complete(raw: bytes) -> bool:
 
 
 def _jpeg_header(raw: bytes) -> tuple[int, int, str] | None:
-    """(height, width, colours) of a JPEG that lies upright; None of any other image, and where it cannot be told."""
+    """(height, width, colours) of a JPEG that lies upright; None of any other image, and where that is unknown."""
     import simplejpeg
 
     if raw[:2] != b"\xff\xd8" or b"Exif" in raw[:65536]:
@@ -126,7 +126,7 @@ def _pillow(raw: bytes) -> Iterator[Any]:
 
 def contents(path: Path) -> bytes:
     """The bytes of an image file. Raises DataError for one of more than 500 MB."""
-    with Path(plain(path)).open("rb") as stream:
+    with Path(regular(path)).open("rb") as stream:
         if os.fstat(stream.fileno()).st_size > MAX_BYTES:
             message = f"is larger than {MAX_BYTES // 1_000_000} MB"
             raise DataError(message, where=str(path), hint="no image that dlx can use is")
@@ -153,7 +153,7 @@ def _opened(source: Path | bytes, name: str) -> Iterator[bytes]:
         raise
     except FileNotFoundError as error:
         raise DataError("no such file", where=name) from error
-    except Unsafe as error:
+    except UnsafeFileError as error:
         raise DataError(str(error), where=name, hint="expected an image file") from error
     except Exception as error:  # Pillow raises what its decoders raise, SyntaxError and struct.error among them
         known = {"UnidentifiedImageError": "no image in a known format", "DecompressionBombError": "too many pixels"}
@@ -180,7 +180,7 @@ def _eight_bit(image: Any, channels: int | None) -> Any:
 
 def files(folder: Path) -> list[Path]:
     """The image files below `folder`, in order of their names; hidden files and links are passed over."""
-    found, folders = list[str](), [str(folder)]
+    paths, folders = list[str](), [str(folder)]
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
@@ -189,8 +189,8 @@ def files(folder: Path) -> list[Path]:
                 if entry.is_dir():
                     folders.append(entry.path)
                 elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-                    found.append(entry.path)
-    return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
+                    paths.append(entry.path)
+    return [Path(path) for path in sorted(paths, key=lambda path: path.split(os.sep))]
 
 
 def in_parallel(work: Callable[[A], B], items: Sequence[A], threads: int, ahead: int = 256) -> Iterator[B]:
@@ -204,8 +204,8 @@ def in_parallel(work: Callable[[A], B], items: Sequence[A], threads: int, ahead:
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(items), ahead):
             block = items[start : start + ahead]
-            for found in pool.map(several, [block[place : place + size] for place in range(0, len(block), size)]):
-                yield from found
+            for decoded in pool.map(several, [block[place : place + size] for place in range(0, len(block), size)]):
+                yield from decoded
 
 
 def classes_below(folder: Path) -> list[str]:

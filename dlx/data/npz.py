@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.errors import DataError
-from dlx.system.files import plain
+from dlx.system.files import regular
+from dlx.system.units import byte_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,9 @@ MAX_HEADER = 65536
 LARGE, MAX_PACKED = 256 * 2**20, 100  # a large array that is packed so tightly is made to fill the memory
 
 
-def read(source: Path | bytes, most: int, where: str = "", stored: bool = False) -> np.ndarray | dict[str, np.ndarray]:
+def read_arrays(
+    source: Path | bytes, most: int, where: str = "", stored: bool = False
+) -> np.ndarray | dict[str, np.ndarray]:
     """The array of a .npy, or the arrays by name of a .npz; a .npy in a file is mapped, not read.
 
     With `stored` a .npz may not be packed, so that it takes no more memory than it has bytes.
@@ -30,7 +33,7 @@ def read(source: Path | bytes, most: int, where: str = "", stored: bool = False)
     where = where or str(source)
     try:
         if not isinstance(source, bytes):
-            plain(source)
+            regular(source)
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
             if stream.read(4) != b"PK\x03\x04":
                 stream.seek(0)
@@ -54,10 +57,10 @@ def _npy(stream: Any, source: Path | bytes, where: str) -> np.ndarray:
     stream.seek(start)
     shape, order, dtype = _header(stream, size, where)
     if isinstance(source, bytes):
-        held = np.frombuffer(source, dtype, math.prod(shape), offset=stream.tell())
-        return held.reshape(shape, order="F" if order else "C")
-    found: np.ndarray = np.load(source, mmap_mode="r", allow_pickle=False, max_header_size=MAX_HEADER)
-    return found
+        flat = np.frombuffer(source, dtype, math.prod(shape), offset=stream.tell())
+        return flat.reshape(shape, order="F" if order else "C")
+    array: np.ndarray = np.load(source, mmap_mode="r", allow_pickle=False, max_header_size=MAX_HEADER)
+    return array
 
 
 def _npz(archive: zipfile.ZipFile, most: int, where: str, stored: bool) -> dict[str, np.ndarray]:
@@ -65,25 +68,25 @@ def _npz(archive: zipfile.ZipFile, most: int, where: str, stored: bool) -> dict[
 
     members = archive.infolist()
     if len(members) > MAX_MEMBERS or sum(member.file_size for member in members) > most:
-        raise DataError(f"unpacks to more than {most / 2**30:.1f} GiB or {MAX_MEMBERS:,} arrays", where=where)
+        raise DataError(f"unpacks to more than {byte_size(most)} or {MAX_MEMBERS:,} arrays", where=where)
     for member in members:
         packed = member.file_size > LARGE and member.file_size > MAX_PACKED * member.compress_size
         if packed or (stored and member.compress_type != zipfile.ZIP_STORED):
-            sizes = f"{member.file_size / 2**30:.1f} GiB from {member.compress_size:,} bytes"
+            sizes = f"{byte_size(member.file_size)} from {byte_size(member.compress_size)}"
             hint = "numpy.savez keeps arrays without packing them"
             raise DataError(f"{member.filename} unpacks to {sizes}", where=where, hint=hint)
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     for member in members:
         name = member.filename.removesuffix(".npy")
-        if name in found:
+        if name in arrays:
             raise DataError(f"holds two arrays called {name!r}", where=where)
         with archive.open(member) as stream:
             shape, fortran, dtype = _header(stream, member.file_size, f"{where}:{name}")
             raw = stream.read(math.prod(shape) * dtype.itemsize + 1)
         if len(raw) != math.prod(shape) * dtype.itemsize:
             raise DataError(f"{name} is cut off, or longer than its header says", where=where)
-        found[name] = np.frombuffer(bytearray(raw), dtype).reshape(shape, order="F" if fortran else "C")
-    return found
+        arrays[name] = np.frombuffer(bytearray(raw), dtype).reshape(shape, order="F" if fortran else "C")
+    return arrays
 
 
 def _header(stream: Any, size: int, where: str) -> tuple[tuple[int, ...], bool, Any]:

@@ -1,22 +1,21 @@
-"""From a Dataset to what the engine eats: splits cut once, with a seed of their own."""
+"""From a Dataset to what the engine trains on: splits cut once, with a seed of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dlx.data.dataset import Dataset, Split, Stream, Table
+from dlx.data.encoding import Encoding
 from dlx.errors import DataError
-from dlx.system import backend
+from dlx.system import machine
+from dlx.system.units import byte_size
 
 if TYPE_CHECKING:
     import numpy as np
 
 # Splits do not follow the run's seed, so that repeats of a spec share them.
 SPLIT_SEED = 0
-SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +37,7 @@ class Splits:
 
 
 def cut(dataset: Dataset, test: Any, validation: Any) -> Splits:
-    """Cut the splits as the spec's `test` and `validation` say; each example lands in one of them.
+    """Cut the splits as the spec's `test` and `validation` set; each example is in one of them.
 
     test: "auto" (the dataset's own), "none" or a share; validation: "test", "none" or a share of train.
     Raises DataError, with the address in `where`, when a share leaves a split empty.
@@ -52,10 +51,10 @@ def cut(dataset: Dataset, test: Any, validation: Any) -> Splits:
         if held_out is None:
             raise DataError("there is no test split to validate on", where="validation", hint="test: 0.2 cuts one off")
         return Splits(train, held_out, held_out, test_is_validation=True)
-    checked = None
+    validated = None
     if isinstance(validation, float):
-        train, checked = _cut(train, validation, stratify, "validation", gap)
-    return Splits(train, checked, held_out)
+        train, validated = _cut(train, validation, stratify, "validation", gap)
+    return Splits(train, validated, held_out)
 
 
 def encoded(dataset: Dataset, splits: Splits) -> tuple[Dataset, Splits]:
@@ -64,16 +63,15 @@ def encoded(dataset: Dataset, splits: Splits) -> tuple[Dataset, Splits]:
 
     if dataset.encode is None:
         return dataset, splits
-    encoding = {**dataset.encoding, **(dataset.fit(splits.train.inputs) if dataset.fit else {})}
-    encode = dataset.encode
-
-    held = sum(len(split) for split in splits.named().values() if not isinstance(split.inputs, Table))
-    if held and (there := backend.memory()) is not None:
+    fitted = dataset.fit(splits.train.inputs) if dataset.fit else {}
+    encoding, encode = replace(dataset.encoding or Encoding(), **fitted), dataset.encode
+    in_memory = sum(len(split) for split in splits.named().values() if not isinstance(split.inputs, Table))
+    if in_memory and (there := machine.memory()) is not None:
         one = encode({name: values[:1] for name, values in splits.train.inputs.items()}, encoding)
-        if 2 * held * one.nbytes > there:
-            said = f"{held:,} examples of {one[0].size:,} numbers take {held * one.nbytes / 2**30:.1f} GiB"
+        if 2 * in_memory * one.nbytes > there:
+            size = f"{in_memory:,} examples of {one[0].size:,} numbers take {byte_size(in_memory * one.nbytes)}"
             hint = "fewer different words or shorter texts; in_memory: false leaves a table on disk"
-            raise DataError(f"{said}, too much for a memory of {there / 2**30:.1f} GiB", where="dataset", hint=hint)
+            raise DataError(f"{size}, too much for a memory of {byte_size(there)}", where="dataset", hint=hint)
 
     def arrays(split: Split | None) -> Split | None:
         if split is None or not isinstance(split.inputs, Table):
@@ -131,127 +129,8 @@ def _spread(order: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return order[np.argsort(place, kind="stable")]
 
 
-def commonest(split: Split, classes: int) -> float:
-    """What always guessing the commonest class would score on the split."""
+def majority_share(split: Split, classes: int) -> float:
+    """What always guessing the most frequent class would score on the split."""
     import numpy as np
 
     return float(np.bincount(split.targets.reshape(-1), minlength=classes).max() / split.targets.size)
-
-
-def check_finite(splits: Splits) -> None:
-    """Raise DataError, with all that is found, when an input or a target is NaN or infinite."""
-    import numpy as np
-
-    found = []
-    for name, split in splits.named().items():
-        for what, array in (("inputs", split.inputs), ("targets", split.targets)):
-            if isinstance(array, Stream):  # what is encoded is finite, or an error
-                continue
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
-                rows = ", ".join(str(int(row)) for row in split.index[bad[:SHOWN]]) + " …" * (len(bad) > SHOWN)
-                first = "the first in row" if len(bad) == 1 else "in the rows"
-                found.append(f"{len(bad)} of the {name} {what} hold NaN or infinite values, {first} {rows}")
-    if found:
-        raise DataError("; ".join(found))
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What is amiss with the data, though it can be trained on.
-
-    unseen: the classes without an example in train; shared: by split, the row numbers of the examples that are in
-    train, too.
-    """
-
-    unseen: tuple[str, ...] = ()
-    shared: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-
-    def told(self, sizes: Mapping[str, int]) -> list[str]:
-        """Each finding in words; `sizes` of the splits."""
-        lines = []
-        if self.unseen:
-            names = ", ".join(self.unseen[:SHOWN]) + " …" * (len(self.unseen) > SHOWN)
-            lines.append(f"no example of {names} is in train")
-        for name, rows in self.shared.items():
-            shown = ", ".join(map(str, rows[:SHOWN])) + " …" * (len(rows) > SHOWN)
-            which = f"row{'s' * (len(rows) > 1)} {shown}"
-            lines.append(f"{len(rows):,} of the {sizes[name]:,} {name} examples are in train, too: {which}")
-        return lines
-
-    def record(self) -> dict[str, Any]:
-        """The same as run.json keeps it: names and counts."""
-        shared = {name: len(rows) for name, rows in self.shared.items()}
-        return {
-            **({"unseen_classes": list(self.unseen)} if self.unseen else {}),
-            **({"shared_with_train": shared} if shared else {}),
-        }
-
-
-def audit(dataset: Dataset, splits: Splits) -> Findings:
-    """Look for classes that train lacks, and for examples of validation and test that are in train, too."""
-    import numpy as np
-
-    unseen: tuple[str, ...] = ()
-    targets = np.asarray(splits.train.targets)
-    if dataset.task == "classification":
-        counts = np.bincount(targets.reshape(-1), minlength=len(dataset.classes))
-        unseen = tuple(name for name, count in zip(dataset.classes, counts, strict=False) if not count)
-    held = {name: split for name, split in splits.named().items() if name != "train"}
-    if splits.test_is_validation:
-        held.pop("validation")
-    if not held:
-        return Findings(unseen)
-    # A few words of each example tell nearly all apart; all of an example is looked at where these are equal.
-    # Images that stay on disk are known by their files, where those of both splits do.
-    by_file = all(isinstance(s.inputs, Stream) and s.inputs.keys is not None for s in splits.named().values())
-    keys = partial(_keys, by_file=by_file)
-    sieve = keys(splits.train.inputs, few=True)
-    shared = {}
-    for name, split in held.items():
-        sifted = keys(split.inputs, few=True)
-        some = np.flatnonzero(np.isin(sifted, sieve))
-        if not len(some):
-            continue
-        there = np.flatnonzero(np.isin(sieve, sifted[some]))
-        same = some[np.isin(keys(split.inputs, some), keys(splits.train.inputs, there))]
-        if len(same):
-            shared[name] = tuple(int(row) for row in split.index[same])
-    return Findings(unseen, shared)
-
-
-def _keys(inputs: Any, rows: np.ndarray | None = None, *, few: bool = False, by_file: bool = False) -> np.ndarray:
-    """A number for each example (of `rows`), (n,) uint64: equal examples have equal ones, others hardly ever.
-
-    With `few` it is made of 32 words of each example alone; with `by_file` of the files of images that stay on disk.
-    """
-    import numpy as np
-
-    if by_file:
-        keys: np.ndarray = inputs.keys[inputs.rows]
-        return keys if rows is None else keys[rows]
-    where = np.arange(len(inputs)) if rows is None else rows
-    found = np.empty(len(where), np.uint64)
-    size = max(1, 2**24 // max(1, int(np.prod(inputs.shape[1:], dtype=np.int64)) * inputs.dtype.itemsize))
-    for start in range(0, len(where), size):
-        piece = inputs[start : start + size] if rows is None else inputs[where[start : start + size]]
-        raw = np.ascontiguousarray(piece).reshape(len(piece), -1).view(np.uint8)
-        if spare := -raw.shape[1] % 8:
-            raw = np.pad(raw, ((0, 0), (0, spare)))
-        words = raw.view(np.uint64)
-        places = np.arange(words.shape[1], dtype=np.uint64)
-        if few and words.shape[1] > 32:
-            places = places[np.linspace(0, words.shape[1] - 1, 32).astype(int)]
-            words = words[:, places]
-        found[start : start + size] = _mixed(words + _mixed(places)).sum(axis=1, dtype=np.uint64)
-    return found
-
-
-def _mixed(words: np.ndarray) -> np.ndarray:
-    """Each word with its bits mixed, one to one: the last steps of splitmix64 (Steele, Lea and Flood, 2014)."""
-    import numpy as np
-
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(words ^ (words >> np.uint64(31)))

@@ -1,0 +1,63 @@
+"""How a table, texts or a series become numbers: what is fitted on the train split, and used by prediction again."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+# What an encoding of each kind always has.
+FIELDS = {
+    "table": ("columns", "label", "id", "missing", "types", "categories", "fill", "gaps"),
+    "text": ("column", "label", "max_tokens", "sequence_length", "vocabulary"),
+    "series": ("columns", "label", "window", "horizon"),
+}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a row, a text or a window becomes an input. run.json keeps it.
+
+    columns: the inputs, in order; label: what is predicted, one column or several; id: the column that numbers rows.
+    Of a table: missing (what becomes of a gap), types, categories (the values of each), fill (what fills a gap), gaps
+    (the columns that had some). Of texts: column, vocabulary, max_tokens, sequence_length. Of a series: window and
+    horizon.
+    """
+
+    kind: Literal["table", "text", "series"] = "table"
+    columns: list[str] = field(default_factory=list)
+    label: str | list[str] | None = None
+    id: str | None = None
+    missing: str = "error"
+    types: dict[str, str] = field(default_factory=dict)
+    categories: dict[str, list[str]] = field(default_factory=dict)
+    fill: dict[str, float | str | None] = field(default_factory=dict)
+    gaps: list[str] = field(default_factory=list)
+    column: str = ""
+    max_tokens: int = 0
+    sequence_length: int = 1
+    vocabulary: list[str] = field(default_factory=list)
+    window: int = 1
+    horizon: int = 1
+
+    @property
+    def labels(self) -> list[str]:
+        """The columns that are predicted."""
+        if self.label is None:
+            return []
+        return [self.label] if isinstance(self.label, str) else list(self.label)
+
+    @property
+    def lenient(self) -> bool:
+        """Whether gaps and unknown words are filled, and no error."""
+        return self.missing != "error"
+
+    def record(self) -> dict[str, Any]:
+        """What run.json keeps: the fields of its kind, and of the others those that differ from the default.
+
+        A table that came as numbers has nothing fitted: of it, the columns are kept.
+        """
+        always = FIELDS[self.kind] if self.kind != "table" or self.types else ("columns", "categories")
+        defaults, names = Encoding(), [entry.name for entry in dataclasses.fields(self)]
+        values = {name: getattr(self, name) for name in names}
+        return {k: v for k, v in values.items() if k in always or v != getattr(defaults, k)}
