@@ -1,0 +1,107 @@
+"""Finding runs: the runs folder, and what RUN means on a command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from dlx.errors import RunError, did_you_mean
+from dlx.runs.run import TRASH, Run
+
+
+def root(folder: str | os.PathLike[str] | None = None) -> Path:
+    """The folder that runs live in: the one given, else DLX_RUNS, else ./runs."""
+    return Path(folder or os.environ.get("DLX_RUNS") or "runs")
+
+
+def command_line(*words: str, runs_dir: Path | None = None) -> str:
+    """A command as a shell takes it; with --runs-dir where `runs_dir` is not the usual one."""
+    elsewhere = [] if runs_dir is None or runs_dir == root() else ["--runs-dir", str(runs_dir)]
+    return shlex.join([*words, *elsewhere])
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory claims to be a run."""
+    return (path / "run.json").is_file()
+
+
+def is_folder_of_runs(path: Path) -> bool:
+    """Whether a directory is not a run, not even a damaged one, but holds some."""
+    own = ("run.json", "spec.yaml", "lock", "history.jsonl", "metrics.json", "failure.json", "log.txt")
+    return not any(os.path.lexists(path / name) for name in own) and any(is_run(inner) for inner in below(path))
+
+
+def natural(path: Path) -> list[Any]:
+    """A sort key in which x-2 comes before x-10."""
+    return [
+        (int(word), "") if word.isascii() and word.isdigit() else (-1, word)
+        for word in re.split(r"([0-9]+)", path.name)
+    ]
+
+
+def below(folder: Path) -> list[Path]:
+    """Every directory in a runs folder, in natural order; regular files, links and hidden ones are passed over."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        paths = [e.path for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+    return sorted(map(Path, paths), key=natural)
+
+
+def started(path: Path) -> float:
+    """When the run began, by its run.json's place in time; 0 when that is unknown."""
+    try:
+        return float((Run(path)._json("run.json") or {}).get("started", 0.0))
+    except (RunError, TypeError, ValueError):
+        return 0.0
+
+
+def find(word: str, folder: Path) -> list[Path]:
+    """The paths that RUN means: a directory, a name under the runs folder, a pattern, a spec's name, `latest`.
+
+    Raises RunError with what is there when nothing fits.
+    """
+    path = Path(word)
+    if is_run(path) or (path.is_dir() and os.sep in word):
+        return [path]
+    if (folder / word).is_dir():
+        return [folder / word]
+    if any(mark in word for mark in "*?["):
+        import glob
+
+        pattern = word if os.sep in word else str(folder / word)
+        hits = sorted((Path(hit) for hit in glob.glob(pattern) if Path(hit).is_dir()), key=natural)
+        if hits:
+            return hits
+        raise RunError(f"no run matches {word!r}", hint=_shown(folder))
+    known = [run for run in below(folder) if is_run(run)]
+    if word == "latest" and known:
+        return [max(known, key=started)]
+    named = [run for run in known if re.fullmatch(re.escape(word) + r"-\d+", run.name)]
+    if named:
+        return [max(named, key=natural)]
+    if path.is_dir():  # last: a folder of data may well have the name of its spec
+        return [path]
+    if any(gone.name == word for gone in below(folder / TRASH)):
+        hint = command_line("dlx", "rm", "--restore", word, runs_dir=folder)
+        raise RunError(f"{word!r} is in the trash", hint=hint)
+    names = [run.name for run in known] + [run.name.rpartition("-")[0] for run in known]
+    seen = f"there are no runs in {folder} yet: dlx run SPEC"
+    if known:
+        seen = _shown(folder)
+    raise RunError(f"unknown run {word!r}{did_you_mean(word, names)}", hint=seen)
+
+
+def _shown(folder: Path) -> str:
+    return f"`{command_line('dlx', 'list', runs_dir=folder)}` shows the runs in {folder}"
+
+
+def one(word: str, folder: Path) -> Run:
+    """The one run that RUN means, opened."""
+    paths = find(word, folder)
+    if len(paths) > 1:
+        raise RunError(f"{word!r} means {len(paths)} runs, expected one", hint=", ".join(p.name for p in paths[:5]))
+    return Run.open(paths[0])

@@ -1,0 +1,115 @@
+"""history.jsonl: a row of figures for each finished epoch, read back in part or whole. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlx.errors import RunError
+from dlx.system import files
+from dlx.system.json_text import DECODER, finite
+
+NAME = "history.jsonl"
+MOST = 256 * 2**20  # bytes
+Row = dict[str, Any]
+
+
+class History:
+    """The epochs of one run: read by anybody, written by the process that holds the run's lock."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written = hashlib.sha256()  # of the file, as far as this process knows it
+        self._bytes = 0
+
+    def rows(self) -> list[Row]:
+        """A row an epoch; a torn last line is left out."""
+        return _rows(self._contents())
+
+    def curve(self, figure: str) -> list[Any]:
+        """One figure of each epoch; None where a row has none."""
+        raw = self._contents()
+        # As dlx writes it, the figure can be picked out of the lines without reading the rest of them.
+        figures = re.findall(
+            rb'"%b": (-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:e[-+]?[0-9]{1,2})?|null)[,}]'
+            % re.escape(figure.encode("utf-8", "replace")),
+            raw,
+        )
+        if len(figures) != raw.count(b"\n"):
+            return [row.get(figure) for row in self.rows()]
+        return [None if text == b"null" else float(text) for text in figures]
+
+    def _contents(self) -> bytes:
+        try:
+            return files.contents(self._folder, NAME, MOST)
+        except OSError:
+            return b""
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add rows, flushed."""
+        if not rows:
+            return
+        text = "".join(json.dumps(finite(row)) + "\n" for row in rows).encode()
+        with files.disk(self._folder), (self._folder / NAME).open("ab") as stream:
+            stream.write(text)
+        self._written.update(text)
+        self._bytes += len(text)
+
+    def mark(self) -> dict[str, Any]:
+        """How far the history goes, on the disk now: what `rewind` goes back to."""
+        with files.disk(self._folder):
+            if self._bytes:
+                files.sync(self._folder / NAME)
+        return {"bytes": self._bytes, "sha256": self._written.hexdigest()}
+
+    def begins_with(self, mark: Mapping[str, Any]) -> bool:
+        """Whether the file still begins with what it held at a mark."""
+        raw = self._until(mark)
+        return len(raw) == mark["bytes"] and str(mark["sha256"]) == hashlib.sha256(raw).hexdigest()
+
+    def rows_until(self, mark: Mapping[str, Any]) -> list[Row]:
+        """The rows up to a mark. Raises RunError where the file cannot be read."""
+        return _rows(self._until(mark))
+
+    def rewind(self, mark: Mapping[str, Any]) -> None:
+        """Cut off what was added after a mark."""
+        raw = self._until(mark)
+        self._written, self._bytes = hashlib.sha256(raw), len(raw)
+        with files.disk(self._folder):
+            if (self._folder / NAME).is_file():
+                os.truncate(self._folder / NAME, len(raw))
+
+    def _until(self, mark: Mapping[str, Any]) -> bytes:
+        try:
+            with files.opened(self._folder, NAME) as descriptor:
+                return os.read(descriptor, min(int(mark["bytes"]), os.fstat(descriptor).st_size))
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise RunError(f"{NAME} cannot be read ({error.strerror or error})", where=str(self._folder)) from error
+
+
+def _rows(raw: bytes) -> list[Row]:
+    """The rows in a file's bytes; a line that is not a row is left out."""
+    rows: list[Row] = []
+    lines = raw.decode("utf-8", "replace").splitlines()
+    with contextlib.suppress(ValueError, RecursionError):  # all at once, as nearly every history can be read
+        whole: list[Row] = DECODER.decode(f"[{','.join(lines)}]")
+        if len(whole) == len(lines) and all(map(_is_row, whole)):
+            return whole
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            row = DECODER.decode(line)
+            if _is_row(row):
+                rows.append(row)
+    return rows
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, dict) and type(value.get("epoch")) is int

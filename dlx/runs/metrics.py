@@ -1,0 +1,21 @@
+"""Which names are figures, and whether a larger one is better."""
+
+from __future__ import annotations
+
+import re
+
+
+def is_figure(metric: str) -> bool:
+    """Whether one value of the metric is better than another."""
+    return metric.startswith(("train_", "val_", "test_")) and metric not in ("train_seconds", "test_is_validation")
+
+
+# Figures
+
+MORE_IS_BETTER = ("accuracy", "exact_match", "auc", "f1", "precision", "recall", "r2")
+
+
+def maximized(metric: str) -> bool:
+    """Whether more of the metric is better."""
+    name = re.sub(r"^(train|val|test)_", "", metric)
+    return name in MORE_IS_BETTER or re.fullmatch(r"top_\d+_accuracy", name) is not None
