@@ -1,6 +1,6 @@
 """Every part that a spec can name. The imports below fill the registries."""
 
-from dlx.parts import augment, blocks, datasets, layers, losses, optimizers, preprocess, schedules, user_code
+from dlx.parts import augment, blocks, datasets, layers, losses, metrics, optimizers, preprocess, schedules
 from dlx.parts.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -11,10 +11,10 @@ REGISTRIES: dict[str, Registry] = {
     "optimizer": optimizers.registry,
     "schedule": schedules.registry,
     "loss": losses.registry,
-    "metric": losses.metrics,
+    "metric": metrics.registry,
 }
 
 __all__ = [
-    "REGISTRIES", "augment", "blocks", "datasets", "layers", "losses", "optimizers", "preprocess", "schedules",
-    "user_code",
+    "REGISTRIES", "augment", "blocks", "datasets", "layers", "losses", "metrics", "optimizers", "preprocess",
+    "schedules",
 ]  # fmt: skip

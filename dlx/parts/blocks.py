@@ -104,8 +104,8 @@ def dense_block(
 
     def convolution(x: Any, filters: int, size: int) -> Any:
         x = keras.layers.Activation("relu")(keras.layers.BatchNormalization()(x))
-        said = {"filters": filters, "kernel_size": size, "padding": "same", "use_bias": False}
-        return _make(Part("conv2d", said))(x)
+        arguments = {"filters": filters, "kernel_size": size, "padding": "same", "use_bias": False}
+        return _make(Part("conv2d", arguments))(x)
 
     def apply(x: Any) -> Any:
         for _ in range(times):
@@ -218,7 +218,7 @@ def pretrained(
     they are unless `trainable`: true, or `last 20`, the last layers with weights (of which batch normalizations stay);
     with `none` all of them learn, unless it is false.
     """
-    held = weights not in ("imagenet", "none")
+    from_file = weights not in ("imagenet", "none")
     class_name, module = NETWORKS[name]
 
     def apply(x: Any) -> Any:
@@ -238,7 +238,7 @@ def pretrained(
                     f"the ImageNet weights of {name} cannot be downloaded ({str(error)[:120]})",
                     hint=f"put {_weights_file(error, name)} into {_cache()}; or weights: FILE, or weights: none",
                 ) from error
-        if held and not _restored:
+        if from_file and not _restored:
             try:
                 body.load_weights(str(weights))
             except Exception as error:  # Keras, h5py and zipfile each raise their own
@@ -259,8 +259,8 @@ def _cache() -> str:
 
 def _weights_file(error: Exception, name: str) -> str:
     """The file that Keras wanted, by the address in its message."""
-    found = re.search(r"/([^/\s]+\.(?:h5|keras))", str(error))
-    return found[1] if found else f"Keras's file of {name} without its top"
+    match = re.search(r"/([^/\s]+\.(?:h5|keras))", str(error))
+    return match[1] if match else f"Keras's file of {name} without its top"
 
 
 def _unfreeze(body: Any, trainable: bool | str) -> None:

@@ -95,9 +95,9 @@ def exported(package: str) -> dict[str, tuple[str, str]]:
 
 
 def _root() -> Path:
-    found = importlib.util.find_spec("keras")
-    assert found is not None
-    return Path(str(next(iter(found.submodule_search_locations or ()))))
+    located = importlib.util.find_spec("keras")
+    assert located is not None
+    return Path(str(next(iter(located.submodule_search_locations or ()))))
 
 
 def parameters_of(package: str, class_name: str) -> dict[str, Any]:
@@ -147,8 +147,8 @@ def snake(class_name: str) -> str:
 
 def annotation(class_name: str, name: str, default: Any) -> Any:
     """What a spec may say for the parameter `name`; see the module."""
-    found = _by_name(class_name, name, default)
-    return found | None if default is None else found
+    kind = _by_name(class_name, name, default)
+    return kind | None if default is None else kind
 
 
 def _by_name(class_name: str, name: str, default: Any) -> Any:
@@ -177,12 +177,12 @@ def _by_name(class_name: str, name: str, default: Any) -> Any:
 def function(package: str, class_name: str, build: Callable[[str, dict[str, Any], Given], Any], help: str = "") -> Any:
     """A part that is the class: its signature is Keras's, its help ours.
 
-    `build` is called with the class's name, what the spec said, and what dlx gives (`_make`, …).
+    `build` is called with the class's name, the spec's arguments, and what dlx gives (`_make`, …).
     """
-    found = parameters_of(package, class_name)
+    parameters = parameters_of(package, class_name)
     hidden = HIDDEN if package == "layers" else {*HIDDEN, "name"}
-    kinds = {n: annotation(class_name, n, d) for n, d in found.items() if n not in hidden}
-    defaults = {n: found[n] for n in kinds}
+    kinds = {n: annotation(class_name, n, d) for n, d in parameters.items() if n not in hidden}
+    defaults = {n: parameters[n] for n in kinds}
     if package == "layers":
         kinds["name"], defaults["name"] = Name, None
     given = ("_make",) if package == "layers" else ("_learning_rate",)
@@ -196,7 +196,7 @@ def function(package: str, class_name: str, build: Callable[[str, dict[str, Any]
 
     kind = inspect.Parameter.KEYWORD_ONLY
     shown = [inspect.Parameter(n, kind, default=defaults[n], annotation=kinds[n]) for n in kinds]
-    shown += [inspect.Parameter(n, kind, default=found.get(n[1:])) for n in given]
+    shown += [inspect.Parameter(n, kind, default=parameters.get(n[1:])) for n in given]
     part.__name__, part.__doc__ = snake(class_name), help or f"keras.{package}.{class_name}, as Keras documents it."
     part.__annotations__ = kinds
     part.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
@@ -208,16 +208,16 @@ def regularizer(penalty: Mapping[str, float] | None) -> Any:
     return None if penalty is None else keras.regularizers.L1L2(**penalty)
 
 
-def constraint(said: Any) -> Any:
+def constraint(value: Any) -> Any:
     """Keras's object for `non_neg`, `unit_norm` or {max_norm: …}."""
-    return keras.constraints.MaxNorm(said["max_norm"]) if isinstance(said, Mapping) else said
+    return keras.constraints.MaxNorm(value["max_norm"]) if isinstance(value, Mapping) else value
 
 
-def initializer(said: Any) -> Any:
+def initializer(value: Any) -> Any:
     """Keras's object for a name, or for {name: {parameter: value}}."""
-    if not isinstance(said, Mapping):
-        return said
-    ((name, arguments),) = said.items()
+    if not isinstance(value, Mapping):
+        return value
+    ((name, arguments),) = value.items()
     first = "value" if name == "constant" else "scale" if name == "variance_scaling" else "stddev"
     given = dict(arguments) if isinstance(arguments, Mapping) else {first: arguments}
     return keras.initializers.get({"class_name": name, "config": given})

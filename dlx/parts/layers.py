@@ -1,13 +1,13 @@
 """Layers: every class of keras.layers by its snake_case name, with Keras's parameters and defaults.
 
-A layer copied from a script is the same layer. Signatures come from Keras's source (`signatures`), help from
-`descriptions`; what stands here are other libraries' spellings, and reasons for what a spec cannot say.
+A layer copied from a script is the same layer. Signatures come from Keras's source (`keras_signatures`), help from
+`layer_help`; here are other libraries' spellings, and reasons for what a spec cannot say.
 """
 
 from functools import partial
 from typing import Any, Literal
 
-from dlx.parts import keras_signatures as signatures
+from dlx.parts import keras_signatures
 from dlx.parts.layer_help import LAYERS
 from dlx.parts.registry import Part, Registry
 from dlx.parts.types import Activation, Initializer, Layer, Name, Positive, Regularizer
@@ -57,7 +57,7 @@ registry = Registry(
 )
 
 
-_SEVERAL = "it takes several inputs; `parallel: {layers: […], merge: add}` says branches and how they join"
+_SEVERAL = "it takes several inputs; `parallel: {layers: […], merge: add}` sets the branches and how they join"
 _TEXT = "it reads text inside TensorFlow; the datasets csv and text_csv turn words into numbers"
 _FOREIGN = "it wraps code of another framework, which a spec cannot say; write a layer in a file of `imports`"
 _BASE = "it is a base class of others"
@@ -78,19 +78,19 @@ registry.refused = {
     "normalization": "its mean and variance are fitted on the train split: preprocess: [normalize]",
     "pipeline": "a spec is a list of layers already; `sequential` makes one layer of several",
 }
-registry.silent = signatures.SILENT
+registry.silent = keras_signatures.SILENT
 _SELF_ATTENTION = {"Attention": 1, "AdditiveAttention": 1, "MultiHeadAttention": 2, "GroupQueryAttention": 2}
 
 
-def _build(class_name: str, said: dict[str, Any], given: signatures.Given) -> Any:
+def _build(class_name: str, declared: dict[str, Any], given: keras_signatures.Given) -> Any:
     """The Keras layer of that class; regularizers, constraints and parts become Keras's objects."""
     make = {
-        "regularizer": signatures.regularizer,
-        "constraint": signatures.constraint,
-        "initializer": signatures.initializer,
+        "regularizer": keras_signatures.regularizer,
+        "constraint": keras_signatures.constraint,
+        "initializer": keras_signatures.initializer,
     }
     arguments: dict[str, Any] = {}
-    for key, value in said.items():
+    for key, value in declared.items():
         if isinstance(value, Part):
             arguments[key] = given["_make"](value)
         elif isinstance(value, list) and any(isinstance(item, Part) for item in value):
@@ -104,13 +104,15 @@ def _build(class_name: str, said: dict[str, Any], given: signatures.Given) -> An
     return (lambda x: layer([x, x])) if count == 1 else (lambda x: layer(x, x))
 
 
-_exported = signatures.exported("layers")
+_exported = keras_signatures.exported("layers")
 for _class, (_, _own) in _exported.items():
-    _name = signatures.snake(_class)
+    _name = keras_signatures.snake(_class)
     if _class != _own and _own in _exported:  # Keras's own second name: AvgPool2D, Convolution2D
-        registry.aliases.setdefault(_class.lower(), signatures.snake(_own))
+        registry.aliases.setdefault(_class.lower(), keras_signatures.snake(_own))
     elif _name not in registry.refused:
-        registry.register_later(_name, partial(signatures.function, "layers", _class, _build, LAYERS.get(_name, "")))
+        registry.register_factory(
+            _name, partial(keras_signatures.function, "layers", _class, _build, LAYERS.get(_name, ""))
+        )
 
 
 @registry.register

@@ -4,7 +4,7 @@ import inspect
 from functools import partial
 from typing import Any
 
-from dlx.parts import keras_signatures as signatures
+from dlx.parts import keras_signatures
 from dlx.parts.registry import Registry
 from dlx.system.backend import keras
 
@@ -48,15 +48,15 @@ registry.silent = dict.fromkeys(("use_ema", "ema_momentum", "ema_overwrite_frequ
 }
 
 
-def _build(class_name: str, said: dict[str, Any], given: signatures.Given) -> Any:
-    return getattr(keras.optimizers, class_name)(given["_learning_rate"], **said)
+def _build(class_name: str, arguments: dict[str, Any], given: keras_signatures.Given) -> Any:
+    return getattr(keras.optimizers, class_name)(given["_learning_rate"], **arguments)
 
 
-for _class in signatures.exported("optimizers"):
+for _class in keras_signatures.exported("optimizers"):
     if _class.lower() not in registry.refused:
-        registry.register_later(
+        registry.register_factory(
             _class.lower(),
-            partial(signatures.function, "optimizers", _class, _build, HELP.get(_class.lower(), "")),
+            partial(keras_signatures.function, "optimizers", _class, _build, HELP.get(_class.lower(), "")),
         )
 
 

@@ -1,4 +1,4 @@
-"""Penalties on weights whose strengths can be changed without compiling anew."""
+"""Penalties on weights whose strengths can be changed without compiling again."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def tune(variables: Sequence[Any]) -> list[Any]:
     """
     made: list[Any] = []
     for variable in variables:
-        found = strengths_of(variable.regularizer)
-        if found is None or not any(found):
+        strengths = strengths_of(variable.regularizer)
+        if strengths is None or not any(strengths):
             continue
-        held = [keras.Variable(value, trainable=False, dtype="float32") if value else None for value in found]
-        variable.regularizer = _penalty_class()(*held)
-        made += [one for one in held if one is not None]
+        penalties = [keras.Variable(value, trainable=False, dtype="float32") if value else None for value in strengths]
+        variable.regularizer = _penalty_class()(*penalties)
+        made += [one for one in penalties if one is not None]
     return made
 
 
 def retune(strengths: Sequence[Any], variables: Sequence[Any]) -> None:
     """Set the strengths to those of another network's variables."""
-    found = [strengths_of(variable.regularizer) for variable in variables]
-    values = [value for pair in found if pair is not None for value in pair if value]
+    pairs = [strengths_of(variable.regularizer) for variable in variables]
+    values = [value for pair in pairs if pair is not None for value in pair if value]
     for strength, value in zip(strengths, values, strict=True):
         strength.assign(value)
 

@@ -6,7 +6,7 @@ import inspect
 import os
 import re
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class FilePath(str):
-    """An absolute path that a spec said, relative to the file that said it. As an annotation: a path is wanted."""
+    """An absolute path, resolved from the file that names it. As an annotation: a path is wanted."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Part:
 
 
 def plain(value: Any, base: str | None = None) -> Any:
-    """`value` as YAML and JSON can say it: a part is `name`, or `{name: {parameter: value}}`.
+    """`value` in YAML's and JSON's own types: a part is `name`, or `{name: {parameter: value}}`.
 
     Paths are written relative to the folder `base`, if one is given.
     """
@@ -57,7 +57,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a part: what a spec may say, and what it is when the spec is silent."""
+    """One parameter of a part: what a spec may write, and its default."""
 
     name: str
     annotation: Any
@@ -82,41 +82,40 @@ class Registry:
         self.refused: dict[str, str] = {}
         self.silent: dict[str, str] = {}
         self._functions: dict[str, Callable[..., Any]] = {}
-        self._later: dict[str, Callable[[], Callable[..., Any]]] = {}
+        self._factories: dict[str, Callable[[], Callable[..., Any]]] = {}
         self._parameters: dict[str, dict[str, Parameter]] = {}
 
-    def register(self, function: F, again: bool = False) -> F:
-        """Add `function` under its own name. Raises ValueError for a second one of that name, unless `again`."""
+    def register(self, function: F) -> F:
+        """Add `function` under its own name. Raises ValueError for a second one of that name."""
         name = function.__name__.rstrip("_")
-        if name in self._functions and not again:
+        if name in self._functions:
             raise ValueError(f"{self.kind} {name!r} is registered twice")
-        self._parameters.pop(name, None)
         self._functions[name] = function
         return function
 
-    def own(self, name: str) -> bool:
-        """Whether the part comes from a spec's own code."""
-        return bool(getattr(self._functions.get(name), "own", False))
+    def register_factory(self, name: str, factory: Callable[[], Callable[..., Any]]) -> None:
+        """Add a part whose function `factory` makes when it is first needed; a registered function comes first."""
+        self._factories[name] = factory
 
-    def forget(self, name: str) -> None:
-        """Remove a part of a spec's own code."""
-        self._functions.pop(name, None)
-        self._parameters.pop(name, None)
-
-    def register_later(self, name: str, make: Callable[[], Callable[..., Any]]) -> None:
-        """Add a part whose function `make` writes when it is first asked for; one registered itself comes first."""
-        self._later[name] = make
+    def extended(self, functions: Iterable[Callable[..., Any]]) -> Registry:
+        """A registry that has these functions too; this one stays as it is. Raises ValueError as `register` does."""
+        other = Registry(self.kind, self.aliases)
+        other.refused, other.silent, other._factories = self.refused, self.silent, self._factories
+        other._functions, other._parameters = dict(self._functions), dict(self._parameters)
+        for function in functions:
+            other.register(function)
+        return other
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted({*self._functions, *self._later}))
+        return iter(sorted({*self._functions, *self._factories}))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._functions or name in self._later
+        return name in self._functions or name in self._factories
 
     def find(self, name: str) -> Callable[..., Any]:
         """The function called `name`; raises DlxError with the nearest name otherwise, or why there is none."""
-        if name not in self._functions and name in self._later:
-            self._functions[name] = self._later[name]()
+        if name not in self._functions and name in self._factories:
+            self._functions[name] = self._factories[name]()
         if name in self._functions:
             return self._functions[name]
         if name in self.refused:
@@ -131,7 +130,7 @@ class Registry:
         )
 
     def parameters(self, name: str) -> dict[str, Parameter]:
-        """What a spec may say of the part `name`, in the order of its signature."""
+        """The parameters of the part `name` that a spec may set, in the order of its signature."""
         if name not in self._parameters:
             function = self.find(name)
             hints = typing.get_type_hints(function, include_extras=True)
@@ -151,3 +150,6 @@ class Registry:
         wanted = inspect.signature(function).parameters
         extra = {key: value for key, value in given.items() if key in wanted}
         return function(**part.args, **extra)
+
+
+Registries = Mapping[str, Registry]  # by kind: dataset, preprocess, augment, layer, optimizer, schedule, loss, metric

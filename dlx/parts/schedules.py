@@ -75,7 +75,7 @@ def cosine(warmup: Warmup = 0.0, final: Fraction = 0.0) -> Schedule:
 def cosine_restarts(
     cycles: Annotated[int, Field(ge=1, le=1000)] = 4, shrink: Above0 = 1.0, final: Fraction = 0.0
 ) -> Schedule:
-    """Half a cosine, begun anew `cycles` times, each `shrink` times as high (Loshchilov and Hutter 2016)."""
+    """Half a cosine, started again `cycles` times, each `shrink` times as high (Loshchilov and Hutter 2016)."""
 
     def factor(progress: Any) -> Any:
         number = keras.ops.minimum(keras.ops.floor(progress * cycles), cycles - 1.0)

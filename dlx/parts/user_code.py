@@ -1,4 +1,4 @@
-"""Parts of a spec's own: Python files named under `imports`, run only with --allow-code.
+"""A user's own parts: Python files named under `imports`, run only with --allow-code.
 
     import dlx
 
@@ -12,10 +12,13 @@
     def within(targets, predictions, by: float = 0.5): ...      # returns a number for each example
 
 A class of Keras (keras.layers.Layer, keras.metrics.Metric) may stand in place of a function.
+
+The parts of a spec's files are in the registries of that spec's UserCode, and in no other spec's.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import inspect
@@ -23,120 +26,130 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dlx.data.dataset import Dataset
 from dlx.errors import DataError, DlxError
-from dlx.parts import augment, layers, losses
-from dlx.parts import keras_signatures as signatures
-from dlx.parts.datasets import loading
-from dlx.parts.datasets import npz as files
-from dlx.parts.registry import Registry
+from dlx.parts import REGISTRIES
+from dlx.parts.datasets import npz
+from dlx.parts.keras_signatures import snake
+from dlx.parts.registry import Registries
 from dlx.system import backend
 from dlx.system.backend import keras
-from dlx.system.files import plain
+from dlx.system.files import regular
 
 T = TypeVar("T")
+UserPart = tuple[str, Callable[..., Any]]  # (kind of registry, function)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Module:
     """A file that has run: its bytes as they were then, their sha256, and the parts that it registered."""
 
     source: bytes
     digest: str
-    parts: list[tuple[Registry, Any]] = field(default_factory=list)
+    parts: Sequence[UserPart] = ()
 
 
-_modules: dict[str, Module] = {}
-_running: Module | None = None
+@dataclass(frozen=True, eq=False)
+class UserCode:
+    """The files of a spec's `imports` that have run, by absolute path, and the registries that hold their parts."""
+
+    modules: Mapping[str, Module] = dataclasses.field(default_factory=dict)
+    registries: Registries = dataclasses.field(default_factory=lambda: REGISTRIES)
+
+    def digest(self, path: str) -> str:
+        """The sha256 of the bytes that ran, whatever has become of the file since."""
+        return self.modules[str(path)].digest
+
+    def source(self, path: str) -> bytes:
+        """The bytes that ran."""
+        return self.modules[str(path)].source
+
+    def digests(self) -> dict[str, str]:
+        """The sha256 of each file, by its name."""
+        return {Path(path).name: module.digest for path, module in self.modules.items()}
+
+    def moved(self, copies: Iterable[tuple[str, Path]]) -> UserCode:
+        """The same code with each (file, copy) at the place of its copy: nothing runs again."""
+        modules = {str(copy.resolve()): self.modules[path] for path, copy in copies}
+        return dataclasses.replace(self, modules=modules)
+
+
+_executed: dict[tuple[str, str], Module] = {}  # by path and sha256: a file runs once a process for what it holds
+_collected: ContextVar[list[UserPart] | None] = ContextVar("_collected", default=None)  # by the file that is running
 
 
 def allowed() -> bool:
-    """Whether a spec's own code may run: --allow-code, or DLX_ALLOW_CODE=1."""
+    """Whether a user's code may run: --allow-code, or DLX_ALLOW_CODE=1."""
     return os.environ.get("DLX_ALLOW_CODE", "") not in ("", "0")
 
 
-def hash_of(path: str | Path) -> str:
-    """The sha256 of a file: of the bytes that ran, where it has. Raises DlxError when it cannot be read."""
-    held = _modules.get(str(path))
-    return held.digest if held else hashlib.sha256(_read(path)).hexdigest()
-
-
-def source_of(path: str | Path) -> bytes:
-    """The bytes of a file that ran, whatever has become of it since."""
-    return _modules[str(path)].source
-
-
-def _read(path: str | Path) -> bytes:
+def read_source(path: str | Path) -> bytes:
+    """The bytes of a Python file. Raises DlxError when it cannot be read."""
     try:
-        return Path(plain(path)).read_bytes()
+        return Path(regular(path)).read_bytes()
     except OSError as error:
         raise DlxError(f"cannot be read ({error.strerror})", where=str(path)) from error
 
 
-def load(paths: Sequence[str]) -> None:
-    """Run the files, each once for what it holds, and make their parts the only own ones that there are.
+def load(paths: Sequence[str]) -> UserCode:
+    """Run the files, each once a process for what it holds; returns their code.
 
     The bytes that were read are what is hashed, compiled and kept: no cached bytecode runs in their place.
     Raises DlxError with the line at which one fails.
     """
+    if not paths:
+        return UserCode()
     backend.load()  # before a file imports Keras by itself
+    modules = {}
     for path in map(str, paths):
-        source = _read(path)
-        digest = hashlib.sha256(source).hexdigest()
-        if path not in _modules or _modules[path].digest != digest:
-            _modules[path] = _execute(path, Module(source, digest))
-    install(paths)
+        source = read_source(path)
+        key = path, hashlib.sha256(source).hexdigest()
+        if key not in _executed:
+            _executed[key] = _execute(path, source, key[1])
+        modules[path] = _executed[key]
+    latest: dict[UserPart, Any] = {}
+    for module in modules.values():  # of two files with one name, the later one wins
+        latest |= {(kind, part.__name__): part for kind, part in module.parts}  # type: ignore[misc]
+    registries = {
+        kind: registry.extended(part for (of, _), part in latest.items() if of == kind)
+        for kind, registry in REGISTRIES.items()
+    }
+    return UserCode(modules, registries)
 
 
-def _execute(path: str, module: Module) -> Module:
-    global _running
-    name = f"dlx_own_{Path(path).stem}_{module.digest[:8]}"
+def _execute(path: str, source: bytes, digest: str) -> Module:
+    name = f"dlx_user_{Path(path).stem}_{digest[:8]}"
     namespace = types.ModuleType(name)
     namespace.__file__ = path
     sys.modules[name] = namespace
-    _running = module
+    parts: list[UserPart] = []
+    token = _collected.set(parts)
     try:
-        exec(compile(module.source, path, "exec"), namespace.__dict__)
+        exec(compile(source, path, "exec"), namespace.__dict__)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever the file raises, sys.exit among it
         raise located(error, path) from error
     finally:
-        _running = None
-    return module
-
-
-def install(paths: Sequence[str]) -> None:
-    """Let the own parts be those of these files, which have run: another spec's are none of this one's."""
-    for registry in (layers.registry, losses.metrics, augment.registry, loading.registry):
-        for name in list(registry):
-            if registry.own(name):
-                registry.forget(name)
-    for path in map(str, paths):
-        for registry, part in _modules[path].parts if path in _modules else ():
-            registry.register(part, again=True)
-
-
-def adopt(copy: str | Path, original: str | Path) -> None:
-    """Let a run's copy of a file stand for it: it need not run again."""
-    if str(original) in _modules:
-        _modules[str(copy)] = _modules[str(original)]
+        _collected.reset(token)
+    return Module(source, digest, parts)
 
 
 def located(error: BaseException, path: str = "") -> DlxError:
-    """What own code raised, with the line of its file."""
-    files = {path} if path else set(_modules)
+    """What user code raised, with the line of its file."""
+    files = {path} if path else {path for path, _ in _executed}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
     place = (path, error.lineno) if isinstance(error, SyntaxError) and path else None
     if place is None and frames:
         place = (frames[-1].filename, frames[-1].lineno)
-    said = error.message if isinstance(error, DlxError) else f"{type(error).__name__}: {error}"
-    return DlxError(said, where=f"{place[0]}:{place[1]}" if place else path, hint=getattr(error, "hint", ""))
+    message = error.message if isinstance(error, DlxError) else f"{type(error).__name__}: {error}"
+    return DlxError(message, where=f"{place[0]}:{place[1]}" if place else path, hint=getattr(error, "hint", ""))
 
 
 def _guarded(function: Any) -> Any:
@@ -149,8 +162,8 @@ def _guarded(function: Any) -> Any:
         except (DlxError, KeyboardInterrupt):
             raise
         except BaseException as error:
-            found = located(error)
-            raise DataError(f"{function.__name__}: {found.message}", where=found.where) from error
+            problem = located(error)
+            raise DataError(f"{function.__name__}: {problem.message}", where=problem.where) from error
 
     return call
 
@@ -165,7 +178,7 @@ def layer(thing: T) -> T:
             raise TypeError(f"{target.__name__} returned {type(made).__name__}, expected a Keras layer or a function")
         return made
 
-    _keep(layers.registry, _wrapped(target, build, 0))
+    _collect("layer", _part(target, build, 0))
     return thing
 
 
@@ -179,19 +192,19 @@ def metric(thing: T) -> T:
 
         def made(**arguments: Any) -> Any:
             metric = _guarded(function)(**arguments)
-            metric.name = signatures.snake(function.__name__)
+            metric.name = snake(function.__name__)
             return metric
 
-        _keep(losses.metrics, _wrapped(function, made, 0))
+        _collect("metric", _part(function, made, 0))
         return thing
     name = function.__name__
 
     def build(**arguments: Any) -> Any:
         return keras.metrics.MeanMetricWrapper(
-            lambda wanted, said: _guarded(function)(wanted, said, **arguments), name=name
+            lambda targets, predictions: _guarded(function)(targets, predictions, **arguments), name=name
         )
 
-    _keep(losses.metrics, _wrapped(function, build, 2))
+    _collect("metric", _part(function, build, 2))
     return thing
 
 
@@ -202,7 +215,7 @@ def augmentation(thing: T) -> T:
     def build(**arguments: Any) -> Any:
         return lambda images, seed: _guarded(function)(images, seed, **arguments)
 
-    _keep(augment.registry, _wrapped(function, build, 2))
+    _collect("augment", _part(function, build, 2))
     return thing
 
 
@@ -220,13 +233,13 @@ def dataset(thing: T) -> T:
             made = {"x": x, "y": y} | ({"x_test": test[0], "y_test": test[1]} if test is not None else {})
         if not isinstance(made, dict):
             raise DataError(f"{function.__name__} returned {type(made).__name__}, expected (x, y) or arrays by name")
-        return files.from_arrays(made, _task, function.__name__)
+        return npz.from_arrays(made, _task, function.__name__)
 
-    _keep(loading.registry, _wrapped(function, build, 0, task=True))
+    _collect("dataset", _part(function, build, 0, task=True))
     return thing
 
 
-def _wrapped(target: Any, build: Callable[..., Any], given: int, task: bool = False) -> Any:
+def _part(target: Any, build: Callable[..., Any], given: int, task: bool = False) -> Any:
     """`build` with the signature of `target` but for its first `given` parameters, which dlx gives."""
     parameters = list(inspect.signature(target, eval_str=True).parameters.values())[given:]
     shown = []
@@ -245,21 +258,20 @@ def _wrapped(target: Any, build: Callable[..., Any], given: int, task: bool = Fa
     def part(**arguments: Any) -> Any:
         return build(**arguments)
 
-    part.__name__ = signatures.snake(target.__name__) if inspect.isclass(target) else target.__name__
+    part.__name__ = snake(target.__name__) if inspect.isclass(target) else target.__name__
     part.__doc__ = inspect.getdoc(target) or f"{target.__name__}, from a file of imports."
     part.__annotations__ = annotations
     part.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
     return part
 
 
-def _keep(registry: Registry, part: Any) -> None:
-    """Register an own part; dlx's own names are taken, and a file may say a name once."""
-    name = part.__name__
-    if name in registry and not registry.own(name):
-        raise DlxError(f"{name!r} is a {registry.kind} of dlx", hint="give your own another name")
-    if _running is not None:
-        if any(held is registry and other.__name__ == name for held, other in _running.parts):
-            raise DlxError(f"{name!r} is registered twice in this file", hint="give one of them another name")
-        _running.parts.append((registry, part))
-    part.own = True
-    registry.register(part, again=True)
+def _collect(kind: str, part: Any) -> None:
+    """Add a part to those of the file that is running; dlx's own names are taken, and a file may use a name once."""
+    name, registry, parts = part.__name__, REGISTRIES[kind], _collected.get()
+    if name in registry:
+        raise DlxError(f"{name!r} is a {registry.kind} of dlx", hint="give yours another name")
+    if parts is None:  # the file was imported by Python itself, and not by a spec
+        return
+    if any((of, other.__name__) == (kind, name) for of, other in parts):
+        raise DlxError(f"{name!r} is registered twice in this file", hint="give one of them another name")
+    parts.append((kind, part))

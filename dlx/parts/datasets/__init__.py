@@ -3,7 +3,7 @@
 from dlx.data.dataset import Dataset, Facts
 from dlx.parts.datasets.loading import facts, load, registry
 
-from dlx.parts.datasets import bundled, image_folder, named, npz, table, text, toy  # isort: skip
+from dlx.parts.datasets import bundled, image_folder, named, npz, series, table, text, toy  # isort: skip
 
 __all__ = [
     "Dataset",
@@ -15,6 +15,7 @@ __all__ = [
     "named",
     "npz",
     "registry",
+    "series",
     "table",
     "text",
     "toy",

@@ -1,6 +1,7 @@
 """Real data that comes with scikit-learn: no download."""
 
 from dlx.data.dataset import Dataset, Facts
+from dlx.data.encoding import Encoding
 from dlx.parts.datasets.loading import arrays, know, registry
 
 DIGITS = tuple("0123456789")
@@ -27,5 +28,5 @@ def iris() -> Dataset:
 
     bunch = load_iris()
     columns = [str(name).replace(" (cm)", "").replace(" ", "_") for name in bunch.feature_names]
-    encoding = {"columns": columns, "categories": {}}
+    encoding = Encoding(columns=columns)
     return arrays(bunch.data, bunch.target, SPECIES, "scikit-learn", kind="table", encoding=encoding)

@@ -85,8 +85,8 @@ def arrays(inputs: Any, targets: Any, classes: Sequence[str], source: str, **res
     return Dataset(split(x, y), "classification", fingerprint(x, y), classes=tuple(classes), source=source, **rest)
 
 
-def load(part: Part, task: str = "auto") -> Dataset:
-    """The dataset that `part` names. Raises DataError when it is missing or damaged."""
+def load(part: Part, task: str = "auto", registry: Registry = registry) -> Dataset:
+    """The dataset that `part` names in the registry. Raises DataError when it is missing or damaged."""
     dataset: Dataset = registry.make(part, _task=task)
     return dataset
 
@@ -96,15 +96,15 @@ def float32(values: Any, what: str, where: str) -> Any:
     import numpy as np
 
     with np.errstate(over="ignore"):
-        found = np.asarray(values).astype(np.float32)
-    wrong = ~np.isfinite(found)
+        numbers = np.asarray(values).astype(np.float32)
+    wrong = ~np.isfinite(numbers)
     if bad := int(wrong.sum()):
-        rows = np.flatnonzero(wrong.reshape(len(found), -1).any(axis=1)) if found.ndim else np.empty(0, int)
+        rows = np.flatnonzero(wrong.reshape(len(numbers), -1).any(axis=1)) if numbers.ndim else np.empty(0, int)
         shown = ", ".join(map(str, rows[:8].tolist())) + " …" * (len(rows) > 8)
         place = f", in row{'s' * (len(rows) > 1)} {shown}" if len(rows) else ""
         is_are = "is" if bad == 1 else "are"
         raise DataError(f"{bad} of the {what} {is_are} NaN, infinite or beyond 3.4e38{place}", where=where)
-    return found
+    return numbers
 
 
 def guess_task(values: Any, wanted: str, where: str, label: str) -> Any:

@@ -4,6 +4,7 @@ import hashlib
 
 from dlx.data import store
 from dlx.data.dataset import Dataset, Facts, Split
+from dlx.data.store.catalog import KNOWN
 from dlx.parts.datasets.loading import know, registry, split
 from dlx.parts.registry import FilePath
 from dlx.parts.types import Positive
@@ -33,7 +34,7 @@ def cifar100(path: FilePath | None = None, limit: Positive | None = None) -> Dat
     return _named("cifar100", path, limit)
 
 
-for _name, _known in store.KNOWN.items():
+for _name, _known in KNOWN.items():
     know(_name, Facts(_known.shape, "classification", _known.classes))
 
 
@@ -50,7 +51,7 @@ def _named(name: str, path: str | None, limit: int | None) -> Dataset:
         if limit is None
         else hashlib.sha256(f"{record['fingerprint']}:{limit}".encode()).hexdigest(),
         test=_limited(test, limit),
-        classes=store.KNOWN[name].classes,
+        classes=KNOWN[name].classes,
         kind="image",
         source=source,
     )

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlx.data import npz as arrays
 from dlx.data.dataset import Dataset, Split
+from dlx.data.npz import read_arrays
 from dlx.errors import DataError
 from dlx.parts.datasets.loading import fingerprint, float32, guess_task, registry, split
 from dlx.parts.registry import FilePath
-from dlx.system import backend
+from dlx.system import machine
 
 MOST_CLASSES = 100_000
 
@@ -23,33 +23,33 @@ def npz(path: FilePath, _task: str = "auto") -> Dataset:
     x: (n, …) numbers; y: (n,) whole numbers from 0 for classes, or (n,) or (n, k) values for a regression, or
     (n, k) zeros and ones, with `task: multi_label`, for several labels an example.
     """
-    held = arrays.read(Path(path), (backend.memory() or 2**34) // 2, str(path))
-    if not isinstance(held, dict):
+    arrays = read_arrays(Path(path), (machine.memory() or 2**34) // 2, str(path))
+    if not isinstance(arrays, dict):
         raise DataError("is a single array; expected a .npz, made by numpy.savez", where=str(path))
-    return from_arrays(held, _task, str(path), Path(path).name)
+    return from_arrays(arrays, _task, str(path), Path(path).name)
 
 
-def from_arrays(held: Mapping[str, Any], _task: str, where: str, source: str = "") -> Dataset:
+def from_arrays(arrays: Mapping[str, Any], _task: str, where: str, source: str = "") -> Dataset:
     """The dataset of arrays by name, as `npz` reads them; `where` is what a message names."""
     import numpy as np
 
-    held = {name: np.asarray(array) for name, array in held.items()}
-    x, y = ("x_train", "y_train") if "x_train" in held else ("x", "y")
-    if x not in held or y not in held:
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    x, y = ("x_train", "y_train") if "x_train" in arrays else ("x", "y")
+    if x not in arrays or y not in arrays:
         raise DataError(
-            f"expected arrays x and y, or x_train and y_train; it holds {', '.join(held) or 'nothing'}", where=where
+            f"expected arrays x and y, or x_train and y_train; it holds {', '.join(arrays) or 'nothing'}", where=where
         )
-    if held[y].ndim == 0 or not held[y].size:
-        raise DataError(f"{y} has the shape {held[y].shape}, expected (n,) or (n, k)", where=where)
+    if arrays[y].ndim == 0 or not arrays[y].size:
+        raise DataError(f"{y} has the shape {arrays[y].shape}, expected (n,) or (n, k)", where=where)
     names: list[str] = []
-    if held[y].dtype.kind in "US" and held[y].ndim == 1:  # classes by their names
-        names = _numbered(held, [key for key in (y, "y_test") if key in held], where)
-    task = "classification" if names else guess_task(held[y], _task, where, "y")
-    train, test = _array_split(held[x], held[y], task, where), None
-    if ("x_test" in held) != ("y_test" in held):
+    if arrays[y].dtype.kind in "US" and arrays[y].ndim == 1:  # classes by their names
+        names = _numbered(arrays, [key for key in (y, "y_test") if key in arrays], where)
+    task = "classification" if names else guess_task(arrays[y], _task, where, "y")
+    train, test = _array_split(arrays[x], arrays[y], task, where), None
+    if ("x_test" in arrays) != ("y_test" in arrays):
         raise DataError("expected x_test and y_test both, or neither", where=where)
-    if "x_test" in held and "y_test" in held:
-        test = _array_split(held["x_test"], held["y_test"], task, where, "test")
+    if "x_test" in arrays and "y_test" in arrays:
+        test = _array_split(arrays["x_test"], arrays["y_test"], task, where, "test")
     if test is not None:
         for name, other in (("inputs", x), ("targets", y)):
             first, second = getattr(train, name), getattr(test, name)
@@ -71,17 +71,17 @@ def from_arrays(held: Mapping[str, Any], _task: str, where: str, source: str = "
     return Dataset(train, task, fingerprint(*hashed), test=test, classes=classes, kind=kind, source=source or where)  # type: ignore[arg-type]
 
 
-def _numbered(held: dict[str, Any], keys: Sequence[str], where: str) -> list[str]:
+def _numbered(arrays: dict[str, Any], keys: Sequence[str], where: str) -> list[str]:
     """The names of the classes, in order; the arrays `keys` become their numbers."""
     import numpy as np
 
     for key in keys:
-        if held[key].dtype.kind not in "US" or held[key].ndim != 1:
-            said = f"{key} holds {held[key].dtype} of shape {held[key].shape}"
-            raise DataError(f"{said}, expected names of classes, as {keys[0]} does", where=where)
-        if held[key].dtype.kind == "S":
-            held[key] = np.char.decode(held[key], "utf-8", "replace")
-    whole = np.concatenate([held[key] for key in keys])
+        if arrays[key].dtype.kind not in "US" or arrays[key].ndim != 1:
+            actual = f"{key} holds {arrays[key].dtype} of shape {arrays[key].shape}"
+            raise DataError(f"{actual}, expected names of classes, as {keys[0]} does", where=where)
+        if arrays[key].dtype.kind == "S":
+            arrays[key] = np.char.decode(arrays[key], "utf-8", "replace")
+    whole = np.concatenate([arrays[key] for key in keys])
     names, numbers = np.unique(whole, return_inverse=True)
     if len(names) > MOST_CLASSES:
         raise DataError(
@@ -89,7 +89,7 @@ def _numbered(held: dict[str, Any], keys: Sequence[str], where: str) -> list[str
         )
     start = 0
     for key in keys:
-        held[key], start = numbers[start : start + len(held[key])], start + len(held[key])
+        arrays[key], start = numbers[start : start + len(arrays[key])], start + len(arrays[key])
     return [str(name) for name in names]
 
 
@@ -136,7 +136,7 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str, name: str = "
             raise DataError(
                 f"expected one class number an example (or a step), whole, from 0 to {MOST_CLASSES - 1:,} at most",
                 where=where,
-                hint="or say task: regression",
+                hint="or write task: regression",
             )
         return split(x, y.astype(np.int32))
     if task == "multi_label" and (y.ndim != 2 or not np.isin(y, (0, 1)).all()):

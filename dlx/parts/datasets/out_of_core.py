@@ -1,4 +1,4 @@
-"""What does not fit into memory: how much there is, and tables whose numbers lie in a scratch file."""
+"""Data that does not fit into memory: what stays on disk, and tables whose numbers are in a scratch file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dlx.data import store
 from dlx.errors import DataError, DiskError
-from dlx.system import backend, files
+from dlx.system import files, machine
+from dlx.system.units import byte_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,17 +21,17 @@ InMemory = bool | Literal["auto"]
 ROWS = 100_000  # of a table, read at a time
 
 
-def stays(wanted: int, in_memory: InMemory, what: str, where: str, hint: str) -> bool:
-    """Whether data of so many bytes stays on disk: as the spec says, or when it would fill a quarter of the memory.
+def keeps_on_disk(wanted: int, in_memory: InMemory, what: str, where: str, hint: str) -> bool:
+    """Whether data of `wanted` bytes stays on disk: as the spec sets, or when it would fill a quarter of the memory.
 
-    Raises DataError where it shall not, and does not fit the memory twice: once here, once on the device.
+    Raises DataError where it must not, and does not fit the memory twice: once here, once on the device.
     """
-    there = backend.memory()
+    there = machine.memory()
     if in_memory is False or there is None:
         return in_memory is False
     if in_memory is True and 2 * wanted > there:
         raise DataError(
-            f"{what} take {wanted / 2**30:.1f} GiB, too much for a memory of {there / 2**30:.1f} GiB",
+            f"{what} take {byte_size(wanted)}, too much for a memory of {byte_size(there)}",
             where=where,
             hint=f"in_memory: auto leaves them on disk; or {hint}",
         )
@@ -42,11 +43,11 @@ def table(
     count: int,
     columns: Sequence[str],
     words: Sequence[str],
-    judged: Callable[[list[str]], tuple[Any, list[str]]],
+    parse: Callable[[list[str]], tuple[Any, list[str]]],
 ) -> pd.DataFrame:
     """The columns of a table of `count` rows: numbers as views into a scratch file, words as objects.
 
-    reader: pandas's read_csv for the table; words: columns that stay as they are written; judged: distinct texts ->
+    reader: pandas's read_csv for the table; words: columns that stay as they are written; parse: distinct texts ->
     (numbers, or None where one is none; words). The file has no name and is gone with the process.
     """
     import numpy as np
@@ -68,22 +69,22 @@ def table(
     for piece in reader(dtype=str, **given) if unsure else ():
         for name in unsure:
             places, values = pd.factorize(piece[name].fillna(""))
-            held = known[name]
-            numbered = np.array([held.setdefault(str(value), len(held)) for value in values], np.int32)
+            numbers_of = known[name]
+            numbered = np.array([numbers_of.setdefault(str(value), len(numbers_of)) for value in values], np.int32)
             codes[name][start : start + len(piece)] = numbered[places]
         start += len(piece)
-    found: dict[str, Any] = {}
+    series: dict[str, Any] = {}
     for place, name in enumerate(columns):
         if name not in unsure:
-            found[name] = pd.Series(numbers[:, place], copy=False)
+            series[name] = pd.Series(numbers[:, place], copy=False)
             continue
-        values, said = judged(list(known[name]))
+        values, texts = parse(list(known[name]))
         if name not in words and values is not None:
             numbers[:, place] = values[codes[name]]
-            found[name] = pd.Series(numbers[:, place], copy=False)
+            series[name] = pd.Series(numbers[:, place], copy=False)
         else:
-            found[name] = pd.Series(np.array(said, object)[codes[name]], copy=False)
-    return pd.DataFrame(found, copy=False)
+            series[name] = pd.Series(np.array(texts, object)[codes[name]], copy=False)
+    return pd.DataFrame(series, copy=False)
 
 
 def _scratch(rows: int, columns: int) -> np.ndarray:
@@ -92,9 +93,9 @@ def _scratch(rows: int, columns: int) -> np.ndarray:
 
     size = max(1, 8 * rows * columns)
     try:
-        files.private(store.home())
+        files.make_private(store.home())
         with tempfile.TemporaryFile(dir=store.home()) as file:
-            if hasattr(os, "posix_fallocate"):  # a full disk is found now, and not when a page is written
+            if hasattr(os, "posix_fallocate"):  # a full disk shows now, and not when a page is written
                 try:
                     os.posix_fallocate(file.fileno(), 0, size)
                 except OSError as error:
@@ -102,5 +103,5 @@ def _scratch(rows: int, columns: int) -> np.ndarray:
                         raise
             return np.memmap(file, np.float64, "w+", shape=(rows, columns))
     except OSError as error:
-        message = f"cannot keep {size / 2**30:.1f} GiB of a table that stays on disk ({error.strerror})"
+        message = f"cannot keep {byte_size(size)} of a table that stays on disk ({error.strerror})"
         raise DiskError(message, where=str(store.home()), hint="DLX_DATA names another place") from error
