@@ -1,30 +1,31 @@
-"""The spec: reading, inheritance, checking. `load` is all that the rest of dlx needs."""
+"""The spec: YAML to one validated experiment. `load` is all that most of dlx needs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlx.spec import grid
-from dlx.spec.grid import Trial, trials
+from dlx.spec.describe import describe
+from dlx.spec.grid import Trial, check_alternatives, trials_of
 from dlx.spec.inherit import gather
 from dlx.spec.parse import write_value
+from dlx.spec.rules import all_parts
 from dlx.spec.sections import EarlyStop, Regularization, Spec, flat, resolved
-from dlx.spec.validate import below, check, describe
+from dlx.spec.validate import validate
 
 
 def load(path: str | Path, overrides: Sequence[str] = (), alone: bool = False, bare: bool = False) -> Spec:
-    """The Spec that a file says, with its bases and the overrides (`address=value`) laid in.
+    """The Spec of a file, with its bases and the overrides (`address=value`) laid in.
 
-    With `alone` no other file is read: what a run says is whole. With `bare` only what makes the network is read where
-    the spec has code of its own that may not run. Code runs here: see `parts.own`.
+    With `alone` no other file is read: the spec of a run is whole. With `bare` only what makes the network is read
+    where the spec has user code that may not run. Code runs here: see `parts.user_code`.
     Raises SpecError with every problem, each at its file, line and column. Loads no Keras.
     """
     file = Path(path)
-    root = gather(file, overrides, alone, bare)
-    spec = check(root, file.stem)
+    root, code = gather(file, overrides, alone, bare)
+    spec = validate(root, file.stem, code)
     if spec.sweep:
-        grid.check_alternatives(root, grid.said(root), file.stem)
+        check_alternatives(root, code, file.stem)
     return spec
 
 
@@ -44,12 +45,12 @@ __all__ = [
     "Regularization",
     "Spec",
     "Trial",
-    "below",
+    "all_parts",
     "describe",
     "dump",
     "flat",
     "load",
     "resolved",
-    "trials",
+    "trials_of",
     "write_value",
 ]

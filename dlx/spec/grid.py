@@ -9,36 +9,63 @@ from pathlib import Path
 from typing import Any
 
 from dlx.errors import DlxError, SpecError
-from dlx.spec.inherit import gather, override, put
+from dlx.parts.user_code import UserCode
+from dlx.spec.inherit import gather
+from dlx.spec.overrides import override, put
 from dlx.spec.parse import Node, read_text, write_value
 from dlx.spec.sections import Spec, resolved
-from dlx.spec.validate import check
+from dlx.spec.validate import validate
 
-MOST_TRIALS = 10_000
+MAX_TRIALS = 10_000
+Axes = dict[str, list[Node]]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One combination: what it sets, by address, and the whole spec that comes of it."""
+    """One combination: the settings, by address, and the whole spec that comes of them."""
 
     settings: dict[str, Any]
     spec: Spec
 
     @property
     def label(self) -> str:
-        """What the combination sets, as a shell would say it."""
+        """The settings as a shell would write them."""
         return " ".join(f"{address}={write_value(value)}" for address, value in self.settings.items())
 
 
-def trials(path: str | Path, overrides: Sequence[str] = ()) -> list[Trial]:
+def trials_of(path: str | Path, overrides: Sequence[str] = ()) -> list[Trial]:
     """Every combination of the alternatives of a spec's `sweep` and of `-s address=a,b,…`, in their order.
 
     An override of an address replaces its alternatives in the spec. Raises SpecError with every problem.
     """
     file = Path(path)
-    root = gather(file)
+    root, code = gather(file)
+    root, axes = _overridden(root, code, overrides)
+    _check_axes(root, code, axes, str(path))
+    plain = root.with_value({key: node for key, node in root.value.items() if key != "sweep"})
+    if not axes:
+        validate(plain, file.stem, code)
+        hint = "a section `sweep: {lr: [0.001, 0.01]}`, or -s lr=0.001,0.01"
+        raise SpecError([DlxError("there are no alternatives to try", where=str(path), hint=hint)])
     problems: list[DlxError] = []
-    axes: dict[str, list[Node]] = {}
+    trials: dict[str, Trial] = {}
+    for combination in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, combination, strict=True))
+        try:
+            spec = _spec(plain, code, chosen, file.stem)
+        except SpecError as error:
+            problems += error.problems
+            continue
+        # The same combination twice is one.
+        trials.setdefault(repr(resolved(spec)), Trial({a: node.plain() for a, node in chosen.items()}, spec))
+    _raise_distinct(problems)
+    return list(trials.values())
+
+
+def _overridden(root: Node, code: UserCode, overrides: Sequence[str]) -> tuple[Node, Axes]:
+    """(the tree with every override of one value laid in, the alternatives by address)."""
+    problems: list[DlxError] = []
+    axes: Axes = {}
     fixed = []
     for text in overrides:
         try:
@@ -46,48 +73,37 @@ def trials(path: str | Path, overrides: Sequence[str] = ()) -> list[Trial]:
             if len(values) > 1:
                 axes[address] = values
             else:
-                root = override(root, text)
+                root = override(root, text, code.registries)
                 fixed.append(address)
         except SpecError as error:
             problems += error.problems
     if problems:
         raise SpecError(problems)
-    taken = {_place(root, address) for address in (*axes, *fixed)}
-    axes = {**{a: v for a, v in said(root).items() if _place(root, a) not in taken}, **axes}
-    places = [_place(root, address) for address in axes]
+    taken = {_place(root, code, address) for address in (*axes, *fixed)}
+    return root, {**{a: v for a, v in declared(root).items() if _place(root, code, a) not in taken}, **axes}
+
+
+def _check_axes(root: Node, code: UserCode, axes: Axes, where: str) -> None:
+    """Raise SpecError where two addresses mean one setting, or there are too many combinations."""
+    places = [_place(root, code, address) for address in axes]
     for address, place in zip(axes, places, strict=True):
         if places.count(place) > 1:
             same = " and ".join(other for other, its in zip(axes, places, strict=True) if its == place)
-            raise SpecError([DlxError(f"{same} are the same setting", where=str(path), hint=f"say {address} once")])
-    entries = {key: node for key, node in root.value.items() if key != "sweep"}
-    plain = root.with_value(entries)
-    if not axes:
-        check(plain, file.stem)
-        hint = "a section `sweep: {lr: [0.001, 0.01]}`, or -s lr=0.001,0.01"
-        raise SpecError([DlxError("there are no alternatives to try", where=str(path), hint=hint)])
+            raise SpecError([DlxError(f"{same} are the same setting", where=where, hint=f"set {address} once")])
     count = 1
     for values in axes.values():
         count *= len(values)
-    if count > MOST_TRIALS:
-        message = f"{count:,} combinations; expected at most {MOST_TRIALS:,}"
-        raise SpecError([DlxError(message, where=str(path), hint="fewer alternatives")])
-    found: dict[str, Trial] = {}
-    for combination in itertools.product(*axes.values()):
-        chosen = dict(zip(axes, combination, strict=True))
-        spec = _spec(plain, chosen, file.stem, problems)
-        if spec is not None:  # the same combination twice is one
-            found.setdefault(repr(resolved(spec)), Trial({a: node.plain() for a, node in chosen.items()}, spec))
-    if problems:
-        raise SpecError(list({str(problem): problem for problem in problems}.values()))
-    return list(found.values())
+    if count > MAX_TRIALS:
+        message = f"{count:,} combinations; expected at most {MAX_TRIALS:,}"
+        raise SpecError([DlxError(message, where=where, hint="fewer alternatives")])
 
 
-def _place(root: Node, address: str) -> str:
-    """The place that an address means, whichever way it is said: layers.hidden.units is layers/0/dense/units."""
+def _place(root: Node, code: UserCode, address: str) -> str:
+    """The place that an address means, whichever way it is written: layers.hidden.units is layers/0/dense/units."""
     marker = Node("\0", "", root.base)
     try:
-        return _path(put(root, address, marker, ""), marker.value) or address
-    except SpecError:  # said at its place when the combinations are made
+        return _path(put(root, address, marker, "", code.registries), marker.value) or address
+    except SpecError:  # reported at its place when the combinations are made
         return address
 
 
@@ -106,7 +122,7 @@ def _path(node: Node, value: str) -> str | None:
     return None
 
 
-def said(root: Node) -> dict[str, list[Node]]:
+def declared(root: Node) -> Axes:
     """The alternatives of a tree's `sweep` section, by address; raises SpecError where they are none."""
     section = root.value.get("sweep")
     if section is None or section.value is None:
@@ -124,32 +140,35 @@ def said(root: Node) -> dict[str, list[Node]]:
     return {address: list(node.value) for address, node in section.value.items() if node.value is not None}
 
 
-def check_alternatives(root: Node, axes: dict[str, list[Node]], stem: str) -> None:
-    """Raise SpecError with the problems of every alternative, each tried alone on the rest of the spec."""
+def check_alternatives(root: Node, code: UserCode, stem: str) -> None:
+    """Raise SpecError with the problems of every alternative of `sweep`, each tried alone on the rest of the spec."""
     problems: list[DlxError] = []
-    for address, values in axes.items():
+    for address, values in declared(root).items():
         for value in values:
-            _spec(root, {address: value}, stem, problems)
+            try:
+                _spec(root, code, {address: value}, stem)
+            except SpecError as error:
+                problems += error.problems
+    _raise_distinct(problems)
+
+
+def _raise_distinct(problems: Sequence[DlxError]) -> None:
+    """Raise SpecError with each problem once, where there are some."""
     if problems:
         raise SpecError(list({str(problem): problem for problem in problems}.values()))
 
 
-def _spec(root: Node, chosen: dict[str, Node], stem: str, problems: list[DlxError]) -> Any:
-    try:
-        for address, value in chosen.items():
-            root = put(root, address, value, value.where)
-        return check(root, stem)
-    except SpecError as error:
-        problems += error.problems
-        return None
+def _spec(root: Node, code: UserCode, chosen: dict[str, Node], stem: str) -> Spec:
+    for address, value in chosen.items():
+        root = put(root, address, value, value.where, code.registries)
+    return validate(root, stem, code)
 
 
 def _alternatives(text: str) -> tuple[str, list[Node]]:
     """(address, values) of `address=a,b`: what stands between the commas of a YAML list, without its brackets."""
     address, _, raw = text.partition("=")
-    shown = f"-s {text}"
     try:
-        listed = read_text(f"[{raw}]", shown, Path.cwd(), marks=False)
-    except SpecError:  # no alternatives, then: whoever takes it as one value says what is wrong with it
-        listed = None
-    return address.strip(), list(listed.value) if listed is not None and listed.is_list else []
+        values = read_text(f"[{raw}]", f"-s {text}", Path.cwd(), marks=False)
+    except SpecError:  # no alternatives, then: whoever takes it as one value reports what is wrong with it
+        values = None
+    return address.strip(), list(values.value) if values is not None and values.is_list else []

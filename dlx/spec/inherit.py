@@ -1,19 +1,19 @@
-"""Inheritance and overrides: how several spec trees become one."""
+"""Inheritance: how several spec files and overrides become one tree."""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dlx.errors import DlxError, SpecError, did_you_mean
-from dlx.parts import REGISTRIES
-from dlx.parts import user_code as own
+from dlx.parts import user_code
 from dlx.parts.registry import Parts
-from dlx.spec.parse import Node, read_file, read_text
-from dlx.spec.validate import SECTIONS, annotation_kind, kind_of, listed, part_of, unknown_key
+from dlx.parts.user_code import UserCode
+from dlx.spec.annotations import SECTIONS, entries_of, kind_of, part_of
+from dlx.spec.overrides import override, put, without_rival
+from dlx.spec.parse import Node, read_file
 
 MAX_FILES = 64
 
@@ -21,12 +21,12 @@ MAX_FILES = 64
 NETWORK = ("name", "layers", "preprocess", "regularization", "seed", "precision", "batch_size", "validation")
 
 
-def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False, bare: bool = False) -> Node:
-    """The whole tree of a spec: its bases, itself, its `set`, and the overrides, in this order.
+def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False, bare: bool = False) -> tuple[Node, UserCode]:
+    """(the whole tree of a spec: its bases, itself, its `set` and the overrides, in this order; its user code).
 
-    Its own code runs here, if it is allowed to; where it is not, `bare` leaves out all that makes no network.
+    User code runs here, if it is allowed to; where it is not, `bare` leaves out all that makes no network.
     """
-    root = _renamed(read_file(path, alone=True)) if alone else _file(path, ())
+    root = _renamed(read_file(path, alone=True)) if alone else _Inheritance().tree(path)
     problems: list[DlxError] = []
     for text in overrides:
         try:
@@ -35,14 +35,13 @@ def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False, bare:
             problems += error.problems
     if problems:
         raise SpecError(problems)
-    if bare and "imports" in root.value and not own.allowed():
-        kept = {key: node for key, node in root.value.items() if key in NETWORK}
-        root = root.with_value({**kept, "dataset": root.with_value("or")})
-    _import(root)
-    return root
+    if bare and "imports" in root.value and not user_code.allowed():
+        network = {key: node for key, node in root.value.items() if key in NETWORK}
+        root = root.with_value({**network, "dataset": root.with_value("or")})
+    return root, _imported(root)
 
 
-# What runs of before say by names that have changed since: (part, parameter) -> (parameter, values).
+# Names in earlier runs that have changed since: (part, parameter) -> (parameter, values).
 RENAMED: dict[tuple[str, str], tuple[str, dict[Any, Any]]] = {
     ("image_folder", "label"): ("labels", {"file_name": "filename"}),
     ("pretrained", "network"): ("name", {}),
@@ -55,26 +54,24 @@ def _renamed(node: Node, part: str = "") -> Node:
         return node.with_value([_renamed(child) for child in node.value])
     if not node.is_mapping:
         return node
-    found = {}
+    entries = {}
     for key, child in node.value.items():
         new, values = RENAMED.get((part, key), (key, {}))
-        value = (
-            child.with_value(values[child.value]) if isinstance(child.value, str) and child.value in values else child
-        )
-        found[new] = _renamed(value, key)
-    return node.with_value(found)
+        renamed = isinstance(child.value, str) and child.value in values
+        entries[new] = _renamed(child.with_value(values[child.value]) if renamed else child, key)
+    return node.with_value(entries)
 
 
-def _import(root: Node) -> None:
-    """Run the files of `imports`, if that is allowed; raises SpecError at the file that is not, or that fails."""
+def _imported(root: Node) -> UserCode:
+    """The code of `imports`, run if that is allowed; raises SpecError at the file that is not, or that fails."""
     node = root.value.get("imports")
-    listing = [] if node is None or node.value is None else listed(node)
+    listing = [] if node is None or node.value is None else entries_of(node)
     files = [(child, child.base / str(child.value)) for child in listing if isinstance(child.value, str)]
     problems = []
     for child, file in files:
         if not file.is_file():
             problems.append(DlxError(f"no such file: {child.value}", where=f"{child.where}: imports"))
-        elif not own.allowed():
+        elif not user_code.allowed():
             count = len(file.read_bytes().splitlines())
             lines = f"{count} line{'s' * (count != 1)}"
             message = f"this spec wants to run {lines} of Python, {child.value}, which may do whatever you may"
@@ -83,57 +80,52 @@ def _import(root: Node) -> None:
     if problems:
         raise SpecError(problems)
     try:
-        if files:
-            own.load([str(file.resolve()) for _, file in files])
-        else:
-            own.install(())
+        return user_code.load([str(file.resolve()) for _, file in files])
     except DlxError as error:
         raise SpecError([error]) from error
 
 
-def _file(path: Path, chain: tuple[Path, ...], said: str = "", read: list[Path] | None = None) -> Node:
-    """The tree of a file over its bases; `read` are the files read so far for the spec."""
-    read = [] if read is None else read
-    try:
-        real = path.resolve()
-    except (OSError, RuntimeError) as error:  # links in a circle
-        raise SpecError([DlxError(f"cannot be read ({error})", where=str(path))]) from error
-    if real in chain:
-        names = " → ".join(p.name for p in (*chain[chain.index(real) :], real))
-        raise SpecError(
-            [DlxError(f"extends in a circle: {names}", where=said or str(path), hint="remove one of the extends")]
-        )
-    read.append(real)
-    if len(read) > MAX_FILES:
-        raise SpecError([DlxError(f"extends more than {MAX_FILES} files", where=said or str(path))])
-    own = read_file(path)
-    entries = dict(own.value)
-    extends, settings = entries.pop("extends", None), entries.pop("set", None)
-    root = Node({}, own.where, own.base)
-    for base in _bases(extends):
-        beside = path.parent / base.value
-        if not beside.exists():
-            near = [p.name for p in beside.parent.glob("*.y*ml")] if beside.parent.is_dir() else []
-            problem = DlxError(
-                f"extends: no file {base.value!r} beside this one{did_you_mean(beside.name, near)}", where=base.where
-            )
-            raise SpecError([problem])
-        inherited = _file(beside, (*chain, real), base.where, read).value
-        # What a base is called and says of itself is its own affair.
-        root = merge(root, root.with_value({k: v for k, v in inherited.items() if k not in ("name", "description")}))
-    root = merge(root, own.with_value(entries))
-    if settings is not None and settings.value is not None:
-        if not settings.is_mapping:
-            raise SpecError(
-                [
-                    DlxError(
-                        "set: expected addresses with values, as in {layers.dropout.rate: 0.3}", where=settings.where
-                    )
-                ]
-            )
-        for address, value in settings.value.items():
-            root = put(root, address, value, value.key)
-    return root
+class _Inheritance:
+    """Reads a spec over its bases; counts the files."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def tree(self, path: Path, chain: tuple[Path, ...] = (), where: str = "") -> Node:
+        """The tree of a file over its bases; `chain` are the files that lead to it, `where` the last `extends`."""
+        real = self._entered(path, chain, where)
+        file = read_file(path)
+        entries = dict(file.value)
+        extends, settings = entries.pop("extends", None), entries.pop("set", None)
+        root = Node({}, file.where, file.base)
+        for base in _bases(extends):
+            inherited = self.tree(_beside(path, base), (*chain, real), base.where).value
+            # The name and the description of a base are its own.
+            inherited = {k: v for k, v in inherited.items() if k not in ("name", "description")}
+            root = merge(root, root.with_value(inherited))
+        root = merge(root, file.with_value(entries))
+        if settings is not None and settings.value is not None:
+            if not settings.is_mapping:
+                message = "set: expected addresses with values, as in {layers.dropout.rate: 0.3}"
+                raise SpecError([DlxError(message, where=settings.where)])
+            for address, value in settings.value.items():
+                root = put(root, address, value, value.key)
+        return root
+
+    def _entered(self, path: Path, chain: tuple[Path, ...], where: str) -> Path:
+        """The real path of a file that is read next. Raises SpecError for a circle and for too many files."""
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError) as error:  # links in a circle
+            raise SpecError([DlxError(f"cannot be read ({error})", where=str(path))]) from error
+        if real in chain:
+            names = " → ".join(p.name for p in (*chain[chain.index(real) :], real))
+            message = f"extends in a circle: {names}"
+            raise SpecError([DlxError(message, where=where or str(path), hint="remove one of the extends")])
+        self.count += 1
+        if self.count > MAX_FILES:
+            raise SpecError([DlxError(f"extends more than {MAX_FILES} files", where=where or str(path))])
+        return real
 
 
 def _bases(extends: Node | None) -> list[Node]:
@@ -146,6 +138,16 @@ def _bases(extends: Node | None) -> list[Node]:
                 [DlxError("extends: expected a path beside this file, or a list of them", where=base.where)]
             )
     return list(bases)
+
+
+def _beside(path: Path, base: Node) -> Path:
+    """The file that an `extends` names. Raises SpecError where there is none."""
+    file = path.parent / str(base.value)
+    if not file.exists():
+        near = [p.name for p in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
+        message = f"extends: no file {base.value!r} beside this one{did_you_mean(file.name, near)}"
+        raise SpecError([DlxError(message, where=base.where)])
+    return file
 
 
 def merge(below: Node, above: Node, address: str = "") -> Node:
@@ -164,7 +166,7 @@ def merge(below: Node, above: Node, address: str = "") -> Node:
         below, above = (n if n.is_mapping else n.with_value({first: n}) for n in (below, above))
     if not (below.is_mapping and above.is_mapping):
         return above
-    merged = dict(below.value) if address else _without_rival(below.value, above.value)
+    merged = dict(below.value) if address else without_rival(below.value, above.value)
     for key, node in above.value.items():
         inner = f"{address}.{key}" if address else key
         laid = merge(merged[key], node, inner) if key in merged else node
@@ -172,126 +174,3 @@ def merge(below: Node, above: Node, address: str = "") -> Node:
         if laid.value is not None or key not in SECTIONS:
             merged[key] = laid
     return above.with_value(merged)
-
-
-def _without_rival(below: dict[str, Node], above: dict[str, Node]) -> dict[str, Node]:
-    """`below` without the epochs or steps that `above` replaces by the other."""
-    rivals = {"steps": "epochs", "epochs": "steps"}
-    gone = {rivals[key] for key in rivals if key in above and above[key].value is not None}
-    return {key: node for key, node in below.items() if key not in gone - set(above)}
-
-
-def override(root: Node, text: str) -> Node:
-    """The tree with `address=value`, as a shell says it, laid in. Raises SpecError, located at the override."""
-    shown = f"-s {text}"
-    address, equals, raw = text.partition("=")
-    if not equals or not address.strip():
-        raise SpecError([DlxError("expected address=value, as in lr=0.1", where=shown)])
-    value = read_text(raw, shown, Path.cwd(), marks=False) if raw.strip() else Node("", shown, Path.cwd())
-    node = Node(None, shown, Path.cwd()) if value is None else value
-    return put(root, address.strip(), node, shown)
-
-
-def put(root: Node, address: str, value: Node, where: str) -> Node:
-    """The tree with `value` at the dotted address. Raises SpecError, located at `where`."""
-    section, *rest = address.split(".")
-    if section not in SECTIONS:
-        raise SpecError([unknown_key(section, where)])
-    current = root.value.get(section)
-    if current is None:
-        current = Node(_default(section), where, value.base)
-    try:
-        placed = _put(current, rest, value, section, kind_of(section))
-    except DlxError as error:
-        raise SpecError([DlxError(error.message, where=where, hint=error.hint)]) from error
-    entries = {key: node for key, node in _without_rival(root.value, {section: value}).items() if key != section}
-    if placed.value is not None:
-        entries[section] = placed
-    return root.with_value(entries)
-
-
-def _default(section: str) -> Any:
-    """What a section holds when no file says it, as far as an address can lead into it."""
-    from dlx.parts.registry import Part
-
-    default = SECTIONS[section].default
-    if isinstance(default, Part):
-        return default.name
-    return [] if isinstance(default, list) else {}
-
-
-def _put(node: Node, rest: list[str], value: Node, address: str, kind: Any) -> Node:
-    if not rest:
-        found = part_of(node, kind.kind) if isinstance(kind, Parts) else None
-        if found and value.value is not None and not isinstance(value.value, (str, dict)):
-            return node.with_value({found[0]: value})  # layers.dropout=0.4, as a spec writes dropout: 0.4
-        return value
-    if isinstance(kind, Parts):
-        return _put_part(node, rest, value, address, kind)
-    if isinstance(kind, list):
-        return _put_list(node, rest, value, address, kind[0])
-    if not node.is_mapping:
-        if dataclasses.is_dataclass(kind):  # a bare value is the section's first field
-            node = node.with_value({dataclasses.fields(kind)[0].name: node})
-        else:
-            raise DlxError(f"{address} holds no {rest[0]!r}: it is {node.plain()!r}")
-    key = rest[0]
-    inner = node.value.get(key) or Node({}, value.where, value.base)
-    entries = dict(node.value) | {key: _put(inner, rest[1:], value, f"{address}.{key}", None)}
-    return node.with_value({k: n for k, n in entries.items() if n.value is not None})
-
-
-def _put_part(node: Node, rest: list[str], value: Node, address: str, kind: Parts) -> Node:
-    found = part_of(node, kind.kind)
-    if found is None:
-        raise DlxError(f"{address} is no {kind.kind} with parameters")
-    name, args = found
-    registry = REGISTRIES[kind.kind]
-    parameters = registry.parameters(name) if name in registry else {}
-    if rest[0] == name and rest[0] not in parameters:
-        rest = rest[1:]
-        if not rest:
-            return node.with_value({name: value})
-    elif rest[0] in registry and rest[0] not in parameters:
-        raise DlxError(f"{address} is {name}, not {rest[0]}", hint=f"-s {address}={rest[0]} would make it {rest[0]}")
-    key = rest[0]
-    parameter = parameters.get(key)
-    kind_inside = annotation_kind(parameter.annotation) if parameter else None
-    default = [] if isinstance(kind_inside, list) else getattr(parameter, "default", None)
-    inner = args.value.get(key) or Node(
-        {} if default in (None, inspect.Parameter.empty) else default, value.where, value.base
-    )
-    placed = _put(inner, rest[1:], value, f"{address}.{name}.{key}", kind_inside)
-    entries = dict(args.value) | {key: placed}
-    return node.with_value({name: args.with_value({k: n for k, n in entries.items() if n.value is not None})})
-
-
-def _put_list(node: Node, rest: list[str], value: Node, address: str, kind: Parts) -> Node:
-    items = list(node.value) if node.is_list else []
-    number = _find(items, rest[0], address, kind)
-    placed = _put(items[number], rest[1:], value, f"{address}.{number}", kind)
-    items[number : number + 1] = [] if placed.value is None else [placed]
-    return node.with_value(items)
-
-
-def _find(items: list[Node], word: str, address: str, kind: Parts) -> int:
-    """The item that `word` means: a number from 0, or a name that one item alone has."""
-    if word.isascii() and word.lstrip("-").isdigit():
-        if not 0 <= int(word) < len(items):
-            raise DlxError(f"{address} has {len(items)} entries, numbered from 0: there is no {word}")
-        return int(word)
-    names: list[set[str]] = []
-    for item in items:
-        found = part_of(item, kind.kind)
-        own = found[1].value.get("name") if found else None
-        names.append({found[0] if found else "", str(own.value) if own else ""})
-    hits = [number for number, both in enumerate(names) if word in both]
-    if len(hits) == 1:
-        return hits[0]
-    if hits:
-        raise DlxError(
-            f"{len(hits)} entries of {address} are called {word!r}",
-            hint=f"say which: {', '.join(f'{address}.{number}' for number in hits)}; or give one a name:",
-        )
-    known = sorted({name for both in names for name in both if name})
-    raise DlxError(f"{address} has no {word!r}{did_you_mean(word, known)}")

@@ -17,7 +17,8 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from dlx.errors import DlxError, SpecError
-from dlx.system.files import Unsafe, contents
+from dlx.system.files import UnsafeFileError, contents
+from dlx.system.units import byte_size
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 32
@@ -26,7 +27,7 @@ MAX_VALUES = 10_000
 
 @dataclass(frozen=True)
 class Node:
-    """A scalar, a list of nodes or a mapping of nodes, and where it was said.
+    """A scalar, a list of nodes or a mapping of nodes, and where it was written.
 
     where: `file:line:column`, or `-s address=value`; key_where: the same of the key it stands under.
     base: the folder that paths in it are relative to.
@@ -121,11 +122,11 @@ def read_file(path: Path, alone: bool = False) -> Node:
     except (OSError, ValueError) as error:
         raise SpecError([DlxError(f"cannot be read ({error})", where=shown)]) from error
     if len(raw) > MAX_BYTES:
-        raise SpecError([DlxError("is larger than 1 MiB, expected a spec", where=shown)])
+        raise SpecError([DlxError(f"is larger than {byte_size(MAX_BYTES)}, expected a spec", where=shown)])
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SpecError([DlxError("is no text in UTF-8, expected YAML", where=shown)]) from error
+        raise SpecError([DlxError("is not text in UTF-8, expected YAML", where=shown)]) from error
     node = read_text(text, shown, path.resolve().parent)
     if node is None:
         raise SpecError(
@@ -143,7 +144,7 @@ def _bytes_of(path: Path) -> bytes:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             if not stat.S_ISFIFO(mode) or not str(path).startswith(("/dev/fd/", "/proc/self/fd/")):
-                raise Unsafe("is no plain file")
+                raise UnsafeFileError("is not a regular file")
             os.set_blocking(descriptor, True)
         return stream.read(MAX_BYTES + 1)
 
@@ -164,7 +165,7 @@ def read_text(text: str, where: str, base: Path, marks: bool = True) -> Node | N
         raise SpecError([DlxError(error.message, where=_at(where, error.mark, marks), hint=error.hint)]) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = f"no valid YAML: {error.problem or error.context}"
+        message = f"not valid YAML: {error.problem or error.context}"
         hint = "YAML indents with spaces, not tabs" if "\\t" in message or _tab_at(text, mark) else ""
         if not hint and ("mapping values" in message or "expected <block end>" in message):
             hint = "is this line, or the one before it, indented like its neighbours?"
@@ -174,10 +175,10 @@ def read_text(text: str, where: str, base: Path, marks: bool = True) -> Node | N
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise SpecError(
-            [DlxError(f"no valid YAML: {error.reason}", where=f"{where}:{line}" if marks else where)]
+            [DlxError(f"not valid YAML: {error.reason}", where=f"{where}:{line}" if marks else where)]
         ) from error
     except (ValueError, OverflowError) as error:  # an escape such as \U00110000, which names no character
-        raise SpecError([DlxError(f"no valid YAML: {error}", where=where)]) from error
+        raise SpecError([DlxError(f"not valid YAML: {error}", where=where)]) from error
     if root is None:
         return None
     problems: list[DlxError] = []
@@ -236,10 +237,10 @@ def _scalar(node: Any, at: str, problems: list[DlxError]) -> Any:
         if kind == "float":
             return float(re.sub(r"\.(inf|nan)$", r"\1", text.lower()))
     except ValueError:
-        problems.append(DlxError(f"{text[:20]}… is no number that can be read", where=at))
+        problems.append(DlxError(f"{text[:20]}… is not a number that can be read", where=at))
         return None
     if any("\ud800" <= character <= "\udfff" for character in text):
-        problems.append(DlxError("holds half of a surrogate pair, which is no character", where=at))
+        problems.append(DlxError("holds half of a surrogate pair, which is not a character", where=at))
         return None
     return text
 

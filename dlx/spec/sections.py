@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -11,11 +12,12 @@ from pydantic import Field
 
 from dlx.parts import REGISTRIES
 from dlx.parts.optimizers import default_learning_rate
-from dlx.parts.registry import FilePath, Part, Parts, plain
+from dlx.parts.registry import FilePath, Part, Parts, Registries, plain
 from dlx.parts.types import Layers, NonNegative, Positive, PositiveFloat, Seed
+from dlx.parts.user_code import UserCode
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+RunName = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]  # letters of any script
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,10 @@ class Regularization:
 
 @dataclass(frozen=True)
 class Spec:
-    """One validated experiment, every default filled in. `marks` says where each address was said."""
+    """One validated experiment, every default filled in.
+
+    `marks`: the place in a file of each address; `code`: the user code of `imports`, and the registries with its parts.
+    """
 
     dataset: Annotated[Part, Parts("dataset")]
     layers: Layers
@@ -73,9 +78,14 @@ class Spec:
     imports: list[FilePath] = field(default_factory=list)
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    code: UserCode = field(default_factory=UserCode, compare=False, repr=False)
+
+    @property
+    def registries(self) -> Registries:
+        return self.code.registries
 
     def locate(self, address: str) -> str:
-        """Where the address, or the nearest one above it, was said, followed by the address itself."""
+        """The place of the address, or of the nearest one above it, followed by the address itself."""
         parts = address.split(".")
         for end in range(len(parts), 0, -1):
             at = self.marks.get(".".join(parts[:end]))
@@ -91,6 +101,7 @@ ORDER = (
     "batch_size", "epochs", "steps", "monitor", "early_stop",
     "precision", "seed", "plots", "strict", "tags", "imports", "sweep",
 )  # fmt: skip
+INTERNAL = ("marks", "code")  # what no file can set
 DEFAULT_EPOCHS = 10
 
 
@@ -99,7 +110,7 @@ def completed(values: dict[str, Any], stem: str) -> Spec:
     for section, kind in (("optimizer", "adam"), ("schedule", "constant")):
         parameters = REGISTRIES[section].parameters(kind).values()
         values.setdefault(section, Part(kind, {p.name: p.default for p in parameters}, f"{section}.{kind}"))
-    values.setdefault("name", stem)
+    values.setdefault("name", re.sub(r"[^\w.-]", "_", stem).lstrip(".-")[:100] or "spec")
     values.setdefault("lr", default_learning_rate(values["optimizer"].name))
     if values.get("steps") is None:
         values.setdefault("epochs", DEFAULT_EPOCHS)
@@ -108,7 +119,7 @@ def completed(values: dict[str, Any], stem: str) -> Spec:
 
 def resolved(spec: Spec, base: str | None = None) -> dict[str, Any]:
     """The spec as plain values, in the order of a spec file; paths relative to the folder `base`."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name in ORDER:
         value = getattr(spec, name)
         if value is None or (name in ("description", "imports", "sweep") and not value):
@@ -119,8 +130,8 @@ def resolved(spec: Spec, base: str | None = None) -> dict[str, Any]:
                 for f in dataclasses.fields(value)
                 if getattr(value, f.name) not in ([], None)
             }
-        found[name] = plain(value, base)
-    return found
+        settings[name] = plain(value, base)
+    return settings
 
 
 def flat(value: Any, address: str = "") -> dict[str, Any]:
@@ -131,10 +142,10 @@ def flat(value: Any, address: str = "") -> dict[str, Any]:
         items = {str(number): item for number, item in enumerate(value)}.items()
     else:
         return {address: value}
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key, item in items:
-        found |= flat(item, f"{address}.{key}" if address else key)
-    return found
+        settings |= flat(item, f"{address}.{key}" if address else key)
+    return settings
 
 
 __all__ = ["ORDER", "EarlyStop", "FilePath", "Regularization", "Spec", "completed", "flat", "resolved"]

@@ -1,0 +1,86 @@
+"""What no key of a spec can know alone."""
+
+from __future__ import annotations
+
+import typing
+
+from dlx.errors import DlxError, did_you_mean
+from dlx.parts import metrics
+from dlx.parts.registry import Part
+from dlx.spec.sections import Spec
+
+AUTO_METRICS = ("accuracy", "mae", "exact_match")
+
+
+def broken_rules(spec: Spec) -> typing.Iterator[DlxError]:
+    """What no key can know alone."""
+    if spec.steps is not None and spec.epochs is not None:
+        yield DlxError("epochs and steps are both set; expected one of them", where=spec.locate("steps"))
+    if not spec.layers:
+        yield DlxError("the list is empty; expected at least an output", where=spec.locate("layers"))
+    if spec.optimizer.args.get("nesterov") and not spec.optimizer.args.get("momentum"):
+        hint = f"add momentum: 0.9 to {spec.optimizer.name}"
+        yield DlxError("nesterov does nothing without momentum", where=spec.locate(spec.optimizer.where), hint=hint)
+    mixers = [part for part in spec.augment if part.name in ("mixup", "cutmix")]
+    if len(mixers) > 1:
+        yield DlxError("mixup and cutmix cannot both mix a batch", where=spec.locate(mixers[1].where))
+    if len(spec.layers) > 500:
+        yield DlxError(
+            f"{len(spec.layers)} layers; expected at most 500", where=spec.locate("layers"), hint="see repeat"
+        )
+    for number, part in enumerate(spec.layers):
+        if part.name == "output" and number != len(spec.layers) - 1:
+            yield DlxError("output must be the last layer", where=spec.locate(part.where))
+    for part in inner_parts(spec.layers):
+        if part.name == "output":
+            yield DlxError(
+                "output cannot stand inside another layer; put it last in layers", where=spec.locate(part.where)
+            )
+    names = [name for part in all_parts(spec.layers) for name in (part.name, part.args.get("name")) if name]
+    own = [part.args["name"] for part in all_parts(spec.layers) if part.args.get("name")]
+    for name in sorted({name for name in own if own.count(name) > 1}):
+        yield DlxError(f"two layers have the name {name!r}", where=spec.locate("layers"))
+    if spec.metrics != "auto":
+        counted = [metrics.metric_name(part) for part in spec.metrics]
+        for name in sorted({name for name in counted if counted.count(name) > 1}):
+            yield DlxError(f"two metrics are called {name!r}", where=spec.locate("metrics"))
+    if spec.regularization is not None:
+        for name in spec.regularization.excluded:
+            if name not in names:
+                hint = did_you_mean(name, names)
+                yield DlxError(
+                    f"except names {name!r}, which is not a layer of this spec{hint}",
+                    where=spec.locate("regularization.except"),
+                )
+    yield from _monitor(spec)
+
+
+def _monitor(spec: Spec) -> typing.Iterator[DlxError]:
+    if spec.monitor == "auto":
+        return
+    names = [metrics.metric_name(p) for p in spec.metrics] if spec.metrics != "auto" else list(AUTO_METRICS)
+    figures = ["loss", *names]
+    known = [f"train_{f}" for f in figures] + ([f"val_{f}" for f in figures] if spec.validation != "none" else [])
+    if spec.monitor not in known:
+        why = " (there is no validation)" if spec.validation == "none" and spec.monitor.startswith("val_") else ""
+        yield DlxError(
+            f"{spec.monitor!r} is not a figure of this run{why}{did_you_mean(spec.monitor, known)}",
+            where=spec.locate("monitor"),
+            hint="expected train_ or val_ with loss, or with one of the metrics: val_loss, val_accuracy, …",
+        )
+
+
+def inner_parts(parts: typing.Iterable[Part]) -> typing.Iterator[Part]:
+    """Every part inside the given ones, at any depth."""
+    for part in parts:
+        for value in part.args.values():
+            inner = [value] if isinstance(value, Part) else value if isinstance(value, list) else []
+            nested = [item for item in inner if isinstance(item, Part)]
+            yield from nested
+            yield from inner_parts(nested)
+
+
+def all_parts(parts: typing.Sequence[Part]) -> typing.Iterator[Part]:
+    """The given parts, and every one inside them."""
+    yield from parts
+    yield from inner_parts(parts)
