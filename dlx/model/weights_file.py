@@ -1,6 +1,6 @@
 """A model's weights from a file that anybody may have made: arrays whose names and shapes are known beforehand.
 
-Keras's own loading would follow the file. Here the file is held against the network that the spec says: what is not
+Keras's own loading would follow the file. Here the file is compared with the network of the spec: what is not
 exactly there, or is not a plain array of the right shape, is refused before memory is given to it.
 """
 
@@ -23,16 +23,16 @@ SLACK = 2**20  # what HDF5 and Keras write beside the arrays
 
 
 def load(model: Any, root: Path, name: str) -> None:
-    """Give `model` the weights in the .keras file `name` beneath `root`. Raises RunError where they are not its own."""
+    """Give `model` the weights in the .keras file `name` below `root`. Raises RunError where they are not its own."""
     where = str(root)
     with tempfile.TemporaryDirectory(prefix="dlx-") as scratch:
-        template, found = Path(scratch) / "own.weights.h5", Path(scratch) / "found.weights.h5"
+        template, loaded = Path(scratch) / "network.weights.h5", Path(scratch) / "file.weights.h5"
         _write(scratch, lambda: model.save_weights(template))
         try:
             raw = _member(root, name, 2 * template.stat().st_size + SLACK)
             _check(template, raw)
-            _write(scratch, lambda: found.write_bytes(raw))
-            model.load_weights(found)
+            _write(scratch, lambda: loaded.write_bytes(raw))
+            model.load_weights(loaded)
         except DiskError:
             raise
         except RunError as error:
@@ -73,23 +73,23 @@ def _check(template: Path, raw: bytes) -> None:
     import h5py
 
     with h5py.File(template, "r") as own, h5py.File(io.BytesIO(raw), "r") as given:
-        expected, found = _arrays(own), _arrays(given)
-        lacking = [name for name in expected if name not in found] or [name for name in found if name not in expected]
-        if lacking:
-            is_not = "is not there" if lacking[0] in expected else "belongs to no layer"
-            raise RunError(f"model.keras does not hold the weights of its spec: {lacking[0]} {is_not}")
+        expected, loaded = _arrays(own), _arrays(given)
+        missing = [name for name in expected if name not in loaded] or [name for name in loaded if name not in expected]
+        if missing:
+            is_not = "is not there" if missing[0] in expected else "belongs to no layer"
+            raise RunError(f"model.keras does not hold the weights of its spec: {missing[0]} {is_not}")
         for name, kind in expected.items():
-            if found[name] != kind:
-                said = " ".join(map(str, found[name]))
-                message = f"model.keras does not hold the weights of its spec: {name} is {said}, expected"
+            if loaded[name] != kind:
+                loaded_kind = " ".join(map(str, loaded[name]))
+                message = f"model.keras does not hold the weights of its spec: {name} is {loaded_kind}, expected"
                 raise RunError(f"{message} {' '.join(map(str, kind))}")
 
 
 def _arrays(file: Any) -> dict[str, tuple[Any, Any]]:
-    """(dtype, shape) of every array by its name; reads none. Raises RunError for what is no plain array in the file."""
+    """(dtype, shape) of every array by its name; reads none. Raises RunError for anything but plain arrays."""
     import h5py
 
-    found: dict[str, tuple[Any, Any]] = {}
+    loaded: dict[str, tuple[Any, Any]] = {}
     groups, seen = [("", file)], 0
     while groups:
         base, group = groups.pop()
@@ -106,6 +106,6 @@ def _arrays(file: Any) -> dict[str, tuple[Any, Any]]:
                 continue
             plain = isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external
             if not plain or item.id.get_create_plist().get_nfilters() or item.dtype.kind not in "biufV":
-                raise RunError(f"model.keras holds {name}, which is no plain array")
-            found[name] = (item.dtype, item.shape)
-    return found
+                raise RunError(f"model.keras holds {name}, which is not a plain array")
+            loaded[name] = (item.dtype, item.shape)
+    return loaded

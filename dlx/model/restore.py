@@ -1,0 +1,67 @@
+"""A run's trained network, rebuilt from its own spec."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlx import spec as specs
+from dlx.data.dataset import Facts
+from dlx.errors import RunError, SpecError
+from dlx.model import weights_file
+from dlx.model.build import build
+from dlx.model.network import Network
+from dlx.parts import user_code
+from dlx.runs.run import Run
+
+
+def restore(run: Run) -> tuple[Network, dict[str, Any]]:
+    """(the network of a run with its trained weights, run.json).
+
+    It is rebuilt from the run's own spec and takes only arrays from the file: nothing is unpickled and no code is
+    deserialised. Raises RunError when there is no trained model in the run.
+    """
+    info = run.info()
+    if not run.model_file.is_file():
+        raise RunError(f"has no trained model: it is {run.status}", where=str(run.path))
+    try:
+        _unchanged(run, info)
+        spec = specs.load(run.spec_file, alone=True, bare=True)
+        facts = _facts(info)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"run.json lacks what prediction needs ({error!r})", where=str(run.path)) from error
+    except SpecError as error:
+        if info.get("code") and not user_code.allowed():
+            message = f"its network needs user code, from {', '.join(sorted(info['code']))}"
+            hint = "read the code first; --allow-code (or DLX_ALLOW_CODE=1) lets it run"
+            raise RunError(message, where=str(run.path), hint=hint) from error
+        raise RunError(f"its spec is not valid: {error.problems[0]}", where=str(run.path)) from error
+    size = run.model_file.stat().st_size
+    network = build(spec, facts, restored=True, scale_targets=bool(info.get("scaled")), file_size=size)
+    weights_file.load(network.model, run.path, run.model_file.name)
+    if network.scaler is not None:
+        network.scaler.finalize_state()
+    return network, info
+
+
+def _unchanged(run: Run, info: Mapping[str, Any]) -> None:
+    """Raise RunError when a file of the run's user code is not the one that it was trained with."""
+    for name, digest in dict(info.get("code") or {}).items() if user_code.allowed() else ():
+        if not (run.code / name).is_file() or _digest(run.code / name) != digest:
+            raise RunError(f"code/{name} is not the code that this run was trained with", where=str(run.path))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(user_code.read_source(path)).hexdigest()
+
+
+def _facts(info: Mapping[str, Any]) -> Facts:
+    """What run.json records of the data; raises KeyError, TypeError or ValueError where it does not."""
+    shape, task = tuple(int(extent) for extent in info["input"]["shape"]), info["task"]
+    if min(shape, default=0) < 1 or task not in ("classification", "regression", "multi_label"):
+        raise ValueError(f"shape {shape}, task {task!r}")
+    classes, targets = tuple(str(name) for name in info["classes"]), int(info.get("targets", 1))
+    tokens = str(info["input"].get("dtype", "")) in ("int32", "int64")
+    return Facts(shape, task, classes, targets, tokens, int(info.get("steps", 0)))
