@@ -15,17 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from dlx.data.dataset import Stream, filled
-from dlx.engine.fit import ROWS, Block, Loop, Pieces, Plan, Program, State, plain
-from dlx.parts import losses, penalties
-from dlx.parts.augment import Mix
+from dlx.data.dataset import Stream, padded
+from dlx.engine.loop import Loop
+from dlx.engine.plan import ROWS, Block, Pieces, Plan, Program, State, plain_array
+from dlx.parts import metrics, penalties
 from dlx.parts.schedules import Plateau
 from dlx.system.backend import keras
 
 Held = dict[str, Any]
 
 
-def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:
+def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:
     """See dlx.engine.compile. train, validation: (inputs, targets) arrays or streams; validation may be None."""
     loop = _Loop(network, optimizer, plan, validation is not None, len(train[1]))
     data = (*train, *(validation or ()))
@@ -39,15 +39,15 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
         return state, np.asarray(rows)[: int(finished)]
 
     def counters(state: State) -> dict[str, float]:
-        found = jax.device_get({name: state[f"loop/{name}"] for name in loop.counters})
-        return {name: float(value) for name, value in found.items()}
+        counters = jax.device_get({name: state[f"loop/{name}"] for name in loop.counters})
+        return {name: float(value) for name, value in counters.items()}
 
     def save(state: State) -> dict[str, np.ndarray]:
-        return {name: plain(value) for name, value in jax.device_get(dict(state)).items()}
+        return {name: plain_array(value) for name, value in jax.device_get(dict(state)).items()}
 
     call, pieces = _by_steps(loop) if loop.stepwise else chunk, _pieces(loop)
 
-    def again(network: Any, optimizer: Any, plan: Plan) -> Program:
+    def reuse(network: Any, optimizer: Any, plan: Plan) -> Program:
         optimizer.build(network.logits.trainable_variables)
         restore, begun = partial(loop.restore_best, network), loop.state(network, optimizer, plan)
         kinds = {name: value.dtype for name, value in begun.items()}
@@ -57,9 +57,20 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
             fresh = loop.state(network, optimizer, plan)
             return {**fresh, **{name: jnp.array(value, kinds[name]) for name, value in arrays.items()}}
 
-        return Program(begun, data, call, loop.columns, counters, restore, pieces, again, save, load)
+        return Program(
+            state=begun,
+            data=data,
+            chunk=call,
+            columns=loop.columns,
+            counters=counters,
+            restore_best=restore,
+            pieces=pieces,
+            reuse=reuse,
+            save=save,
+            load=load,
+        )
 
-    return again(network, optimizer, plan)
+    return reuse(network, optimizer, plan)
 
 
 def _pieces(loop: _Loop) -> Pieces:
@@ -67,19 +78,19 @@ def _pieces(loop: _Loop) -> Pieces:
     batch = loop.plan.batch_size
     block, step = jax.jit(loop.block, donate_argnums=0), jax.jit(loop.step, donate_argnums=0)
     evaluate, order = jax.jit(loop.evaluate, donate_argnums=0), jax.jit(loop.order)
-    turn, end = jax.jit(loop.results, donate_argnums=0), jax.jit(loop.end, donate_argnums=0)
+    reset, end = jax.jit(loop.results, donate_argnums=0), jax.jit(loop.end, donate_argnums=0)
     longest = 0
 
-    def train(state: State, found: Block, steps: int) -> State:
+    def train(state: State, examples: Block, steps: int) -> State:
         nonlocal longest
-        x, y = found
+        x, y = examples
         if loop.stepwise or len(y) < batch:  # also the smaller last batch of an epoch
             for number in range(steps):
                 rows = slice(number * batch, (number + 1) * batch)
                 state = step(state, x[rows], y[rows])
             return state
         longest = max(longest, len(y))
-        trained: State = block(state, filled(x, longest), filled(y, longest), jnp.int32(steps))
+        trained: State = block(state, padded(x, longest), padded(y, longest), jnp.int32(steps))
         return trained
 
     def ended(state: State, figures: Any) -> tuple[State, np.ndarray]:
@@ -87,11 +98,11 @@ def _pieces(loop: _Loop) -> Pieces:
         return state, np.asarray(row)
 
     return Pieces(
-        lambda base, epoch: np.arange(loop.size) if loop.whole else np.asarray(order(jnp.uint32(base), epoch)),
-        train,
-        turn,
-        lambda state, found: evaluate(state, *found),
-        ended,
+        order=lambda base, epoch: np.arange(loop.size) if loop.whole else np.asarray(order(jnp.uint32(base), epoch)),
+        train=train,
+        reset_metrics=reset,
+        evaluate=lambda state, examples: evaluate(state, *examples),
+        end=ended,
     )
 
 
@@ -258,23 +269,24 @@ class _Loop(Loop):
             rate = state["loop/lr"] * plan.schedule(progress)
             state = {**state, self.rate: jnp.asarray(rate, state[self.rate].dtype)}
         seeds = self._seeds(number, state["loop/bases"])
-        x, mixed = self._augment(state, x, seeds)
+        with self.scope(state, seeds):
+            x, mixed = self.augmented(x)
         names = [self.place[id(variable)] for variable in self.model.trainable_variables]
 
         def loss(values: list[Any]) -> Any:
-            held = {**state, **dict(zip(names, values, strict=True))}
-            with self.scope(held, seeds) as scope:
-                logits, total = self._forward(x, y, training=True, mixed=mixed)
+            merged = {**state, **dict(zip(names, values, strict=True))}
+            with self.scope(merged, seeds) as scope:
+                logits, total = self.forward(x, y, training=True, mixed=mixed)
                 scaled = self.optimizer.scale_loss(total)
-                changed = self._changed(held, scope, "weights")
+                changed = self._changed(merged, scope, "weights")
             return scaled, (logits, total, changed)
 
         (_, (logits, total, changed)), gradients = jax.value_and_grad(loss, has_aux=True)([state[n] for n in names])
         state = {**state, **{name: value for name, value in changed.items() if name not in names}}
-        held = [state[f"optimizer/{n}"] for n in range(len(self.optimizer.variables))]
-        values, held = self.optimizer.stateless_apply(held, gradients, [state[name] for name in names])
+        slots = [state[f"optimizer/{n}"] for n in range(len(self.optimizer.variables))]
+        values, slots = self.optimizer.stateless_apply(slots, gradients, [state[name] for name in names])
         state |= dict(zip(names, values, strict=True))
-        state |= {f"optimizer/{n}": value for n, value in enumerate(held)}
+        state |= {f"optimizer/{n}": value for n, value in enumerate(slots)}
         state = self._count(state, y, logits, total)
         state["loop/step"] = jnp.where(state["loop/bad_step"] > 0, number, number + 1)
         first = ~jnp.isfinite(total) & (state["loop/bad_step"] == 0)
@@ -283,56 +295,34 @@ class _Loop(Loop):
 
     def _changed(self, state: Held, scope: Any, kind: str) -> Held:
         """The values that the variables of one kind have at the end of a scope."""
-        found = {}
+        values = {}
         for name, variable in self.named.items():
             if name.startswith(f"{kind}/"):
                 value = scope.get_current_value(variable)
-                found[name] = state[name] if value is None else value
-        return found
+                values[name] = state[name] if value is None else value
+        return values
 
     def _seeds(self, step: Any, bases: Any) -> list[tuple[Any, Any]]:
         """Every random number of a step follows from (seed, purpose, step)."""
-        held = [*self.seeds, *(generator.state for generator in self.generators)]
+        variables = [*self.seeds, *(generator.state for generator in self.generators)]
         first = step.astype(jnp.uint32) + bases[1:]
         pairs = jnp.stack([first, jnp.zeros_like(first)], axis=1)
-        return [(variable, pair.astype(variable.dtype)) for variable, pair in zip(held, pairs, strict=True)]
+        return [(variable, pair.astype(variable.dtype)) for variable, pair in zip(variables, pairs, strict=True)]
 
-    def _augment(self, state: Held, x: Any, seeds: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
-        """(the batch changed at random, whose labels it shares with which: (partners, shares), or None)."""
-        mixed = None
-        if self.generators:
-            x = x.astype(jnp.float32)
-            with self.scope(state, seeds):
-                for augment, generator in zip(self.network.augment, self.generators, strict=True):
-                    if isinstance(augment, Mix):
-                        x, *mixed = augment.apply(x, generator)
-                    else:
-                        x = augment(x, generator)
-        return x, mixed
+    @staticmethod
+    def take(array: Any, rows: Any) -> Any:
+        return jnp.take(array, rows, axis=0)
 
-    def _forward(self, x: Any, y: Any, training: bool, mixed: Any = None) -> tuple[Any, Any]:
-        """(logits, loss with penalties) of a batch; class weights and mixed labels count in training alone."""
-        logits = self.model(x, training=training)
-        each = self._losses(y, logits, training)
-        if mixed is not None:
-            partners, share = mixed
-            others = self._losses(jnp.take(y, partners, axis=0), logits, training)
-            share = share.reshape((-1, *(1 for _ in each.shape[1:])))
-            each = share * each + (1.0 - share) * others
+    def total(self, each: Any) -> Any:
         added = [jnp.asarray(penalty, jnp.float32) for penalty in self.model.losses]
-        return logits, jnp.mean(each) + sum(added, jnp.float32(0.0))
-
-    def _losses(self, y: Any, logits: Any, training: bool) -> Any:
-        """The loss of each class number or example, times the weight of its class in training."""
-        each = self.network.loss(y, logits, self.network.activation)
-        return each if self.class_weights is None or not training else each * jnp.take(self.class_weights, y)
+        return jnp.mean(each) + sum(added, jnp.float32(0.0))
 
     def _count(self, state: Held, y: Any, logits: Any, total: Any) -> Held:
         with self.scope(state) as scope:
             self.losses.update_state(total, sample_weight=jnp.float32(y.shape[0]))
             predictions = self.network.activation(logits)
             for metric in self.metrics:
-                losses.update(metric, y, predictions)
+                metrics.update(metric, y, predictions)
         return {**state, **self._changed(state, scope, "accumulators")}
 
     def results(self, state: Held) -> tuple[Held, Any]:
@@ -368,10 +358,10 @@ class _Loop(Loop):
             x = lax.dynamic_slice_in_dim(inputs, start, length)
             y = lax.dynamic_slice_in_dim(targets, start, length)
             with self.scope(state):
-                logits, total = self._forward(x, y, training=False)
+                logits, total = self.forward(x, y, training=False)
             return self._count(state, y, logits, total)
 
-        state = lax.fori_loop(0, size // batch, lambda number, held: count(held, number * batch, batch), state)
+        state = lax.fori_loop(0, size // batch, lambda number, counted: count(counted, number * batch, batch), state)
         return count(state, size - size % batch, size % batch) if size % batch else state
 
     def _keep_best(self, state: Held, figure: Any) -> Held:
@@ -398,10 +388,10 @@ class _Loop(Loop):
 
     def _wait(self, state: Held, best: str, waited: str, better: Any, figure: Any, min_delta: float) -> Held:
         """Keeps the best figure, and for how many epochs it has not improved, under their names."""
-        held = state[f"loop/{best}"]
-        improved = better(held, min_delta)
+        previous = state[f"loop/{best}"]
+        improved = better(previous, min_delta)
         count = jnp.where(improved, 0, state[f"loop/{waited}"] + 1)
-        return {**state, f"loop/{waited}": count, f"loop/{best}": jnp.where(improved, figure, held)}
+        return {**state, f"loop/{waited}": count, f"loop/{best}": jnp.where(improved, figure, previous)}
 
     def _plateau(self, plateau: Plateau, state: Held, better: Any, figure: Any) -> Held:
         """Lower the rate when the figure has not improved for long enough."""

@@ -13,25 +13,17 @@ import numpy as np
 import tensorflow as tf
 
 from dlx.data.dataset import Stream
-from dlx.engine.fit import ROWS, Block, Loop, Pieces, Plan, Program, State, plain
-from dlx.parts import losses, penalties
-from dlx.parts.augment import Mix
+from dlx.engine.loop import Loop
+from dlx.engine.plan import ROWS, Block, Pieces, Plan, Program, State, plain_array
+from dlx.engine.xla import RECURRENT, fuses, fuses_update
+from dlx.parts import metrics, penalties
 from dlx.parts.schedules import Plateau
 from dlx.system.backend import keras
 
-FUSED_STEPS = 5_000  # fewer steps do not repay XLA's two seconds of compiling
-FUSED_SIZE = 1_000_000  # parameters times the examples of a step: what is more is worth two cores
-FUSED_LAYERS = {
-    "InputLayer", "Dense", "Activation", "Flatten", "Reshape", "Rescaling", "Normalization", "BatchNormalization",
-    "LayerNormalization", "LeakyReLU", "Add",
-}  # fmt: skip
-FUSED_RECURRENT = {"SimpleRNN", "LSTM", "GRU"}
-FUSED_OPTIMIZERS = {"SGD", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop", "Adagrad", "Adadelta", "Lion"}
-FUSED_NUMBERS = 1_000_000_000  # parameters times steps: what is less does not repay half a second of compiling
 UNROLLED_STEPS = 32  # longer sequences take too long to trace
 
 
-def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:
+def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, validation: Any) -> Program:
     """See dlx.engine.compile. train, validation: (inputs, targets) arrays or streams; validation may be None."""
     loop = _Loop(network, optimizer, plan, validation is not None, len(train[1]))
     data = (*train, *(validation or ()))
@@ -49,22 +41,22 @@ def compile(network: Any, optimizer: Any, plan: Plan, train: Any, validation: An
 
     pieces = _pieces(loop, train)
 
-    def again(network: Any, optimizer: Any, plan: Plan) -> Program:
+    def reuse(network: Any, optimizer: Any, plan: Plan) -> Program:
         loop.begin(network, optimizer, plan)
         return program()
 
     def program() -> Program:
         return Program(
-            loop.state(),
-            data,
-            chunk,
-            loop.columns,
-            counters,
-            lambda state: loop.restore_best(),
-            pieces,
-            again,
-            lambda state: {name: plain(variable.numpy()) for name, variable in state.items()},
-            loop.load,
+            state=loop.state(),
+            data=data,
+            chunk=chunk,
+            columns=loop.columns,
+            counters=counters,
+            restore_best=lambda state: loop.restore_best(),
+            pieces=pieces,
+            reuse=reuse,
+            save=lambda state: {name: plain_array(variable.numpy()) for name, variable in state.items()},
+            load=loop.load,
         )
 
     return program()
@@ -75,7 +67,7 @@ def _pieces(loop: _Loop, train: Any) -> Pieces:
     x, y = (tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in train)
     count, figures = tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.float32)
     train_block = tf.function(loop.block, input_signature=[x, y, count], autograph=False)
-    turn = tf.function(lambda: tf.stack(loop.results()), input_signature=[], autograph=False)
+    reset = tf.function(lambda: tf.stack(loop.results()), input_signature=[], autograph=False)
     evaluate = tf.function(loop.evaluate, input_signature=[x, y], autograph=False)
     end = tf.function(loop.end, input_signature=[figures], autograph=False)
 
@@ -88,15 +80,15 @@ def _pieces(loop: _Loop, train: Any) -> Pieces:
         return state
 
     return Pieces(
-        lambda base, epoch: (
+        order=lambda base, epoch: (
             np.arange(loop.size)
             if loop.whole
             else loop.order(tf.constant(base, tf.int64), tf.constant(epoch, tf.int64)).numpy()
         ),
-        trained,
-        lambda state: (state, turn()),
-        evaluated,
-        lambda state, figures: (state, end(figures).numpy()),
+        train=trained,
+        reset_metrics=lambda state: (state, reset()),
+        evaluate=evaluated,
+        end=lambda state, figures: (state, end(figures).numpy()),
     )
 
 
@@ -106,10 +98,10 @@ class _Loop(Loop):
     def __init__(self, network: Any, optimizer: Any, plan: Plan, validated: bool, size: int) -> None:
         super().__init__(network, optimizer, plan, validated, size)
         self.trainable = self.model.trainable_variables
-        self.fused = _fuses(self)
-        self.apply = tf.function(self._apply, autograph=False, jit_compile=True) if _fuses_update(self) else self._apply
+        self.fused = fuses(self)
+        self.apply = tf.function(self._apply, autograph=False, jit_compile=True) if fuses_update(self) else self._apply
         for layer in self.model.layers:  # a loop a batch costs more than the steps in it
-            if type(layer).__name__ in FUSED_RECURRENT:
+            if type(layer).__name__ in RECURRENT:
                 steps = keras.tree.flatten(layer.input)[0].shape[1]  # a mask may come with it
                 layer.unroll = layer.unroll or (steps is not None and steps <= UNROLLED_STEPS)
         self.bases = tf.Variable(self.seeds_of(plan), dtype=tf.int64)
@@ -157,8 +149,8 @@ class _Loop(Loop):
 
     def restore_best(self) -> None:
         """Put the best weights into the network, or the last ones when no epoch had a finite figure."""
-        found = self.best if int(self.loop["best_epoch"].numpy()) else [weight.value for weight in self.weights]
-        for weight, value in zip(self.target.logits.weights, found, strict=True):
+        values = self.best if int(self.loop["best_epoch"].numpy()) else [weight.value for weight in self.weights]
+        for weight, value in zip(self.target.logits.weights, values, strict=True):
             weight.assign(value)
 
     def chunk(self, data: tuple[Any, ...], steps: Any) -> Any:
@@ -239,12 +231,12 @@ class _Loop(Loop):
     def _step(self, x: Any, y: Any) -> None:
         plan, number = self.plan, self.loop["step"].value()
         self._seed(number)
-        x, mixed = self._augment(x)
+        x, mixed = self.augmented(x)
         if plan.schedule is not None:
             progress = tf.cast(number, tf.float32) / float(plan.steps)
             self.optimizer.learning_rate.assign(self.lr * plan.schedule(progress))
         with tf.GradientTape() as tape:
-            logits, total = self._forward(x, y, training=True, mixed=mixed)
+            logits, total = self.forward(x, y, training=True, mixed=mixed)
             scaled = self.optimizer.scale_loss(total)
         self.apply(*tape.gradient(scaled, self.trainable))
         self._count(y, logits, total)
@@ -255,41 +247,18 @@ class _Loop(Loop):
     def _apply(self, *gradients: Any) -> None:
         self.optimizer.apply(gradients, self.trainable)
 
-    def _augment(self, x: Any) -> tuple[Any, Any]:
-        """(the batch changed at random, whose labels it shares with which: (partners, shares), or None)."""
-        mixed = None
-        if self.generators:
-            x = tf.cast(x, tf.float32)
-            for augment, generator in zip(self.network.augment, self.generators, strict=True):
-                if isinstance(augment, Mix):
-                    x, *mixed = augment.apply(x, generator)
-                else:
-                    x = augment(x, generator)
-                x = tf.stop_gradient(x)
-        return x, mixed
+    @staticmethod
+    def take(array: Any, rows: Any) -> Any:
+        return tf.gather(array, rows)
 
-    def _forward(self, x: Any, y: Any, training: bool, mixed: Any = None) -> tuple[Any, Any]:
-        """(logits, loss with penalties) of a batch; class weights and mixed labels count in training alone."""
-        logits = self.model(x, training=training)
-        each = self._losses(y, logits, training)
-        if mixed is not None:
-            partners, share = mixed
-            others = self._losses(tf.gather(y, partners), logits, training)
-            share = tf.reshape(share, (-1, *(1 for _ in each.shape[1:])))
-            each = share * each + (1.0 - share) * others
-        total = tf.reduce_mean(each)
-        added = self.model.losses
-        return logits, total + tf.add_n([tf.cast(penalty, tf.float32) for penalty in added]) if added else total
-
-    def _losses(self, y: Any, logits: Any, training: bool) -> Any:
-        """The loss of each class number or example, times the weight of its class in training."""
-        each = self.network.loss(y, logits, self.network.activation)
-        return each if self.class_weights is None or not training else each * tf.gather(self.class_weights, y)
+    def total(self, each: Any) -> Any:
+        mean, added = tf.reduce_mean(each), self.model.losses
+        return mean + tf.add_n([tf.cast(penalty, tf.float32) for penalty in added]) if added else mean
 
     def _seed(self, step: Any) -> None:
         """Every random number of a step follows from (seed, purpose, step)."""
-        held = [*self.seeds, *(generator.state for generator in self.generators)]
-        for number, variable in enumerate(held, 1):
+        states = [*self.seeds, *(generator.state for generator in self.generators)]
+        for number, variable in enumerate(states, 1):
             first = tf.cast(step + self.bases[number], tf.uint32)
             variable.assign(tf.stack([first, tf.zeros((), tf.uint32)]))
 
@@ -298,7 +267,7 @@ class _Loop(Loop):
         self.losses.update_state(total, sample_weight=examples)
         predictions = self.network.activation(logits)
         for metric in self.metrics:
-            losses.update(metric, y, predictions)
+            metrics.update(metric, y, predictions)
 
     def results(self) -> list[Any]:
         """The figures accumulated so far, which start over."""
@@ -338,7 +307,7 @@ class _Loop(Loop):
                 x, y = inputs[start : start + batch], targets[start : start + batch]
             else:
                 x, y = _slice(inputs, start, length), _slice(targets, start, length)
-            self._count(y, *self._forward(x, y, training=False))
+            self._count(y, *self.forward(x, y, training=False))
 
         def each(start: Any, end: Any, by: int, length: int | None = None) -> None:
             def body(start: Any) -> Any:
@@ -404,23 +373,3 @@ def _slice(rows: Any, start: Any, length: int) -> Any:
     """`length` rows from `start`, in a way that lets XLA know how many they are."""
     first = tf.stack([tf.cast(start, tf.int64), *(tf.constant(0, tf.int64) for _ in rows.shape[1:])])
     return tf.slice(rows, first, tf.constant([length, *rows.shape[1:]], tf.int64))
-
-
-def _fuses_update(loop: _Loop) -> bool:
-    """Whether XLA makes the optimizer's step faster: many numbers that it goes over once instead of ten times."""
-    numbers = sum(int(np.prod(variable.shape)) for variable in loop.trainable) * loop.plan.steps
-    plain = type(loop.optimizer).__name__ in FUSED_OPTIMIZERS
-    return not loop.fused and plain and numbers >= FUSED_NUMBERS and not tf.config.get_visible_devices("GPU")
-
-
-def _fuses(loop: _Loop) -> bool:
-    """Whether XLA makes the loop faster: many small steps of a dense or recurrent network, on a CPU.
-
-    Such a step is two hundred tiny operations, which it fuses: 15 times faster for two moons, 4 for one layer on
-    MNIST. Its convolutions and its random numbers are slower than TensorFlow's, and it uses one core.
-    """
-    kinds = {type(layer).__name__ for layer in loop.model.layers}
-    small = sum(int(np.prod(v.shape)) for v in loop.trainable) * loop.plan.batch_size <= FUSED_SIZE
-    enough = loop.plan.steps >= FUSED_STEPS * (2 if kinds & FUSED_RECURRENT else 1)
-    plain = kinds <= FUSED_LAYERS | FUSED_RECURRENT and not loop.generators
-    return small and enough and plain and not tf.config.get_visible_devices("GPU")

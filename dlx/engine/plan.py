@@ -1,0 +1,120 @@
+"""What a training is: its plan, its compiled program, and the progress that it reports."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlx.parts.schedules import Plateau
+
+ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
+State = Mapping[str, Any]
+Block = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long, how fast and by which figure.
+
+    steps: of the whole training; monitor: a column; patience: epochs, None for no early stop.
+    schedule: progress in 0..1 to a factor of lr, None for a constant rate; plateau lowers it by the monitored figure.
+    class_weights: what the loss of an example of each class counts, in training alone.
+    """
+
+    seed: int
+    lr: float
+    batch_size: int
+    steps_per_epoch: int
+    steps: int
+    monitor: str
+    maximize: bool = False
+    patience: int | None = None
+    min_delta: float = 0.0
+    schedule: Callable[[Any], Any] | None = None
+    plateau: Plateau | None = None
+    class_weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled training: what `chunk` changes, what it reads, and the figures that a row holds.
+
+    `pieces` are the parts of an epoch, for inputs that stay on disk. `reuse(network, optimizer, plan)` is the same
+    program for a training that differs in the seed, the rate and the strengths of penalties alone: nothing is compiled.
+    `save` gives the state as arrays, `load` a state from such arrays: see `with_state`.
+    """
+
+    state: State
+    data: tuple[Any, ...]
+    chunk: Callable[[State, tuple[Any, ...], int], tuple[State, np.ndarray]]
+    columns: tuple[str, ...]
+    counters: Callable[[State], dict[str, float]]
+    restore_best: Callable[[State], None]
+    pieces: Pieces
+    reuse: Callable[[Any, Any, Plan], Program]
+    save: Callable[[State], dict[str, np.ndarray]]
+    load: Callable[[Mapping[str, np.ndarray]], State]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The parts of an epoch whose examples come in blocks, (inputs, targets).
+
+    order: a seed, and an epoch's number from 0 -> the row numbers in the order in which they are seen.
+    train: so many steps on the rows of a block; reset_metrics: the train figures, which start over; evaluate: counts a
+    block; end: what every epoch's end does, with the train figures -> the row.
+    """
+
+    order: Callable[[int, int], np.ndarray]
+    train: Callable[[State, Block, int], State]
+    reset_metrics: Callable[[State], tuple[State, Any]]
+    evaluate: Callable[[State, Block], State]
+    end: Callable[[State, Any], tuple[State, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one compiled call, or one block, has done: the state, a row an epoch that it finished, and the counters.
+
+    seconds: what it took; resumable: the state is not in the middle of the end of an epoch.
+    """
+
+    state: State
+    rows: np.ndarray
+    counters: Mapping[str, float]
+    seconds: float
+    resumable: bool = True
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What `fit` yields after each chunk: where the training is, its state, and the epochs that it finished.
+
+    seconds: what the chunk took; carried: those of an epoch that is not finished; resumable: the training can continue
+    from the state, as all was finite so far.
+    """
+
+    step: int
+    epochs: int
+    state: State
+    rows: list[dict[str, float]]
+    seconds: float
+    best_epoch: int | None
+    stopped: bool
+    carried: float = 0.0
+    resumable: bool = True
+
+
+def seed_of(seed: int, purpose: str) -> int:
+    """A number for one purpose of a run's seed, below 2**32."""
+    return zlib.crc32(f"{seed}/{purpose}".encode())
+
+
+def plain_array(value: Any) -> np.ndarray:
+    """An array that NumPy alone can keep: bfloat16 and similar types become float32, which holds them exactly."""
+    array = np.asarray(value)
+    return array if array.dtype.kind in "biuf" else array.astype(np.float32)
