@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from dlx.data.dataset import filled
-from dlx.parts import losses
+from dlx.data.dataset import padded
 from dlx.system.backend import keras
 
 if TYPE_CHECKING:
@@ -17,15 +16,15 @@ BATCH = 256
 
 def forward(model: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """What `model` makes of each batch of raw inputs (n, *shape): (n, units) float32 each."""
-    # On TensorFlow, XLA's convolutions are slower on a CPU, and are compiled anew for each batch size.
+    # On TensorFlow, XLA's convolutions are slower on a CPU, and are compiled again for each batch size.
     on_jax = keras.config.backend() == "jax"
     model.jit_compile, most = on_jax, 0
     for batch in batches:
         count, most = len(batch), max(most, len(batch))
-        yield model.predict_on_batch(filled(batch, most) if on_jax else batch)[:count]
+        yield model.predict_on_batch(padded(batch, most) if on_jax else batch)[:count]
 
 
-def batches(inputs: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
+def in_batches(inputs: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
     """`inputs` in pieces of `size`, in order; copies them out of a mapped file a piece at a time."""
     import numpy as np
 
@@ -33,42 +32,7 @@ def batches(inputs: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
         yield np.asarray(inputs[start : start + size])
 
 
-def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, float], np.ndarray]:
-    """(figures, predictions) of a split under the model's present weights.
-
-    The figures are the loss with its penalties and each metric; predictions: (n, units) probabilities or values.
-    """
-    import numpy as np
-
-    penalty = 0.0
-    if _penalizes_activity(network.logits):  # depends on the batch, and is not kept by a compiled prediction
-        pieces = []
-        for batch in batches(split.inputs, size):
-            pieces.append(keras.ops.convert_to_numpy(network.logits(batch, training=False)))
-            penalty += float(sum(network.logits.losses)) * len(batch) / len(split.targets)
-        logits = np.concatenate(pieces)
-    else:
-        logits = np.concatenate(list(forward(network.logits, batches(split.inputs, size))))
-        penalty = float(sum(network.logits.losses))
-    predictions = network.activation(keras.ops.convert_to_tensor(logits))
-    targets = keras.ops.convert_to_tensor(split.targets)
-    each = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
-    figures = {"loss": float(keras.ops.mean(each)) + penalty}
-    for metric in network.metrics():
-        losses.update(metric, targets, predictions)
-        figures[metric.name] = float(metric.result())
-    return figures, keras.ops.convert_to_numpy(predictions)
-
-
-def _penalizes_activity(model: Any) -> bool:
-    """Whether a layer, or one inside a wrapper, has an activity regularizer."""
-    inner = [
-        (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None)) for layer in model.layers
-    ]
-    return any(getattr(layer, "activity_regularizer", None) is not None for group in inner for layer in group)
-
-
-def both(predictions: np.ndarray, task: str) -> np.ndarray:
+def class_probabilities(predictions: np.ndarray, task: str) -> np.ndarray:
     """(n, classes) probabilities where one sigmoid unit says how probable the second class is; others as they are."""
     import numpy as np
 
@@ -76,7 +40,7 @@ def both(predictions: np.ndarray, task: str) -> np.ndarray:
     return np.concatenate([1 - predictions, predictions], axis=-1) if one_unit else predictions
 
 
-def answers(predictions: np.ndarray, task: str) -> np.ndarray:
+def decisions(predictions: np.ndarray, task: str) -> np.ndarray:
     """What the probabilities or values say: class numbers (n,), labels (n, k) of 0 and 1, or values as they are."""
     import numpy as np
 

@@ -1,0 +1,305 @@
+"""What a person types to predict: images, folders, patterns, tables, arrays, texts, standard input, in batches."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import io
+import itertools
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx.data import csv_file, images
+from dlx.data.encoding import Encoding
+from dlx.data.npz import read_arrays
+from dlx.errors import DataError, DlxError, suggest
+from dlx.inference.prediction import TableRow
+from dlx.parts.datasets import series, table_encoding, table_reader
+from dlx.parts.datasets.text import encode_text
+from dlx.system import machine
+from dlx.system.files import regular
+
+if TYPE_CHECKING:
+    import numpy as np
+
+BATCH = 256
+TABLE_ROWS = 8192
+Batch = tuple[list[str], "np.ndarray"]
+
+
+def shaped(array: np.ndarray, shape: tuple[int, ...], where: str) -> np.ndarray:
+    """(n, *shape) from an array that fits it: a single input, or images that lack their channel axis too."""
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"holds {array.dtype}, expected numbers", where=where)
+    if array.shape[1:] != shape and array.shape == shape:
+        array = array[None]
+    if array.shape[1:] != shape and shape and shape[-1] == 1 and array.shape[1:] == shape[:-1]:
+        array = array[..., None]
+    if array.shape[1:] != shape and array.shape == shape[:-1] and shape[-1] == 1:
+        array = array[None, ..., None]
+    if array.shape[1:] != shape:
+        expected = ", ".join(map(str, shape))
+        raise DataError(f"has the shape {array.shape}, but the run was trained on (n, {expected})", where=where)
+    return array
+
+
+@dataclass(eq=False)
+class Inputs:
+    """The inputs of a run: what kind they are, their shape and dtype, and how they are encoded.
+
+    `skipped` collects the inputs that could not be read, with the reason; `remarks` what is to know of the others.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+    encoding: Encoding
+    skipped: list[DlxError] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def labels(self) -> list[str]:
+        """The columns that are predicted; of a series one for each step ahead."""
+        if self.kind == "series":
+            return [f"{self.encoding.label}+{step}" for step in range(1, self.encoding.horizon + 1)]
+        return self.encoding.labels
+
+    def read(self, words: Sequence[str]) -> tuple[Iterator[Batch], int | None]:
+        """(batches of inputs, how many there are if that is known) of what a command line names.
+
+        Raises DataError for a word that names nothing, before anything is predicted.
+        """
+        pictures: list[Path] = []
+        others: list[Iterator[Batch]] = []
+        for word in words:
+            if word == "-":
+                others.append(self._standard_input())
+                continue
+            for path in _paths(word):
+                if path.is_dir():
+                    pictures += images.files(path)
+                elif path.suffix.lower() in (".csv", ".npy", ".npz", ".txt"):
+                    others.append(self._file(path))
+                else:
+                    pictures.append(path)
+        if pictures:
+            self._check_images(pictures[0])
+        count = len(pictures) if not others else None
+        return itertools.chain(self._images(pictures), *others), count
+
+    def _check_images(self, first: Path) -> None:
+        """Raise DataError where the run was not trained on images."""
+        if len(self.shape) != 3:
+            raise DataError(
+                f"is not an input for this run, which was trained on {self.kind}s of shape {self.shape}",
+                where=str(first),
+                hint="expected a .csv, .npy or .npz file",
+            )
+        if self.shape[2] not in (1, 3) or self.dtype != "uint8":
+            raise DataError(
+                f"is an image, but the run was trained on {self.dtype} arrays of the shape {self.shape}, "
+                "whose range of values is not known",
+                where=str(first),
+                hint="expected a .npy or .npz file with values as in training",
+            )
+
+    def _images(self, paths: Sequence[Path]) -> Iterator[Batch]:
+        import numpy as np
+
+        if not paths:
+            return
+        height, width, channels = self.shape
+
+        def read(path: Path) -> np.ndarray | DlxError:
+            try:
+                return images.read_image(path, channels, (height, width))
+            except DataError as error:
+                return error
+
+        names: list[str] = []
+        pixels: list[np.ndarray] = []
+        for path, image in zip(paths, images.in_parallel(read, paths, machine.cores()), strict=True):
+            if isinstance(image, DlxError):
+                self.skipped.append(image)
+                continue
+            names.append(str(path))
+            pixels.append(image)
+            if len(pixels) == BATCH:
+                yield names, np.stack(pixels)
+                names, pixels = [], []
+        if pixels:
+            yield names, np.stack(pixels)
+
+    def _file(self, path: Path) -> Iterator[Batch]:
+        suffix = path.suffix.lower()
+        if suffix == ".csv":
+            with csv_file.opened(path) as reader:
+                yield from self._table(reader, str(path))
+        elif suffix == ".txt" and self.kind == "text":
+            try:
+                text = Path(regular(path)).read_text(encoding="utf-8-sig")
+            except (OSError, UnicodeDecodeError) as error:
+                raise DataError(f"cannot be read as text in UTF-8 ({error})", where=str(path)) from error
+            yield from self._lines(text, str(path))
+        else:
+            yield from self._array(path, str(path))
+
+    def _array(self, source: Path | bytes, where: str) -> Iterator[Batch]:
+        import numpy as np
+
+        loaded = read_arrays(source, (machine.memory() or 2**34) // 2, where)
+        if isinstance(loaded, dict):
+            keys = [key for key in ("x", "x_test") if key in loaded] or list(loaded)[:1]
+            if not keys:
+                raise DataError("holds no array", where=where)
+            loaded = loaded[keys[0]]
+        array = shaped(loaded, self.shape, where)
+        for start in range(0, len(array), BATCH):
+            piece = np.asarray(array[start : start + BATCH])
+            if piece.dtype.kind == "f":
+                piece = self._checked_floats(piece, start, where)
+            yield [f"{where}:{start + row}" for row in range(len(piece))], piece
+
+    def _checked_floats(self, piece: np.ndarray, start: int, where: str) -> np.ndarray:
+        """The piece, which begins at row `start`, as float32; raises DataError for values that training had none of."""
+        import numpy as np
+
+        with np.errstate(over="ignore"):
+            piece = piece.astype(np.float32)
+        if not np.isfinite(piece).all():
+            row = start + int(np.flatnonzero(~np.isfinite(piece.reshape(len(piece), -1)).all(axis=1))[0])
+            raise DataError(f"row {row} holds NaN or infinite values", where=where)
+        if self.dtype == "uint8" and (piece % 1).any():
+            message = "holds fractions, but the run was trained on whole numbers from 0 to 255"
+            raise DataError(message, where=where, hint="save it as uint8: numpy.uint8(255 * x), if it goes to 1")
+        return piece
+
+    # Tables and texts
+
+    def _table(self, reader: Any, where: str) -> Iterator[Batch]:
+        """Rows of a CSV with the run's columns, or without a header where every column is a number."""
+        if len(self.shape) != 1 and self.kind not in ("text", "series"):
+            raise DataError(f"is a table, but the run was trained on inputs of the shape {self.shape}", where=where)
+        header = [name.strip() for name in next(reader, [])]
+        columns = [self.encoding.column] if self.kind == "text" else list(self.encoding.columns)
+        if set(columns) & {name for name, times in Counter(header).items() if times > 1}:
+            raise DataError("the header names a column twice", where=where)
+        pending: list[list[str]] = []
+        if not columns or not set(header) & set(columns):
+            pending, header = self._without_header(header, columns, where)
+        self._remark(header, columns, where)
+        rows = _rows(reader, header, pending, where)
+        if self.kind == "series":
+            yield from self._windows([row for _, row in rows], header, where)
+            return
+        encoding = self.encoding if self.kind == "text" else replace(self.encoding, columns=columns or header)
+        empty = True
+        while piece := list(itertools.islice(rows, TABLE_ROWS)):
+            empty = False
+            texts = [row for _, row in piece]
+            names: list[str] = [TableRow(f"{where}:{n}", dict(zip(header, row, strict=True))) for n, row in piece]
+            if self.kind == "text":
+                place = header.index(columns[0])
+                yield names, encode_text({columns[0]: [row[place] for row in texts]}, encoding)
+            else:
+                values = table_encoding.columns_of(texts, header, encoding, where)
+                yield names, table_encoding.encode(values, encoding, where, strict=True, first=piece[0][0])
+        if empty:
+            raise DataError("holds no rows to predict", where=where)
+
+    def _remark(self, header: list[str], columns: list[str], where: str) -> None:
+        """Note which columns are not there; one that is there under nearly that name is a mistake."""
+        missing = [name for name in columns if name not in header]
+        spare = [name for name in header if name not in columns and name not in self.labels]
+        for name in missing:
+            near = suggest(name, spare)
+            if near is not None:
+                raise DataError(
+                    f"has no column {name!r}, but one called {near!r}", where=where, hint="give it its name"
+                )
+        if missing:
+            names = ", ".join(map(repr, missing[:8]))
+            self.remarks.append(f"{where} has no column {names}: filled as `missing` sets it")
+
+    def _without_header(self, first: list[str], columns: list[str], where: str) -> tuple[list[list[str]], list[str]]:
+        """(the rows read so far, the names of the columns) of a table whose first line names none of the run's."""
+        width = len(columns) or self.shape[0]
+        if self.kind != "text" and len(first) == width:
+            if all(table_reader.is_number(text) for text in first):
+                return [first], columns or [str(n) for n in range(width)]
+            if not columns:
+                return [], first
+        expected = f"the columns {', '.join(columns)}" if columns else f"{width} columns"
+        raise DataError(f"expected {expected}, got {', '.join(first) or 'nothing'}", where=where)
+
+    def _windows(self, rows: list[list[str]], header: list[str], where: str) -> Iterator[Batch]:
+        """Every window of a series; it is called by the row behind which it predicts."""
+        import numpy as np
+
+        windows = series.windows(rows, header, self.encoding, where)
+        for start in range(0, len(windows), BATCH):
+            piece = np.ascontiguousarray(windows[start : start + BATCH])
+            yield [f"{where}:{start + row + self.encoding.window}" for row in range(len(piece))], piece
+
+    def _lines(self, text: str, where: str) -> Iterator[Batch]:
+        """Every line of a plain text as an input of a run that was trained on texts."""
+        lines = [line for line in text.splitlines() if line.strip()]
+        for start in range(0, len(lines), BATCH):
+            piece = lines[start : start + BATCH]
+            array = encode_text({self.encoding.column: piece}, self.encoding)
+            yield [f"{where}:{start + row}" for row in range(1, len(piece) + 1)], array
+
+    def _standard_input(self) -> Iterator[Batch]:
+        """An image, a .npy or .npz, or a table: recognized by their first bytes."""
+        import numpy as np
+
+        raw = sys.stdin.buffer.read()
+        if not raw:
+            raise DataError("standard input is empty", where="-")
+        if raw[:6] == b"\x93NUMPY" or raw[:4] == b"PK\x03\x04":
+            yield from self._array(raw, "-")
+            return
+        if len(self.shape) == 3:
+            height, width, channels = self.shape
+            yield ["-"], np.stack([images.read_image(raw, channels, (height, width))])
+            return
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise DataError("is not text in UTF-8, expected a table", where="-") from error
+        has_header = self.encoding.column in next(csv.reader(text.splitlines()[:1]), [])
+        if self.kind == "text" and not has_header:
+            yield from self._lines(text, "-")
+        else:
+            yield from self._table(csv.reader(io.StringIO(text, newline="")), "-")
+
+
+def _paths(word: str) -> list[Path]:
+    """The files or the folder that a word names; raises DataError where there is none, or a folder without images."""
+    if os.path.isdir(word):
+        if not images.files(Path(word)):
+            raise DataError("holds no images", where=word, hint=f"looked for {', '.join(images.SUFFIXES)}")
+        return [Path(word)]
+    if os.path.exists(word):
+        return [Path(word)]
+    paths = [Path(hit) for hit in sorted(glob.glob(word, recursive=True))]
+    if not paths:
+        raise DataError("no such file", where=word)
+    return paths
+
+
+def _rows(reader: Any, header: list[str], pending: list[list[str]], where: str) -> Iterator[tuple[int, list[str]]]:
+    """(number from 1, fields) of each row; raises DataError at the line that has more or fewer."""
+    number = 0
+    for row in itertools.chain(pending, reader):
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise DataError(f"{len(row)} fields, expected {len(header)}", where=f"{where}:{reader.line_num}")
+        number += 1
+        yield number, [text.strip() for text in row]

@@ -1,0 +1,76 @@
+"""Prediction: the answer to one input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Shares = dict[str, float]  # probabilities by class
+
+
+class TableRow(str):
+    """The name of an input that is a row of a table; `fields` are its values by column."""
+
+    fields: Mapping[str, str]
+
+    def __new__(cls, name: str, fields: Mapping[str, str]) -> TableRow:
+        row = super().__new__(cls, name)
+        row.fields = fields
+        return row
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The answer to one input: a label with probabilities, or a value.
+
+    label: the most probable class; of several labels, each that is more probable than not; of a sequence, one a step.
+    probabilities: by class; of a sequence a mapping a step. value: one, or several targets.
+    """
+
+    input: str
+    label: str | list[str] | None = None
+    probabilities: Shares | list[Shares] | None = None
+    value: float | list[float] | None = None
+
+    @classmethod
+    def of(
+        cls, name: str, answer: np.ndarray, classes: Sequence[str], top: int | None = None, several: bool = False
+    ) -> Prediction:
+        """The prediction of an answer, (units,) or (steps, units); with `top` of the most probable classes alone."""
+        if answer.ndim == 2:
+            steps = [cls.of("", step, classes, top) for step in answer]
+            return cls(name, [str(step.label) for step in steps], [step.shares for step in steps])
+        values = [float(value) for value in answer]
+        if not classes:
+            return cls(name, value=values[0] if len(values) == 1 else values)
+        pairs = list(zip(classes, values, strict=True))
+        ranked = sorted(pairs, key=lambda pair: -pair[1])
+        labels = [label for label, share in pairs if share > 0.5]
+        return cls(name, labels if several else ranked[0][0], dict(ranked[:top] if top else pairs))
+
+    @property
+    def shares(self) -> Shares:
+        """The probabilities by class; empty where there are none, or one set for each step."""
+        return self.probabilities if isinstance(self.probabilities, dict) else {}
+
+    @property
+    def values(self) -> list[float]:
+        """The predicted values, as a list."""
+        if self.value is None:
+            return []
+        return self.value if isinstance(self.value, list) else [self.value]
+
+    @property
+    def ranked(self) -> list[tuple[str, float]]:
+        """(class, probability), the most probable first."""
+        return sorted(self.shares.items(), key=lambda pair: -pair[1])
+
+    def record(self) -> dict[str, Any]:
+        """The prediction as JSON: input, label and probabilities, or input and value."""
+        if self.probabilities is None:
+            return {"input": self.input, "value": self.value}
+        return {"input": self.input, "label": self.label, "probabilities": self.probabilities}
