@@ -1,0 +1,163 @@
+"""Decision boundaries of networks with two inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlx.parts.datasets import table_encoding
+from dlx.plots.style import MARKERS, PALETTE, blank, legend, literal, short, styled
+from dlx.plots.subject import Subject
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+
+# Decision boundaries
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """What a network of two inputs says over a grid, and the examples.
+
+    xs, ys: the grid's coordinates, (w,) and (h,); predictions: (h, w, classes) probabilities, or (h, w, 1) values.
+    points: (n, 2); labels: (n,) class numbers or values; held_out: (n,) true for examples not trained on.
+    """
+
+    title: str
+    xs: np.ndarray
+    ys: np.ndarray
+    predictions: np.ndarray
+    points: np.ndarray
+    labels: np.ndarray
+    held_out: np.ndarray
+
+
+@styled
+def draw_boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: Sequence[str]) -> Figure:
+    """Decision boundaries side by side, each over its points: colours are classes, pale where the network is unsure."""
+    from matplotlib.lines import Line2D
+
+    columns = min(len(panels), 4 if len(panels) > 4 else 3)
+    lines = -(-len(panels) // columns)
+    size = 4.2 if len(panels) == 1 else 2.5 if columns < 4 else 2.05
+    titles = max(panel.title.count("\n") for panel in panels) + 1
+    figure = blank(size * columns + 0.4, (size * 0.85 + 0.16 * titles) * lines + 0.5)
+    axes = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    mapped = None
+    for number, panel in enumerate(panels):
+        ax = axes[number // columns][number % columns]
+        if classes:
+            _decision(ax, panel, len(classes), small=len(panels) > 1)
+        else:
+            mapped = _surface(ax, panel, panels)
+        ax.set_title(literal(panel.title))
+        ax.set_xlim(panel.xs[0], panel.xs[-1])
+        ax.set_ylim(panel.ys[0], panel.ys[-1])
+    for number in range(len(panels), lines * columns):
+        axes[number // columns][number % columns].set_visible(False)
+    for column in range(columns):  # the lowest panel of each column names the axis
+        lowest = max(line for line in range(lines) if line * columns + column < len(panels))
+        axes[lowest][column].set_xlabel(short(names[0], 24))
+        for line in range(lines if len(panels) % columns else 0):
+            axes[line][column].xaxis.set_tick_params(labelbottom=True)
+    for line in range(lines):
+        axes[line][0].set_ylabel(short(names[1], 24))
+    handles = [
+        Line2D([], [], color=PALETTE[c % len(PALETTE)], marker=MARKERS[c % len(MARKERS)], ls="", ms=5, mec="white",
+               label=f"class {short(name)}")
+        for c, name in enumerate(classes[:12])
+    ]  # fmt: skip
+    if classes:
+        handles.append(Line2D([], [], color="#222222", lw=1, label="boundary"))
+    if any(panel.held_out.any() for panel in panels):
+        handles.append(
+            Line2D([], [], color="white", marker="o", ls="", ms=5, mec="black", label="black rim: not trained on")
+        )
+    legend(figure, handles, most=6)
+    if mapped is not None:
+        figure.colorbar(mapped, ax=axes, label="predicted value", shrink=0.8)
+    return figure
+
+
+def _decision(ax: Any, panel: Boundary, count: int, small: bool) -> None:
+    import numpy as np
+    from matplotlib.colors import to_rgb
+
+    colours = np.array([to_rgb(PALETTE[c % len(PALETTE)]) for c in range(count)])
+    winner = panel.predictions.argmax(axis=-1)
+    sure = (panel.predictions.max(axis=-1) - 1 / count) / (1 - 1 / count)
+    strength = (0.06 + 0.34 * np.clip(sure, 0, 1))[..., None]
+    ax.imshow(
+        1 - strength * (1 - colours[winner]),
+        extent=(panel.xs[0], panel.xs[-1], panel.ys[0], panel.ys[-1]),
+        origin="lower",
+        aspect="auto",
+        interpolation="bilinear",
+    )
+    for c in range(count if count > 2 else 1):  # where a class is ahead of all others
+        rest = np.delete(panel.predictions, c, axis=-1).max(axis=-1)
+        margin = panel.predictions[..., c] - rest
+        if margin.min() < 0 < margin.max():
+            ax.contour(panel.xs, panel.ys, margin, levels=[0], colors="#222222", linewidths=1)
+    for c in range(count):
+        for outside in (False, True):
+            rows = (panel.labels == c) & (panel.held_out == outside)
+            if rows.any():
+                ax.scatter(
+                    *panel.points[rows].T, s=12 if small else 26, c=PALETTE[c % len(PALETTE)],
+                    marker=MARKERS[c % len(MARKERS)], linewidths=0.8 if outside else 0.4,
+                    edgecolors="black" if outside else "white", zorder=3,
+                )  # fmt: skip
+
+
+def _surface(ax: Any, panel: Boundary, panels: Sequence[Boundary]) -> Any:
+    low = min(float(min(p.predictions.min(), p.labels.min())) for p in panels)
+    high = max(float(max(p.predictions.max(), p.labels.max())) for p in panels)
+    limits = {"vmin": low, "vmax": high if high > low else low + 1, "cmap": "viridis"}
+    mapped = ax.pcolormesh(panel.xs, panel.ys, panel.predictions[..., 0], shading="auto", rasterized=True, **limits)
+    rim = ["black" if outside else "white" for outside in panel.held_out]
+    ax.scatter(*panel.points.T, c=panel.labels, s=16, edgecolors=rim, linewidths=0.6, zorder=3, **limits)
+    return mapped
+
+
+GRID = 200  # points of a boundary's grid on each side
+
+
+def boundaries(subjects: Sequence[Subject], titles: Sequence[str] = ()) -> Figure:
+    """The decision boundaries of networks with two inputs, over their points; several have a title each."""
+    import numpy as np
+
+    every = np.concatenate([split.inputs for s in subjects for split in _splits(s)])
+    low, high = every.min(axis=0), every.max(axis=0)
+    margin = np.where(high > low, 0.12 * (high - low), 0.5)
+    (x0, y0), (x1, y1) = low - margin, high + margin
+    xs, ys = np.linspace(x0, x1, GRID, dtype=np.float32), np.linspace(y0, y1, GRID, dtype=np.float32)
+    grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    panels = []
+    for subject, words in zip(subjects, titles or [subjects[0].name], strict=True):
+        splits = _splits(subject)
+        held_out = np.concatenate([np.full(len(split), number > 0) for number, split in enumerate(splits)])
+        panels.append(
+            Boundary(
+                title=f"{words}\n{subject.judged()}",
+                xs=xs,
+                ys=ys,
+                predictions=subject.predict(grid).reshape(GRID, GRID, -1),
+                points=np.concatenate([split.inputs for split in splits]),
+                labels=np.concatenate([split.targets for split in splits]).reshape(-1),
+                held_out=held_out,
+            )
+        )
+    encoding = subjects[0].dataset.encoding  # a column of two categories is two inputs as well
+    names = list(table_encoding.input_names(encoding)) if encoding is not None else ["first input", "second input"]
+    return draw_boundaries(panels, subjects[0].classes, names)
+
+
+def _splits(subject: Subject) -> list[Any]:
+    """Train first; each split once."""
+    splits = subject.splits
+    rest = [splits.validation] if splits.test is None or splits.test_is_validation else [splits.validation, splits.test]
+    return [splits.train, *(split for split in rest if split is not None)]

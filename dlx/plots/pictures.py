@@ -1,0 +1,40 @@
+"""Which pictures a run has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dlx.plots.boundary import boundaries
+from dlx.plots.classification import confusion, mistakes
+from dlx.plots.network import activations, filters, first_kernel
+from dlx.plots.subject import Subject
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Draw = Callable[[Subject], "Figure"]
+
+
+def pictures_of(subject: Subject) -> dict[str, Draw]:
+    """The pictures that a subject has, by their names; curves are drawn from a history alone."""
+    shape = subject.dataset.shape
+    classes = subject.dataset.task == "classification" and subject.splits.train.targets.ndim == 1
+    image = len(shape) == 3 and shape[-1] in (1, 3)
+    pictures: dict[str, Draw] = {}
+    if shape == (2,) and subject.dataset.task != "multi_label" and _one_target(subject):
+        pictures["boundary"] = lambda subject: boundaries([subject])
+    if classes and len(subject.classes) <= 200:
+        pictures["confusion"] = confusion
+    if classes and image:
+        pictures["mistakes"] = mistakes
+    if image and first_kernel(subject) is not None:
+        pictures["filters"] = filters
+    if image:
+        pictures["activations"] = activations
+    return pictures
+
+
+def _one_target(subject: Subject) -> bool:
+    targets = subject.splits.train.targets
+    return bool(targets.ndim == 1 or targets.shape[1] == 1)
