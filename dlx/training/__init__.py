@@ -1,1 +1,1 @@
-"""One training: begun, stopped, gone on with, and the run directory that it leaves."""
+"""One training: begun, stopped, continued, and the run directory that it leaves."""

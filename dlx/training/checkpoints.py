@@ -1,4 +1,4 @@
-"""Checkpoints: what a run needs to go on exactly where it was, committed whole or not at all.
+"""Checkpoints: what a run needs to continue exactly where it was, committed whole or not at all.
 
     checkpoints/7/state.npz     every array of the engine's state by name
     checkpoints/7/state.json    what else belongs to it: steps, epochs, how far the history goes
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlx.data import npz as arrays
+from dlx.data.npz import read_arrays
 from dlx.errors import DataError, DiskError
 from dlx.system import files
 
@@ -34,7 +34,7 @@ MAX_BYTES = 2**40
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A checkpoint that was read: its number, its arrays by name, and what else was said of it."""
+    """A checkpoint that was read: its number, its arrays by name, and what else was recorded of it."""
 
     number: int
     arrays: dict[str, np.ndarray]
@@ -48,7 +48,7 @@ def commit(folder: Path, state: Mapping[str, np.ndarray], info: Mapping[str, Any
     number = max(numbers(folder), default=0) + 1
     place, staging = folder / str(number), folder / f"{number}.tmp"
     try:
-        files.private(folder)
+        files.make_private(folder)
         _sweep(folder)
         staging.mkdir(files.PRIVATE)
         try:
@@ -107,25 +107,25 @@ def read(folder: Path, number: int, most: int = MAX_BYTES) -> Checkpoint:
     where, base = f"checkpoint {number}", f"{number}"
     try:
         manifest = files.contents(folder, f"{base}/MANIFEST", 65536)
-        found = {name: files.contents(folder, f"{base}/{name}", most) for name in NAMES}
-        lines = [f"{hashlib.sha256(found[name]).hexdigest()}  {name}\n".encode() for name in NAMES]
+        contents = {name: files.contents(folder, f"{base}/{name}", most) for name in NAMES}
+        lines = [f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n".encode() for name in NAMES]
         for name, line in zip(NAMES, lines, strict=True):
             if line not in manifest:
-                raise DataError(f"{name} is not what was written: its sha256 is another", where=where)
+                raise DataError(f"{name} has changed: its sha256 differs", where=where)
         if manifest != b"".join(lines):
-            raise DataError("its MANIFEST is not what was written", where=where)
-        info = json.loads(found[NAMES[1]])
+            raise DataError("its MANIFEST has changed", where=where)
+        info = json.loads(contents[NAMES[1]])
         if not isinstance(info, dict) or info.get("format") != FORMAT:
             raise DataError(f"its format is {info.get('format') if isinstance(info, dict) else info!r}", where=where)
-        state = arrays.read(found[NAMES[0]], most, where, stored=True)
+        state = read_arrays(contents[NAMES[0]], most, where, stored=True)
         if not isinstance(state, dict):
             raise DataError("state.npz holds a single array", where=where)
         return Checkpoint(number, state, info)
     except MemoryError as error:
         raise DataError("is too large for the memory", where=where) from error
     except (OSError, ValueError, RecursionError) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"cannot be read ({said})", where=where) from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"cannot be read ({reason})", where=where) from error
 
 
 def newest(
@@ -133,19 +133,19 @@ def newest(
 ) -> tuple[Checkpoint | None, list[str]]:
     """(the newest checkpoint that is whole and fits, what is wrong with each that was passed over).
 
-    fits: what was said of a checkpoint -> why it cannot be used, or an empty text; most: bytes of one of its files.
+    fits: what was recorded of a checkpoint -> why it cannot be used, or an empty text; most: bytes of one of its files.
     """
     passed: list[str] = []
     for number in numbers(folder):
         try:
-            found = read(folder, number, most)
-            reason = fits(found.info)
+            checkpoint = read(folder, number, most)
+            reason = fits(checkpoint.info)
         except DataError as error:
             passed.append(str(error))
             continue
         except (KeyError, TypeError):
-            reason = "state.json lacks what a checkpoint says"
+            reason = "state.json is incomplete"
         if not reason:
-            return found, passed
+            return checkpoint, passed
         passed.append(f"checkpoint {number}: {reason}")
     return None, passed

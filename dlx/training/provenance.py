@@ -1,4 +1,4 @@
-"""What made a run, as run.json keeps it."""
+"""What made a run: data, seed, versions, device, code, as run.json keeps it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import re
 import subprocess
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from dlx import __version__
 from dlx.data.dataset import Dataset
-from dlx.model import build as model
-from dlx.parts import user_code as own
-from dlx.spec import sections
+from dlx.model.network import Network, parameter_count
+from dlx.spec.sections import flat, resolved
 from dlx.system import backend
 from dlx.training.experiment import Experiment
 
 
-def record(
+def run_record(
     experiment: Experiment,
-    network: model.Network,
+    network: Network,
     device: backend.Device,
     command: Sequence[str],
     base: str,
@@ -44,7 +42,7 @@ def record(
             "kind": dataset.kind,
             "shape": list(dataset.shape),
             "dtype": dataset.train.inputs.dtype.name,
-            "encoding": dict(dataset.encoding),
+            "encoding": dataset.encoding.record() if dataset.encoding else {},
         },
         "dataset": {
             "fingerprint": dataset.fingerprint,
@@ -57,23 +55,23 @@ def record(
         "targets": experiment.facts.targets,
         "steps": experiment.facts.steps,
         "scaled": network.scaler is not None,
-        "parameters": model.parameters(network),
+        "parameters": parameter_count(network),
         "parent": parent,
-        "code": {Path(path).name: own.hash_of(path) for path in spec.imports},
-        "settings": sections.flat(sections.resolved(spec, base)),
+        "code": spec.code.digests(),
+        "settings": flat(resolved(spec, base)),
     }
 
 
 def conditions(experiment: Experiment, device: backend.Device) -> dict[str, Any]:
     """What decides a run's figures beside its spec, by its address in run.json."""
-    found = device.record()
+    recorded = device.record()
     versions = {name: version for name, version in backend.versions().items() if name != "python"}
     return {
         "dlx": __version__,
         **{f"versions.{name}": version for name, version in versions.items()},
-        **{key: found[key] for key in ("backend", "device", "processor", "threads")},
-        **({"device_name": found["device_name"]} if device.device.startswith("gpu") else {}),
-        "code": {Path(path).name: own.hash_of(path) for path in experiment.spec.imports},
+        **{key: recorded[key] for key in ("backend", "device", "processor", "threads")},
+        **({"device_name": recorded["device_name"]} if device.device.startswith("gpu") else {}),
+        "code": experiment.spec.code.digests(),
         "dataset.fingerprint": experiment.dataset.fingerprint,
         **{f"dataset.{name}": size for name, size in experiment.splits.sizes().items()},
     }
@@ -86,7 +84,7 @@ def _skipped(dataset: Dataset) -> dict[str, Any]:
 
 
 def _relative(word: str) -> str:
-    """A word of the command with the folders of absolute paths cut off: a run tells nobody's folders."""
+    """A word of the command with the folders of absolute paths cut off: a run names no folders of its machine."""
     return re.sub(r"(?<![\w.…])[~/](?:[^\s,{}\[\]\"'=]*/)([^\s,{}\[\]\"'=/]*)", r"…/\1", word)
 
 

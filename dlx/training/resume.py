@@ -1,4 +1,4 @@
-"""From a run that was stopped, or that is done, to one that goes on exactly where it was."""
+"""From a run that was stopped, or that is done, to one that continues exactly where it was."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from typing import TYPE_CHECKING, Any
 
 from dlx import spec as specs
 from dlx.errors import DlxError, RunError, SpecError
-from dlx.parts import user_code as own
-from dlx.runs import compare as comparison
-from dlx.runs import run as runs
+from dlx.runs import find
 from dlx.runs.run import Run
-from dlx.spec import sections
-from dlx.system import backend
-from dlx.training import checkpoints, provenance
-from dlx.training import experiment as preparation
-from dlx.training import train as training
-from dlx.training.experiment import Experiment
-from dlx.training.train import Observer, Outcome, Start
+from dlx.runs.summary import identity
+from dlx.spec.sections import Spec, flat, resolved
+from dlx.system import backend, machine
+from dlx.system.json_text import finite
+from dlx.training import checkpoints
+from dlx.training.experiment import Experiment, prepare
+from dlx.training.outcome import Outcome, Start
+from dlx.training.provenance import conditions
+from dlx.training.session import Options, Ready
+from dlx.training.train import conduct, make_ready, resumption, train
 
 if TYPE_CHECKING:
     import numpy as np
 
 CHANGEABLE = ("epochs", "steps", "early_stop")
-Told = Callable[[Experiment, Start | None], None]
+Announce = Callable[[Experiment, Start | None], None]
 
 
-def newest(root: Path) -> Run:
-    """The newest run below `root` that was stopped and can go on; raises RunError where there is none."""
-    found = [run for run in map(Run, filter(runs.is_run, runs.below(root))) if _stopped(run)]
-    if not found:
+def newest_stopped(root: Path) -> Run:
+    """The newest run below `root` that was stopped and can continue; raises RunError where there is none."""
+    stopped = [run for run in map(Run, filter(find.is_run, find.below(root))) if _stopped(run)]
+    if not stopped:
         raise RunError(
-            "no run is interrupted", where=str(root), hint="dlx resume RUN -s epochs=N trains a finished one on"
+            "no run is interrupted", where=str(root), hint="dlx resume RUN -s epochs=N trains a finished one further"
         )
-    return max(found, key=lambda run: runs.started(run.path))
+    return max(stopped, key=lambda run: find.started(run.path))
 
 
 def _stopped(run: Run, statuses: Sequence[str] = ("interrupted", "crashed", "failed")) -> bool:
@@ -47,24 +48,23 @@ def _stopped(run: Run, statuses: Sequence[str] = ("interrupted", "crashed", "fai
         return False
 
 
-def unfinished(spec: sections.Spec, root: Path) -> Run | None:
+def unfinished(spec: Spec, root: Path) -> Run | None:
     """The newest interrupted or crashed run below `root` of the same settings and code, tags and notes apart."""
-    known = re.compile(re.escape(spec.name) + r"-\d+")
-    named = [path for path in runs.below(root) if known.fullmatch(path.name) and runs.is_run(path)]
+    pattern = re.compile(re.escape(spec.name) + r"-\d+")
+    named = [path for path in find.below(root) if pattern.fullmatch(path.name) and find.is_run(path)]
     wanted = ""
-    code = sorted(own.hash_of(path) for path in spec.imports)
-    for run in map(Run, sorted(named, key=runs.natural, reverse=True)):
+    code = sorted(spec.code.digest(path) for path in spec.imports)
+    for run in map(Run, sorted(named, key=find.natural, reverse=True)):
         if not _stopped(run, ("interrupted", "crashed")):
             continue
         base = str((root / "any").resolve())
-        wanted = wanted or comparison.identity(sections.flat(sections.resolved(spec, base)), ("imports",))
+        wanted = wanted or identity(flat(resolved(spec, base)), ("imports",))
         try:
             info = run.info()
         except RunError:
             continue
-        if comparison.identity(info["settings"], ("imports",)) == wanted and code == sorted(
-            map(str, (info.get("code") or {}).values())
-        ):
+        recorded = sorted(map(str, (info.get("code") or {}).values()))
+        if identity(info["settings"], ("imports",)) == wanted and code == recorded:
             return run
     return None
 
@@ -73,72 +73,61 @@ def resume(
     run: Run,
     settings: Sequence[str] = (),
     *,
+    device: Mapping[str, str],
+    options: Options | None = None,
     force: bool = False,
-    wanted: Mapping[str, str],
-    command: Sequence[str] = (),
-    observer: Observer | None = None,
-    told: Told | None = None,
-    chunk_steps: int | None = None,
-    deadline: float | None = None,
+    announce: Announce | None = None,
 ) -> Outcome:
-    """Go on with a run from its newest whole checkpoint, or from the beginning where it has none.
+    """Continue a run from its newest whole checkpoint, or from the beginning where it has none.
 
-    With `settings` (of CHANGEABLE alone) it goes on as a child run: a directory of its own. `wanted`: the backend
-    and the device, "auto" for those of the run.
-    Raises RunError where it cannot go on, or, without `force`, where what decides the figures is another than it
-    was: versions, backend, device, threads, data.
+    With `settings` (of CHANGEABLE alone) it continues as a child run: a directory of its own. `device`: the backend
+    and the device, "auto" for those of the run. `announce` hears where the training continues before it does.
+    Raises RunError where it cannot continue, or, without `force`, where what decides the figures differs from before:
+    versions, backend, device, threads, data.
     """
+    options = options or Options()
     info = run.info()
     if run.status == "running":
         raise RunError("is running", where=str(run.path), hint="another process writes to it")
     _check_status(run, settings)
-    if info.get("backend", "tensorflow") not in backend.BACKENDS:
-        raise RunError("run.json names no backend that dlx has", where=str(run.path))
-    chosen = {key: info.get(key, "auto") if want == "auto" else want for key, want in wanted.items()}
-    threads = info.get("threads")
-    backend.want(str(chosen["backend"]), str(chosen["device"]), threads if isinstance(threads, int) else None)
+    _want(info, run, device)
     run.take_up(force)
     try:
-        _check_status(run, settings)  # somebody else may have finished it in between
+        _check_status(run, settings)  # another process may have finished it in between
         spec = specs.load(run.spec_file, _overrides(settings, info), alone=True)
-        experiment = preparation.prepare(dataclasses.replace(spec, sweep={}))
-        device = backend.load()
-        others = differences(info, provenance.conditions(experiment, device))
-        others += _other_settings(info, run, experiment, CHANGEABLE if settings else ())
-        if others and not force:
-            said = "; ".join(others)
-            hint = "--force goes on all the same: its figures are then not those of a training without a stop"
-            raise RunError(f"would not go on as it was: {said}", where=str(run.path), hint=hint)
-        start, passed = _start(run, bool(settings))
-        for line in [*(f"forced: {other}" for other in others), *(f"passed over {line}" for line in passed)]:
+        experiment = prepare(dataclasses.replace(spec, sweep={}))
+        changed = differences(info, conditions(experiment, backend.load()))
+        changed += _changed_settings(info, run, experiment, CHANGEABLE if settings else ())
+        if changed and not force:
+            hint = "--force continues all the same: its figures are then not those of a training without a stop"
+            raise RunError(f"would not continue as it was: {'; '.join(changed)}", where=str(run.path), hint=hint)
+        start, damaged = _start(run, bool(settings))
+        for line in [*(f"forced: {change}" for change in changed), *(f"passed over {line}" for line in damaged)]:
             run.log(line)
-            if observer is not None:
-                observer.noted(line)
+            options.observer.noted(line)
         if settings:
             run.release()
-            return _child(run, experiment, start, others, command, observer, told, deadline)
-        if told is not None:
-            told(experiment, start)
-        backend.prepare(experiment.spec.seed, experiment.spec.precision)
-        experiment, network, optimizer, notes = training.built(experiment, run.path.parent, restored=start is not None)
+            return _child(run, experiment, start, changed, options, announce)
+        if announce is not None:
+            announce(experiment, start)
+        ready = make_ready(experiment, run.path.parent, options, restored=start is not None)
     except BaseException:
         run.release()
         raise
+    return conduct(ready, run, lambda: _rewound(ready, run, start, changed), options, start)
 
-    def begin() -> Experiment:
-        checkpoints.drop(run.checkpoints, start.info["number"] if start is not None else 0)
-        run.rewind(start.info["history"] if start is not None else {"bytes": 0})
-        step = start.step if start is not None else 0
-        before = run.info().get("resumed")
-        run.update({"resumed": [*(before if isinstance(before, list) else []), training.gone_on(step, others)]})
-        for line in notes:
-            run.log(line)
-        run.log(f"goes on at step {step}")
-        return experiment
 
-    return training.conduct(
-        experiment, network, optimizer, run, observer or Observer(), begin, start, chunk_steps, deadline
-    )
+def _rewound(ready: Ready, run: Run, start: Start | None, forced: Sequence[str]) -> Experiment:
+    """Bring the run directory back to where the training continues."""
+    checkpoints.drop(run.checkpoints, start.info["number"] if start is not None else 0)
+    run.rewind(start.info["history"] if start is not None else {"bytes": 0})
+    step = start.step if start is not None else 0
+    before = run.info().get("resumed")
+    run.update({"resumed": [*(before if isinstance(before, list) else []), resumption(step, forced)]})
+    for line in ready.notes:
+        run.log(line)
+    run.log(f"continues at step {step}")
+    return ready.experiment
 
 
 def _check_status(run: Run, settings: Sequence[str]) -> None:
@@ -146,7 +135,8 @@ def _check_status(run: Run, settings: Sequence[str]) -> None:
     if settings:
         return
     if run.metrics() is not None:
-        raise RunError("is done", where=str(run.path), hint=f"dlx resume {run.name} -s epochs=N trains it further")
+        command = find.command_line("dlx", "resume", run.name, runs_dir=run.path.parent)
+        raise RunError("is done", where=str(run.path), hint=f"{command} -s epochs=N trains it further")
     failure = run.failure() or {}
     if failure.get("diverged"):
         hint = str(failure.get("hint") or "dlx run SPEC -s lr=…")
@@ -154,24 +144,33 @@ def _check_status(run: Run, settings: Sequence[str]) -> None:
         raise RunError(message, where=str(run.path), hint=hint)
 
 
+def _want(info: Mapping[str, Any], run: Run, device: Mapping[str, str]) -> None:
+    """Ask for the backend and device that a command names, or else for those of the run, and for its threads."""
+    if info.get("backend", "tensorflow") not in backend.BACKENDS:
+        raise RunError("run.json names no backend that dlx has", where=str(run.path))
+    chosen = {key: info.get(key, "auto") if want == "auto" else want for key, want in device.items()}
+    threads = info.get("threads")
+    backend.want(str(chosen["backend"]), str(chosen["device"]), threads if isinstance(threads, int) else None)
+
+
 def _overrides(settings: Sequence[str], info: Mapping[str, Any]) -> list[str]:
     """The settings of a child run; a length in epochs takes the place of one in steps, and the other way round."""
-    found, names = list(settings), [text.partition("=")[0].split(".")[0].strip() for text in settings]
+    overrides, names = list(settings), [text.partition("=")[0].split(".")[0].strip() for text in settings]
     for text, name in zip(settings, names, strict=True):
         if name not in CHANGEABLE:
-            problem = DlxError(f"{name} cannot change in a training that goes on", where=f"-s {text}")
+            problem = DlxError(f"{name} cannot change in a training that continues", where=f"-s {text}")
             problem.hint = f"{', '.join(CHANGEABLE)} can; dlx run trains a new one with another {name}"
             raise SpecError([problem])
-    said = info["settings"]
+    recorded = info["settings"]
     for name, other in (("epochs", "steps"), ("steps", "epochs")):
-        if name in names and other not in names and said.get(other) is not None:
-            found.append(f"{other}=null")
-    return found
+        if name in names and other not in names and recorded.get(other) is not None:
+            overrides.append(f"{other}=null")
+    return overrides
 
 
 def differences(info: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """What of what decides the figures is another now than run.json says."""
-    found = []
+    """What decides the figures and differs now from what run.json records."""
+    changed = []
     for key, now in here.items():
         before: Any = info
         for word in key.split("."):
@@ -179,48 +178,48 @@ def differences(info: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
         if before is not None and before != now:
             name = key.rpartition(".")[2]
             short = [f"{str(value)[:12]}…" if name == "fingerprint" else value for value in (before, now)]
-            found.append(f"{name.replace('fingerprint', 'data')} was {short[0]}, is {short[1]}")
-    return found
+            changed.append(f"{name.replace('fingerprint', 'data')} was {short[0]}, is {short[1]}")
+    return changed
 
 
-def _other_settings(info: Mapping[str, Any], run: Run, experiment: Experiment, free: Sequence[str]) -> list[str]:
-    """Where spec.yaml is not what run.json says that it was; what `free` names may be another."""
-    before, now = (
-        info["settings"],
-        runs.finite(sections.flat(sections.resolved(experiment.spec, str(run.path.resolve())))),
-    )
-    others = [key for key in {**before, **now} if before.get(key) != now.get(key) and key.split(".")[0] not in free]
-    return [f"{key} was {before.get(key, 'not there')}, is {now.get(key, 'not there')}" for key in others]
+def _changed_settings(info: Mapping[str, Any], run: Run, experiment: Experiment, free: Sequence[str]) -> list[str]:
+    """Where spec.yaml differs from the settings in run.json; what `free` names may differ."""
+    before, now = info["settings"], finite(flat(resolved(experiment.spec, str(run.path.resolve()))))
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and key.split(".")[0] not in free]
+    return [f"{key} was {before.get(key, 'not there')}, is {now.get(key, 'not there')}" for key in keys]
 
 
 def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
-    """(where to go on, what is wrong with each checkpoint that was passed over); None for the very beginning.
+    """(where to continue, what is wrong with each checkpoint that was passed over); None for the very beginning.
 
     Raises RunError where no checkpoint is whole, or, to train further, where there is none.
     """
-
-    def fits(info: Mapping[str, Any]) -> str:
-        for key in ("step", "epochs", "best_epoch", "steady_steps"):
-            if type(info[key]) is not int or not 0 <= info[key] < 2**53:
-                return f"state.json says no number under {key!r}"
-        for key in ("seconds", "carried", "steady_seconds", "total_seconds"):
-            if type(info[key]) not in (int, float) or not 0 <= info[key] < 2**53:
-                return f"state.json says no number of seconds under {key!r}"
-        if not isinstance(info["events"] or {}, dict):
-            return "state.json does not say how far the events went"
-        if not isinstance(info["history"], dict) or type(info["history"]["bytes"]) is not int:
-            return "state.json does not say how far the history went"
-        return "" if run.begins_with(info["history"]) else "history.jsonl is not what it was then"
-
-    found, passed = checkpoints.newest(run.checkpoints, fits, backend.free_memory() or checkpoints.MAX_BYTES)
-    if found is not None:
-        rows = run.history_until(found.info["history"])
-        return Start(found.arrays, {**found.info, "number": found.number}, rows), passed
+    checkpoint, passed = checkpoints.newest(
+        run.checkpoints, lambda info: _misfit(run, info), machine.free_memory() or checkpoints.MAX_BYTES
+    )
+    if checkpoint is not None:
+        rows = run.epochs.rows_until(checkpoint.info["history"])
+        return Start(checkpoint.arrays, {**checkpoint.info, "number": checkpoint.number}, rows), passed
     if passed or again:
-        said = "; ".join(passed) if passed else "it has none"
-        hint = f"dlx run {run.spec_file} trains it anew"
-        raise RunError(f"has no whole checkpoint: {said}", where=str(run.path), hint=hint)
+        reason = "; ".join(passed) if passed else "it has none"
+        hint = f"{find.command_line('dlx', 'run', str(run.spec_file))} trains it from the start"
+        raise RunError(f"has no whole checkpoint: {reason}", where=str(run.path), hint=hint)
     return None, passed
+
+
+def _misfit(run: Run, info: Mapping[str, Any]) -> str:
+    """Why a checkpoint's record cannot be used; an empty text where it can."""
+    for key in ("step", "epochs", "best_epoch", "steady_steps"):
+        if type(info[key]) is not int or not 0 <= info[key] < 2**53:
+            return f"state.json has no number under {key!r}"
+    for key in ("seconds", "carried", "steady_seconds", "total_seconds"):
+        if type(info[key]) not in (int, float) or not 0 <= info[key] < 2**53:
+            return f"state.json has no number of seconds under {key!r}"
+    if not isinstance(info["events"] or {}, dict):
+        return "state.json does not tell how long the event files were"
+    if not isinstance(info["history"], dict) or type(info["history"]["bytes"]) is not int:
+        return "state.json does not tell how long the history was"
+    return "" if run.epochs.begins_with(info["history"]) else "history.jsonl differs from what it was then"
 
 
 def _child(
@@ -228,59 +227,66 @@ def _child(
     experiment: Experiment,
     start: Start | None,
     forced: Sequence[str],
-    command: Sequence[str],
-    observer: Observer | None,
-    told: Told | None,
-    deadline: float | None,
+    options: Options,
+    announce: Announce | None,
 ) -> Outcome:
     """Train a run further in a directory of its own."""
     import numpy as np
 
     assert start is not None
-    state, info, rows = dict(start.arrays), dict(start.info), list(start.rows)
-    step, epochs, each = start.step, int(state["loop/epochs"]), experiment.steps_per_epoch
-    spec = experiment.spec
-    if step >= experiment.steps:
-        done = f"{epochs:,} epochs ({step:,} steps)"
+    if start.step >= experiment.steps:
+        epochs = int(start.arrays["loop/epochs"])
         hint = f"-s epochs=N, N above {epochs}: it counts from the beginning"
-        raise RunError(f"has trained {done} already, expected more", where=str(parent.path), hint=hint)
-    if epochs * each > step:  # the end of the training ended an epoch, which now goes on
-        state["loop/epochs"], rows = np.asarray(epochs - 1), rows[:-1]
-        best = int(state["loop/best_epoch"]) == epochs
-        _unjudge(state, best, experiment.maximize)
-        said = f"epoch {epochs} ended at step {step}; its train figures will be those of its other steps"
-        if best:
-            info["best_epoch"], said = (
-                0,
-                f"{said}, and as it was the best one, the best weights are looked for anew from it on",
-            )
-        if observer is not None:
-            observer.noted(said)
-    if bool(state["loop/stopped"]):
-        waited = int(state["loop/waited"])
-        if spec.early_stop is not None and waited >= spec.early_stop.patience:
-            message = f"stopped after {waited} epochs without a better {experiment.monitor}, and would again"
-            hint = f"-s early_stop={2 * waited} waits longer, -s early_stop=null does not stop"
-            raise RunError(message, where=str(parent.path), hint=hint)
-        state["loop/stopped"] = np.asarray(False)
-    info["events"] = None
-    if told is not None:
-        told(experiment, start)
-    start = Start(state, info, rows, forced)
-    return training.train(
-        experiment, parent.path.parent, command, observer, parent=parent.name, start=start, deadline=deadline
-    )
+        message = f"has trained {epochs:,} epochs ({start.step:,} steps) already, expected more"
+        raise RunError(message, where=str(parent.path), hint=hint)
+    start, note = _reopened(start, experiment)
+    if note:
+        options.observer.noted(note)
+    if bool(start.arrays["loop/stopped"]):
+        _check_patience(start, experiment, parent)
+        start = dataclasses.replace(start, arrays={**start.arrays, "loop/stopped": np.asarray(False)})
+    if announce is not None:
+        announce(experiment, start)
+    start = dataclasses.replace(start, info={**start.info, "events": None}, forced=forced)
+    return train(experiment, parent.path.parent, dataclasses.replace(options, parent=parent.name), start)
+
+
+def _reopened(start: Start, experiment: Experiment) -> tuple[Start, str]:
+    """(the start with an epoch that the end of the training cut short open again, a remark on that or an empty text)"""
+    import numpy as np
+
+    state, epochs = dict(start.arrays), int(start.arrays["loop/epochs"])
+    if epochs * experiment.steps_per_epoch <= start.step:
+        return start, ""
+    state["loop/epochs"] = np.asarray(epochs - 1)
+    best = int(state["loop/best_epoch"]) == epochs
+    _unjudge(state, best, experiment.maximize)
+    note = f"epoch {epochs} ended at step {start.step}; its train figures will be those of its other steps"
+    info = dict(start.info)
+    if best:
+        info["best_epoch"] = 0
+        note += ", and as it was the best one, the best weights are looked for again from it on"
+    return dataclasses.replace(start, arrays=state, info=info, rows=list(start.rows)[:-1]), note
+
+
+def _check_patience(start: Start, experiment: Experiment, parent: Run) -> None:
+    """Raise RunError where a training that was stopped early would stop again at once."""
+    waited, stop = int(start.arrays["loop/waited"]), experiment.spec.early_stop
+    if stop is not None and waited >= stop.patience:
+        message = f"stopped after {waited} epochs without a better {experiment.monitor}, and would again"
+        hint = f"-s early_stop={2 * waited} waits longer, -s early_stop=null does not stop"
+        raise RunError(message, where=str(parent.path), hint=hint)
 
 
 def _unjudge(state: dict[str, np.ndarray], best: bool, maximize: bool) -> None:
-    """Take back what the end of an epoch that now goes on has decided; `best` says that it was the best one."""
+    """Take back what the end of an epoch that now continues has decided; `best`: it was the best one."""
     import numpy as np
 
     worst = -np.inf if maximize else np.inf
-    for waited, held in (("waited", "stop_best"), ("plateau_waited", "plateau_best")):
+    for waited, figure in (("waited", "stop_best"), ("plateau_waited", "plateau_best")):
         if count := int(state[f"loop/{waited}"]):
             state[f"loop/{waited}"] = np.asarray(count - 1)
         else:
-            state[f"loop/{held}"] = np.asarray(worst, np.float32)
+            state[f"loop/{figure}"] = np.asarray(worst, np.float32)
     if best:
         state["loop/best"], state["loop/best_epoch"] = np.asarray(worst, np.float32), np.asarray(0)

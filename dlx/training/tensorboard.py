@@ -24,11 +24,11 @@ from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: E402
 class Events:
     """One event file in `folder`. Steps are epochs, from 1; wall times are seconds since 1970.
 
-    With a `name` the file of that name goes on.
+    With a `name` the file of that name continues.
     """
 
     def __init__(self, folder: Path, name: str | None = None) -> None:
-        files.private(folder)
+        files.make_private(folder)
         # TensorBoard finds event files by "tfevents" and orders them by the time after it.
         self.path = folder / (name or f"events.out.tfevents.{int(time.time())}.dlx")
         self._stream = self.path.open("ab" if name else "wb")
@@ -85,8 +85,8 @@ class Events:
 class TensorBoard:
     """The event files of a run: train/ and validation/ with a scalar a figure, HParams above them.
 
-    mark: how long the files were, as `mark` said it, for a run that goes on: what came after is cut off. Where one is
-    not there any more, or shorter, all of them are written anew from the rows of the history.
+    mark: how long the files were, as `mark` returned it, for a run that continues: what came after is cut off. Where
+    one is missing, or shorter, all of them are written again from the rows of the history.
     """
 
     def __init__(
@@ -116,17 +116,17 @@ class TensorBoard:
 
     def mark(self) -> dict[str, int]:
         """How long each file is, on the disk now, by its place below the folder."""
-        found = {}
+        lengths = {}
         for events in (self._session, *self._splits.values()):
             events.sync()
-            found[events.path.relative_to(self._folder).as_posix()] = events.length
-        return found
+            lengths[events.path.relative_to(self._folder).as_posix()] = events.length
+        return lengths
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """One row of the history: train_loss becomes epoch_loss of train/, val_loss that of validation/."""
         for prefix, split in (("train_", "train"), ("val_", "validation")):
-            said = {k: v for k, v in row.items() if k.startswith(prefix)}
-            figures = {f"epoch_{k.removeprefix(prefix)}": math.nan if v is None else v for k, v in said.items()}
+            present = {k: v for k, v in row.items() if k.startswith(prefix)}
+            figures = {f"epoch_{k.removeprefix(prefix)}": math.nan if v is None else v for k, v in present.items()}
             if split == "train":
                 figures["epoch_learning_rate"] = row["learning_rate"]
             if figures:
