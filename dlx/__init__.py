@@ -5,59 +5,33 @@
     dlx.load(run.path).predict(images)
     dlx.compare(["runs/digits-1", "runs/digits-2"])
 
-@dlx.layer, @dlx.dataset, @dlx.augmentation and @dlx.metric mark parts of a spec's own, in a file of its `imports`.
-Nothing heavy is imported before it is used.
+@dlx.layer, @dlx.dataset, @dlx.augmentation and @dlx.metric mark a user's own parts, in a file of a spec's `imports`.
+Nothing is imported before it is used.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "augmentation", "compare", "dataset", "layer", "load", "metric", "predict", "run"]
 
+if TYPE_CHECKING:
+    from dlx.api import compare, load, predict, run
+    from dlx.parts.user_code import augmentation, dataset, layer, metric
+
+_HOMES = {
+    **dict.fromkeys(("compare", "load", "predict", "run"), "dlx.api"),
+    **dict.fromkeys(("augmentation", "dataset", "layer", "metric"), "dlx.parts.user_code"),
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name in ("layer", "dataset", "augmentation", "metric"):
-        from dlx.parts import user_code as own
-
-        return getattr(own, name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'dlx' has no attribute {name!r}")
 
 
-def run(spec: str, runs_dir: str | None = None, **overrides: Any) -> Any:
-    """Train a spec file; returns its Run. `lr=0.1`, or `**{"layers.dropout.rate": 0.3}`, overrides it.
-
-    Raises SpecError, DataError or TrainingError, each with what to try next.
-    """
-    from dlx.runs import run as runs
-    from dlx.spec import parse as reading
-    from dlx.training import train as training
-
-    texts = [f"{key}={reading.write_value(value)}" for key, value in overrides.items()]
-    outcome = training.run_file(spec, runs.root(runs_dir), texts)
-    if outcome.error is not None:
-        raise outcome.error
-    if outcome.stop:
-        raise KeyboardInterrupt
-    return outcome.run
-
-
-def load(path: Any) -> Any:
-    """A trained run's Predictor: `.predict(array)` gives probabilities or values, `.run` is the Run."""
-    from dlx.inference import predictor as prediction
-    from dlx.runs import run as runs
-
-    return prediction.load(runs.Run.open(path))
-
-
-def predict(path: Any, array: Any) -> Any:
-    """`load(path).predict(array)`."""
-    return load(path).predict(array)
-
-
-def compare(paths: Any) -> list[dict[str, Any]]:
-    """What `dlx compare --json` says of the runs: run, status, settings and metrics of each."""
-    from dlx.runs import compare as comparison
-
-    return comparison.records([str(path) for path in paths])
+def __dir__() -> list[str]:
+    return __all__

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
+import gc
 import importlib
 import io
 import os
+import shlex
 import sys
 from typing import Any, NoReturn
 
@@ -15,7 +18,7 @@ import click
 from dlx import __version__
 from dlx.commands import COMMANDS
 from dlx.errors import DlxError, did_you_mean
-from dlx.system import terminal as display
+from dlx.system import terminal
 
 # What other tools call a command.
 MEANT = {"train": "run", "fit": "run", "start": "run", "ls": "list", "remove": "rm", "delete": "rm", "diff": "compare",
@@ -38,7 +41,7 @@ class _Group(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             hint = did_you_mean(args[0], COMMANDS, MEANT)
             if args[0].endswith((".yaml", ".yml")):
-                hint = f" (did you mean `dlx run {args[0]}`?)"
+                hint = f" (did you mean `{shlex.join(['dlx', 'run', args[0]])}`?)"
             raise click.UsageError(f"no such command {args[0]!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -60,6 +63,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of the contract."""
+    atexit.register(gc.freeze)  # else Python looks through all of Keras for garbage as it ends: a second
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("DLX_DEBUG"))
     words = [word for word in words if word != "--debug"]
@@ -103,7 +107,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # nobody may be there to read it
-        click.echo(display.clean_lines(text), err=True)  # names in a spec or a run must not command the terminal
+        click.echo(terminal.clean_lines(text), err=True)  # names in a spec or a run must not command the terminal
 
 
 def _exit(code: int) -> NoReturn:

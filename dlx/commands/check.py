@@ -1,26 +1,96 @@
-"""dlx check."""
+"""`dlx check`: the problems of specs, then the table of their models."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from dlx.commands import allow_code, complete_specs, device_options, overrides
+from dlx.commands import completion
+from dlx.commands.options import Launch, launch_options, overrides
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dlx.errors import DlxError
+    from dlx.spec.sections import Spec
 
 
 @click.command("check", short_help="Find every problem of a spec; show its model.")
-@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=complete_specs)
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=completion.specs)
 @overrides
 @click.option("--print", "resolved", is_flag=True, help="Print the resolved spec: inheritance, overrides, defaults.")
-@allow_code
-@device_options
-def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, backend: str, device: str) -> int:
-    """Say every problem of each SPEC, each with its file, line and column; then the model table.
+@launch_options()
+def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, launch: Launch) -> int:
+    """Show every problem of each SPEC, each with its file, line and column; then the model table.
 
     \b
     dlx check configs/digits.yaml
     dlx check configs/*.yaml
     dlx check configs/digits.yaml -s lr=0.01 --print
     """
-    from dlx.commands.checking import check_all
+    from dlx import spec as dlx_spec
+    from dlx.errors import DlxError, SpecError
 
-    return check_all(specs, settings, resolved, backend, device)
+    launch.want()
+    paths = _without_bases(specs)
+    loaded: list[tuple[str, Spec]] = []
+    code = 0
+    for path in paths:
+        try:
+            loaded.append((path, dlx_spec.load(path, settings)))
+        except SpecError as error:
+            code = code or _report(error)
+    if resolved:
+        for path, spec in loaded:
+            if len(paths) > 1:
+                print(f"# {path}")
+            print(dlx_spec.dump(spec), end="")
+        return code
+    for path, spec in loaded:
+        try:
+            _show_model(path, spec, launch.root)
+        except DlxError as error:
+            code = code or _report(error)
+    return code
+
+
+def _without_bases(paths: Sequence[str]) -> Sequence[str]:
+    """The paths without bases, where there are several, as a shell expands configs/*.yaml."""
+    from dlx.system import terminal
+
+    if len(paths) == 1:
+        return paths
+    for base in [path for path in paths if Path(path).name.startswith("_")]:
+        terminal.console(error=True).print(f"{terminal.clean(base)}: a base, checked with the specs that extend it")
+    return [path for path in paths if not Path(path).name.startswith("_")]
+
+
+def _report(error: DlxError) -> int:
+    """Print an error; returns its exit code."""
+    from dlx.system import terminal
+
+    terminal.console(error=True).print(terminal.clean_lines(str(error)))
+    return error.exit_code
+
+
+def _show_model(path: str, spec: Spec, root: Path) -> None:
+    """The table of the layers."""
+    from dlx.model.network import layer_table, parameter_count
+    from dlx.system import terminal
+    from dlx.training.train import check
+
+    network = check(spec, root)
+    rows = layer_table(network)
+    total, trainable = sum(row[3] for row in rows), parameter_count(network)
+    sums = [("total", total)] + ([("trainable", trainable)] if trainable != total else [])
+    columns = [
+        ("layer", [row[0] for row in rows] + [name for name, _ in sums]),
+        ("kind", [row[1] for row in rows] + [""] * len(sums)),
+        ("output", [row[2] for row in rows] + [""] * len(sums)),
+        ("parameters", [f"{row[3]:,}" for row in rows] + [f"{count:,}" for _, count in sums]),
+    ]
+    terminal.console().print(terminal.clean(f"{path}: ok"), style="bold green")
+    terminal.table(columns, [False, False, False, True])

@@ -1,14 +1,24 @@
-"""dlx compare."""
+"""`dlx compare`: a comparison as a table, CSV, Markdown or JSON."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from dlx.commands import complete_runs, runs_dir
+from dlx.commands import completion
+from dlx.commands.options import runs_dir
+
+if TYPE_CHECKING:
+    from dlx.runs.compare import Row
+    from dlx.runs.diff import Column
 
 
 @click.command("compare", short_help="What differs between runs, and what resulted.")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=complete_runs)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=completion.runs)
 @click.option("--sort", metavar="METRIC", help="Best first by this figure, test_accuracy for one.")
 @click.option("--columns", metavar="A,B,...", help="The figures to show, instead of the usual ones.")
 @click.option("--json", "form", flag_value="json", help="Everything as one JSON object, never folded.")
@@ -27,6 +37,107 @@ def command(
     dlx compare 'cifar_*' --sort val_accuracy
     dlx compare runs/* --csv > runs.csv
     """
-    from dlx.commands.comparing import compare
+    from dlx.runs import find
 
-    compare(runs, sort, columns.split(",") if columns else [], form, runs_dir)
+    compare(runs, find.root(runs_dir), sort, columns.split(",") if columns else [], form)
+
+
+def compare(
+    words: Sequence[str], root: Path, sort: str | None = None, chosen: Sequence[str] = (), form: str | None = None
+) -> None:
+    """Print the comparison of the runs that `words` name; remarks go to standard error."""
+    from dlx.runs.compare import figure_names, fold, ordered
+    from dlx.runs.diff import differences
+    from dlx.runs.summary import Entry, as_record, gather, uncollected
+    from dlx.system import terminal
+    from dlx.system.json_text import one_line
+
+    with uncollected():
+        entries, remarks = gather(words, root)
+        for remark in remarks:
+            print(terminal.clean(remark), file=sys.stderr)
+        if form == "json":
+            print(one_line({"runs": [as_record(entry) for entry in entries]}))
+            return
+        rows = ordered(fold([entry for entry in entries if not entry.reason]), sort)
+        figures = figure_names(rows, chosen) if rows else []
+        settings = differences(rows) if rows else []
+        if form in ("csv", "markdown"):
+            _print_plain(rows, settings, figures, form)
+        elif rows:
+            _print_table(rows, settings, figures)
+        elif not entries:
+            terminal.console().print("no runs to compare: dlx run SPEC makes one")
+        damaged: list[Entry] = [entry for entry in entries if entry.reason]
+        if damaged:
+            out = terminal.console(error=form is not None)
+            out.print("\nnot compared:" if rows else "not compared:")
+            for entry in damaged:
+                out.print(f"  {terminal.clean(str(entry.path))}: {terminal.clean(entry.reason)}")
+
+
+def _print_table(rows: Sequence[Row], settings: Sequence[Column], figures: Sequence[str]) -> None:
+    from dlx.runs.compare import best_rows, sparkline
+    from dlx.system import terminal
+
+    columns = [("run", [row.name for row in rows])]
+    numeric = [False]
+    marked = []
+    for setting in settings:
+        columns.append((setting.title, setting.cells))
+        numeric.append(all(_is_number(cell) for cell in setting.cells))
+    statuses = [row.first.status for row in rows]
+    if any(status != "done" for status in statuses):
+        columns.append(("status", statuses))
+        numeric.append(False)
+    for figure in figures:
+        best = best_rows(rows, figure)
+        marked += [(number, len(columns)) for number, row in enumerate(rows) if any(row is one for one in best)]
+        columns.append((figure, [row.shown(figure) for row in rows]))
+        numeric.append(True)
+    curves = [sparkline(row.first) for row in rows]
+    if any(curves):
+        monitors = dict.fromkeys(str(row.first.info.get("monitor", "")) for row in rows)
+        columns.append((" | ".join(monitors), curves))
+        numeric.append(False)
+    if len(rows) > 1 and not settings:
+        terminal.console().print("no setting differs between these runs\n")
+    terminal.table(columns, numeric, marked)
+
+
+def _is_number(cell: str) -> bool:
+    from dlx.runs.compare import ABSENT
+
+    if cell == ABSENT:
+        return True
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _print_plain(rows: Sequence[Row], settings: Sequence[Column], figures: Sequence[str], form: str) -> None:
+    """The whole table, by full addresses; figures as they are in the JSON, of folded rows with their deviations."""
+    import csv
+
+    from dlx.system import terminal
+
+    head = ["run", "status", "n", *(setting.address for setting in settings)]
+    head += [f"metrics.{figure}" if figure in head else figure for figure in figures]
+    body = []
+    for number, row in enumerate(rows):
+        cells = [row.name, row.first.status, str(len(row.entries)), *(setting.cells[number] for setting in settings)]
+        for figure in figures:
+            value = row.first.metrics.get(figure)
+            if len(row.entries) > 1 or (value is not None and form == "markdown"):
+                cells.append(row.shown(figure))
+            else:
+                cells.append("" if value is None else str(value))
+        body.append(cells)
+    if form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([terminal.clean(cell) for cell in line] for line in (head, *body))
+        return
+    for line in (head, ["---"] * len(head), *body):
+        print("| " + " | ".join(terminal.clean(cell).replace("|", "\\|") for cell in line) + " |")

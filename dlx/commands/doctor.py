@@ -1,17 +1,39 @@
-"""dlx doctor."""
+"""`dlx doctor`: what is installed, what computes, where things are, and a short training."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from dlx.commands import device_options, runs_dir
+from dlx.commands.options import Launch, launch_options
+
+if TYPE_CHECKING:
+    from dlx.spec.sections import Spec
+
+SECONDS = 10.0
+PROBE = """\
+dataset: digits
+preprocess: [rescale]
+layers:
+  - conv2d: {filters: 32, kernel_size: 3, padding: same, activation: relu}
+  - flatten
+  - dense: {units: 64, activation: relu}
+  - output
+steps: 1000000
+"""
 
 
 @click.command("doctor", short_help="What is installed, which devices work, where things are.")
-@device_options
-@runs_dir
-def command(backend: str, device: str, runs_dir: str | None) -> int:
-    """Say what is installed, what computes, where data and runs are, and train for ten seconds.
+@launch_options()
+def command(launch: Launch) -> int:
+    """Show what is installed, what computes, where data and runs are, and train for ten seconds.
 
     Nothing is left behind. Ends with 4 when the training fails.
 
@@ -19,6 +41,121 @@ def command(backend: str, device: str, runs_dir: str | None) -> int:
     dlx doctor
     dlx doctor --device gpu
     """
-    from dlx.commands.examining import examine
+    from dlx import __version__
+    from dlx.errors import DlxError
+    from dlx.system import backend, machine, terminal
 
-    return examine(backend, device, runs_dir)
+    out = terminal.console()
+    out.print("versions", style="bold")
+    terminal.fields(
+        [("  dlx", __version__), ("  python", sys.version.split()[0])]
+        + [(f"  {name}", _version(name)) for name in ("keras", "tensorflow", "jax", "numpy", "pandas")]
+    )
+    out.print("\nplaces", style="bold")
+    terminal.fields(_places(launch.root))
+    out.print("\ncomputing", style="bold")
+    launch.want()
+    try:
+        device = backend.load()
+    except DlxError as error:
+        terminal.fields([("  device", f"{error.message}; {error.hint}")])
+        return error.exit_code
+    bfloat16 = "fast on GPUs since 2020: precision: mixed_bfloat16"
+    if device.device == "cpu":
+        bfloat16 = machine.bfloat16()
+    threads = f"{device.backend}, {device.threads} threads"
+    terminal.fields([("  device", device.description), ("  backend", threads), ("  bfloat16", bfloat16)])
+    out.print(f"\na training of {SECONDS:.0f} seconds", style="bold")
+    return _train()
+
+
+def _places(root: Path) -> list[tuple[str, str]]:
+    """Where runs and data are, and how much room there is."""
+    from dlx.data import store
+    from dlx.runs import find
+
+    count = sum(find.is_run(path) for path in find.below(root))
+    here = ", ".join(name for name, copy in store.entries() if copy) or "no named set yet"
+    return [
+        ("  runs", f"{root.resolve()}, {count} run{'s' * (count != 1)}; {_room(root)}"),
+        ("  data", f"{store.home()}: {here}; {_room(store.home())}"),
+    ]
+
+
+def _version(name: str) -> str:
+    """The version of a library, or that it is not there."""
+    from importlib import metadata, util
+
+    if util.find_spec(name) is None:
+        return "not installed"
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "there, of an unknown version"
+
+
+def _room(path: Path) -> str:
+    """The free space where a folder is, or will be, and whether it can be written to."""
+    from dlx.system.units import byte_size
+
+    place = path.resolve()
+    while not place.exists():
+        place = place.parent
+    return f"{byte_size(shutil.disk_usage(place).free)} free" + (
+        "" if os.access(place, os.W_OK) else ", but NOT writable"
+    )
+
+
+def _train() -> int:
+    """Train a small network for ten seconds into nowhere, and show how fast it was."""
+    from dlx import spec as specs
+    from dlx.errors import TrainingError
+    from dlx.model.keras_errors import sentence
+    from dlx.system import terminal
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "doctor.yaml"
+        file.write_text(PROBE, encoding="utf-8")
+        spec = specs.load(file)
+    try:
+        pairs, accuracy = _measure(spec)
+    except Exception as error:  # to find what is wrong with the backend is what this command is for
+        terminal.fields([("  failed", f"{type(error).__name__}: {sentence(error)}")])
+        return TrainingError.exit_code
+    terminal.fields(pairs)
+    healthy = accuracy > 0.8
+    terminal.console().print("\nall is well" if healthy else "\nit trains, but it does not learn: please report it")
+    return 0 if healthy else TrainingError.exit_code
+
+
+def _measure(spec: Spec) -> tuple[list[tuple[str, str]], float]:
+    """(what to show of a training of ten seconds, its validation accuracy at the end)."""
+    from dlx.engine.fit import fit
+    from dlx.errors import TrainingError
+    from dlx.model.build import build, make_optimizer
+    from dlx.system import terminal
+    from dlx.training.experiment import plan_of, prepare
+    from dlx.training.program_cache import ProgramCache
+
+    experiment = prepare(spec)
+    network, plan = build(spec, experiment.facts), plan_of(experiment)
+    program = ProgramCache().program(experiment, network, make_optimizer(spec), plan)
+    began, first, step, rows = time.monotonic(), 0.0, 0, []
+    with terminal.Bar(int(SECONDS * 10), "tenths of a second", plain=False) as bar:
+        for progress in fit(program, plan):
+            if not step:
+                first, step = time.monotonic(), progress.step
+            rows += progress.rows
+            bar.update(min(int((time.monotonic() - began) * 10), int(SECONDS * 10)))
+            if time.monotonic() - began > SECONDS:
+                break
+    if not rows:
+        raise TrainingError(f"not one of its epochs ended within {SECONDS:.0f} seconds")
+    rate = (progress.step - step) * experiment.batch_size / max(time.monotonic() - first, 1e-9)
+    loss, accuracy = rows[-1]["val_loss"], rows[-1]["val_accuracy"]
+    learned = f"val_loss {rows[0]['val_loss']:.3f} at first, {loss:.3f} at last; val_accuracy {accuracy:.3f}"
+    return [
+        ("  compiled", f"after {first - began:.1f} s"),
+        ("  trained", f"{progress.step:,} steps, {rate:,.0f} examples/s"),
+        ("  learned", learned),
+    ], accuracy

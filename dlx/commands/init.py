@@ -1,4 +1,4 @@
-"""dlx init."""
+"""`dlx init`: a first spec for your data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 @click.argument("data", required=False, type=click.Path())
 @click.option("--label", metavar="COLUMN", help="The column of a table to predict.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="The spec to write.")
-@click.option("--force", is_flag=True, help="Write over a spec that is there.")
+@click.option("--force", is_flag=True, help="Write over an existing spec.")
 def command(data: str | None, label: str | None, output: str | None, force: bool) -> None:
     """Look at DATA and write a commented spec for it that runs as it stands.
 
@@ -20,6 +20,11 @@ def command(data: str | None, label: str | None, output: str | None, force: bool
     dlx init train.csv --label price
     dlx init digits -o first.yaml
     """
-    from dlx.spec.starter import start
+    from dlx.runs.find import command_line
+    from dlx.spec.starter import write_starter
+    from dlx.system import terminal
 
-    start(data, label, output, force)
+    target, inputs = write_starter(data or "digits", label, output, force)
+    terminal.console().print(f"wrote {terminal.clean(str(target))}")
+    run = command_line("dlx", "run", str(target))
+    terminal.fields([("next", run), ("", command_line("dlx", "predict", target.stem, *inputs))])

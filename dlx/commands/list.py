@@ -1,16 +1,26 @@
-"""dlx list."""
+"""`dlx list`: the runs, from their JSON alone."""
 
 from __future__ import annotations
 
+import datetime
+import re
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
-from dlx.commands import complete_runs, runs_dir
+from dlx.commands import completion
+from dlx.commands.options import runs_dir
+
+if TYPE_CHECKING:
+    from dlx.runs.summary import Entry
 
 STATUS = ("running", "done", "failed", "interrupted", "crashed", "damaged")
 
 
 @click.command("list", short_help="The runs, their status and what they changed.")
-@click.argument("runs", metavar="[RUN...]", nargs=-1, shell_complete=complete_runs)
+@click.argument("runs", metavar="[RUN...]", nargs=-1, shell_complete=completion.runs)
 @click.option(
     "--status", type=click.Choice(STATUS), multiple=True, help="Only runs of this status; any number of times."
 )
@@ -38,6 +48,140 @@ def command(
     dlx list --since 7d --tag seeds
     dlx rm $(dlx list -q --status failed)
     """
-    from dlx.commands.listing import list_runs
+    from dlx.runs import find
+    from dlx.runs.summary import as_record, read, uncollected
+    from dlx.system import terminal
+    from dlx.system.json_text import one_line
 
-    list_runs(runs_dir, runs, status, tags, since, sort, quiet, as_json)
+    root = find.root(runs_dir)
+    with uncollected():
+        paths = [path for word in runs for path in find.find(word, root)] if runs else find.below(root)
+        entries: list[Entry] = []
+        for path in dict.fromkeys(path for path in paths if not find.is_folder_of_runs(path)):
+            entries.append(read(path, entries[0].settings if entries else None))
+        changed = dict(zip([entry.path for entry in entries], _changed(entries), strict=True))
+        earliest = _time(since) if since is not None else 0.0
+        chosen = [
+            entry
+            for entry in entries
+            if (not status or entry.status in status) and set(tags) <= _tags(entry) and _started(entry) >= earliest
+        ]
+        chosen = _sorted(chosen, sort)
+        if as_json:
+            print(one_line({"runs": [as_record(entry) for entry in chosen]}))
+        elif quiet:
+            for entry in chosen:
+                print(terminal.clean(entry.name))
+        elif not chosen:
+            left = f"no runs in {root} that fit" if find.below(root) else f"no runs in {root} yet: dlx run SPEC"
+            terminal.console().print(left)
+        else:
+            _print_table(chosen, [_remark(entry, changed[entry.path]) for entry in chosen])
+
+
+def _print_table(entries: Sequence[Entry], remarks: Sequence[str]) -> None:
+    from dlx.system import terminal
+
+    columns = [
+        ("run", [entry.name for entry in entries]),
+        ("status", [_status(entry) for entry in entries]),
+        ("start", [str(entry.info.get("start", ""))[:16].replace("T", " ") for entry in entries]),
+        ("figure", [_figure(entry) for entry in entries]),
+        ("changed", remarks),
+    ]
+    terminal.table(columns, [False, False, False, True, False])
+
+
+def _tags(entry: Entry) -> set[str]:
+    tags = entry.settings.get("tags")
+    return {str(tag) for tag in tags} if isinstance(tags, list) else set()
+
+
+def _status(entry: Entry) -> str:
+    """A status, and of a run of another host when it was last seen at work."""
+    from dlx.runs.run import Run
+
+    return f"unknown, {Run(entry.path).seen()}" if entry.status == "unknown" else entry.status
+
+
+def _remark(entry: Entry, changed: str) -> str:
+    """A run's note before what it changed."""
+    from dlx.runs.run import Run
+
+    note = "" if entry.reason else Run(entry.path).note().replace("\n", " ")
+    return "; ".join(word for word in (f"“{note}”" if note else "", changed) if word)
+
+
+def _started(entry: Entry) -> float:
+    value = entry.info.get("started")
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _time(text: str) -> float:
+    """The moment that --since names; raises DlxError where it names none."""
+    from dlx.errors import DlxError
+
+    units = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+    if match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
+        return time.time() - int(match[1]) * units[match[2]]
+    try:
+        return datetime.datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError) as error:
+        message = f"--since: expected a date (2026-03-01) or an age (30m, 12h, 7d, 2w), got {text!r}"
+        raise DlxError(message) from error
+
+
+def _sorted(entries: list[Entry], sort: str | None) -> list[Entry]:
+    """By name as they stand, by start, or best first by a figure; those without it last."""
+    from dlx.errors import DlxError, did_you_mean
+    from dlx.runs.metrics import maximized
+
+    if sort in (None, "name"):
+        return entries
+    if sort == "start":
+        return sorted(entries, key=_started)
+    known = sorted({key for entry in entries for key in entry.metrics})
+    if sort not in known and entries:
+        expected = f"expected start, name, or one of {', '.join(known)}"
+        raise DlxError(f"--sort: no run has the figure {sort!r}{did_you_mean(str(sort), known)}", hint=expected)
+    sign = -1 if maximized(str(sort)) else 1
+
+    def key(entry: Entry) -> tuple[bool, float]:
+        value = entry.metrics.get(str(sort))
+        missing = isinstance(value, bool) or not isinstance(value, (int, float))
+        return missing, 0.0 if missing else sign * float(str(value))
+
+    return sorted(entries, key=key)
+
+
+def _figure(entry: Entry) -> str:
+    """The monitored figure of a finished run, or how far another one came."""
+    from dlx.runs.compare import figure_text
+    from dlx.runs.run import Run
+
+    key = str(entry.info.get("monitor", ""))
+    value = entry.metrics.get(key)
+    if isinstance(value, (int, float)):
+        return f"{key} {figure_text(float(value))}"
+    history = [] if entry.reason else Run(entry.path).history()
+    return f"epoch {history[-1].get('epoch', '?')}" if history else ""
+
+
+def _changed(entries: list[Entry]) -> list[str]:
+    """What each run changed against the one before it, of its name or else on its data; why one is damaged."""
+    from dlx.runs.diff import changes
+
+    texts = []
+    before: dict[str, Entry] = {}
+    neighbour: dict[int, Entry | None] = {}
+    last: dict[str, Entry] = {}
+    for entry in sorted((entry for entry in entries if not entry.reason), key=_started):
+        neighbour[id(entry)], last[entry.data] = last.get(entry.data), entry
+    for entry in entries:
+        base = re.sub(r"-\d+$", "", entry.name)
+        earlier = before.get(base) or neighbour.get(id(entry))
+        changed = changes(earlier.settings, entry.settings) if earlier else []
+        texts.append(entry.reason or ", ".join(changed) or ("" if earlier is None else "nothing"))
+        if not entry.reason:
+            before[base] = entry
+    return texts

@@ -1,24 +1,33 @@
-"""dlx note."""
+"""`dlx note`: a remark on a run."""
 
 from __future__ import annotations
 
 import click
 
-from dlx.commands import complete_runs, runs_dir
+from dlx.commands import completion
+from dlx.commands.options import runs_dir
 
 
 @click.command("note", short_help="A remark on a run.")
-@click.argument("run", metavar="RUN", shell_complete=complete_runs)
+@click.argument("run", metavar="RUN", shell_complete=completion.runs)
 @click.argument("text", metavar="[TEXT]", nargs=-1)
 @click.option("--clear", is_flag=True, help="Remove the remark.")
 @runs_dir
 def command(run: str, text: tuple[str, ...], clear: bool, runs_dir: str | None) -> None:
-    """Keep TEXT with RUN; `list` and `show` tell it. Without TEXT it is printed.
+    """Keep TEXT with RUN; `list` and `show` show it. Without TEXT it is printed.
 
     \b
     dlx note latest "the first that does not overfit"
     dlx note digits-3
     """
-    from dlx.commands.keeping import note
+    from dlx.runs import find
+    from dlx.system import terminal
 
-    note(run, " ".join(text) if text else "" if clear else None, runs_dir)
+    existing = find.one(run, find.root(runs_dir))
+    out, name = terminal.console(), terminal.clean(existing.name)
+    if not text and not clear:
+        out.print(terminal.clean_lines(existing.note()) or f"{name} has no note")
+        return
+    note = "" if clear and not text else " ".join(text)
+    existing.set_note(note)
+    out.print(f"{'noted in' if note.strip() else 'removed the note of'} {name}")

@@ -1,14 +1,28 @@
-"""dlx predict."""
+"""`dlx predict`: predictions as a table, CSV or JSON lines, on the screen or in a file."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
 import click
 
-from dlx.commands import allow_code, complete_runs, device_options, runs_dir
+from dlx.commands import completion
+from dlx.commands.options import Launch, launch_options
+
+if TYPE_CHECKING:
+    from dlx.inference.predictor import Predictor
+    from dlx.inference.writers import Write
+
+FORMS = {".csv": "csv", ".json": "json", ".jsonl": "json"}
 
 
 @click.command("predict", short_help="Ask a trained run about new inputs.")
-@click.argument("run", metavar="RUN", shell_complete=complete_runs)
+@click.argument("run", metavar="RUN", shell_complete=completion.runs)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option(
     "--columns", metavar="A,B", help="Of tables, the columns to write: its own, the label, a class, input, probability."
@@ -19,9 +33,7 @@ from dlx.commands import allow_code, complete_runs, device_options, runs_dir
 @click.option(
     "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE: .csv, .json or .jsonl."
 )
-@allow_code
-@device_options
-@runs_dir
+@launch_options()
 def command(
     run: str,
     inputs: tuple[str, ...],
@@ -29,9 +41,7 @@ def command(
     top: int | None,
     form: str | None,
     output: str | None,
-    backend: str,
-    device: str,
-    runs_dir: str | None,
+    launch: Launch,
 ) -> int:
     """Predict each INPUT: an image, a folder of images, a quoted pattern, a .csv, .npy or .npz, or - (standard input).
 
@@ -45,7 +55,99 @@ def command(
     """
     import csv
 
-    from dlx.inference.writers import predict
+    from dlx.inference.predictor import load_predictor
+    from dlx.runs import find
 
     chosen = [name.strip() for name in next(csv.reader([columns]))] if columns else None
-    return predict(run, inputs, top, form, output, backend, device, runs_dir, chosen)
+    form = form or _form_of(output) or ("csv" if chosen is not None else None)
+    existing = find.one(run, launch.root)
+    launch.want()
+    predictor = load_predictor(existing)
+    _predict(
+        predictor, inputs, lambda stream: _writer(stream, predictor, form, top, chosen), output, top if form else None
+    )
+    return 3 if predictor.skipped else 0
+
+
+def _form_of(output: str | None) -> str | None:
+    """The form that an output's suffix names; raises DlxError where it names none."""
+    from dlx.errors import DlxError
+
+    if not output:
+        return None
+    form = FORMS.get(Path(output).suffix.lower())
+    if form is None:
+        raise DlxError(
+            f"cannot tell the form of {output!r} by its suffix",
+            hint="expected .csv, .json or .jsonl; or use --csv or --json",
+        )
+    return form
+
+
+def _writer(
+    stream: TextIO, predictor: Predictor, form: str | None, top: int | None, columns: Sequence[str] | None
+) -> Write:
+    """What writes one prediction in the form asked for.
+
+    `columns` are those of a CSV file; without them a run whose data has an `id` writes the id and the label.
+    """
+    from dlx.errors import DlxError
+    from dlx.inference import writers
+
+    if form == "csv" and top is None and (chosen := columns or predictor.submission):
+        return writers.columns_writer(stream, chosen, predictor.labels)
+    if columns is not None:
+        raise DlxError("--columns are those of a CSV file", hint="leave --json and --top out, or --columns")
+    if form == "json":
+        return writers.json_writer(stream)
+    if form == "csv":
+        return writers.csv_writer(stream, predictor.classes, top, predictor.labels)
+    return writers.table_writer(stream, predictor.classes, top)
+
+
+def _predict(
+    predictor: Predictor,
+    inputs: Sequence[str],
+    writer: Callable[[TextIO], Write],
+    output: str | None,
+    top: int | None,
+) -> None:
+    """Predict and write, with a bar; what was skipped and remarked goes to standard error."""
+    from dlx.system import terminal
+
+    batches, count = predictor.read(inputs)
+    with ExitStack() as stack:
+        stream = stack.enter_context(_opened(Path(output))) if output else sys.stdout
+        write = writer(stream)
+        bar = stack.enter_context(terminal.Bar(count or 1, "inputs", plain=bool(output) and (count or 0) > 10_000))
+        quiet = not output and stream.isatty()
+        for number, prediction in enumerate(predictor.stream(batches, top), 1):
+            write(prediction)
+            if count and not quiet and number % 256 == 0:
+                bar.update(number)
+        stream.flush()
+    errors = terminal.console(error=True)
+    for remark in predictor.remarks:
+        errors.print(terminal.clean(remark))
+    for problem in predictor.skipped:
+        errors.print(terminal.clean_lines(f"skipped {problem}"))
+    if output:
+        errors.print(terminal.clean(f"wrote {output}"))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """A text stream into `path`: a file takes its name only when it is whole, a device or a pipe is written to."""
+    from dlx.errors import DiskError
+    from dlx.system import files
+
+    target = Path(os.path.realpath(path))
+    special = target.exists() and not target.is_file()
+    try:
+        with (
+            nullcontext(target) if special else files.replacing(target) as place,
+            place.open("w", encoding="utf-8", newline="") as stream,
+        ):
+            yield stream
+    except OSError as error:
+        raise DiskError(f"cannot write ({error.strerror})", where=str(path)) from error

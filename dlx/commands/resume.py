@@ -1,45 +1,75 @@
-"""dlx resume."""
+"""`dlx resume`: continue a run and show it."""
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
-from dlx.commands import allow_code, complete_runs, device_options, max_time, runs_dir
+from dlx.commands import completion
+from dlx.commands.options import Launch, launch_options
+
+if TYPE_CHECKING:
+    from dlx.runs.run import Run
+    from dlx.training.experiment import Experiment
+    from dlx.training.outcome import Start
 
 
-@click.command("resume", short_help="Go on with a run that was stopped, or train a finished one further.")
-@click.argument("run", metavar="[RUN]", required=False, shell_complete=complete_runs)
+@click.command("resume", short_help="Continue a run that was stopped, or train a finished one further.")
+@click.argument("run", metavar="[RUN]", required=False, shell_complete=completion.runs)
 @click.option(
     "-s", "--set", "settings", multiple=True, metavar="K=V",
     help="Train further, as a child run, with another epochs, steps or early_stop: -s epochs=100",
 )  # fmt: skip
-@click.option("--force", is_flag=True, help="Go on though versions, device or data are others than they were.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@max_time
-@allow_code
-@device_options
-@runs_dir
-def command(
-    run: str | None,
-    settings: tuple[str, ...],
-    force: bool,
-    as_json: bool,
-    max_time: float | None,
-    backend: str,
-    device: str,
-    runs_dir: str | None,
-) -> int:
-    """Go on exactly where a run was: its weights, history and predictions are those of a run without a stop.
+@click.option("--force", is_flag=True, help="Continue though versions, device or data differ from before.")
+@launch_options("json", "deadline")
+def command(run: str | None, settings: tuple[str, ...], force: bool, launch: Launch) -> int:
+    """Continue exactly where a run was: its weights, history and predictions are those of a run without a stop.
 
-    Without RUN, the newest one that was stopped. With -s the run stays as it is, and another one goes on from its end.
+    Without RUN, the newest one that was stopped. With -s the run stays as it is, and a new one continues from its end.
 
     \b
     dlx resume
     dlx resume digits-1
     dlx resume digits-1 -s epochs=100
     """
-    from dlx.commands.resuming import resume
+    from dlx.commands.training_screen import RunScreen, run_line
+    from dlx.errors import DlxError
+    from dlx.runs import find
+    from dlx.training import resume
+    from dlx.training.session import Options
 
-    return resume(
-        run, settings, force=force, json=as_json, max_time=max_time, backend=backend, device=device, folder=runs_dir
-    )
+    options = Options(["dlx", *sys.argv[1:]], RunScreen(launch.json), deadline=launch.deadline)
+    stopped = resume.newest_stopped(launch.root) if run is None else find.one(run, launch.root)
+    try:
+        outcome = resume.resume(
+            stopped,
+            settings,
+            device={"backend": launch.backend, "device": launch.device},
+            options=options,
+            force=force,
+            announce=lambda experiment, start: _show(stopped, experiment, start, bool(settings), launch.json),
+        )
+    except DlxError:
+        if launch.json:
+            print(run_line(stopped, "failed"), flush=True)
+        raise
+    if launch.json:
+        print(run_line(outcome.run, outcome.status, outcome.run.metrics()), flush=True)
+    return outcome.exit_code
+
+
+def _show(run: Run, experiment: Experiment, start: Start | None, child: bool, json: bool) -> None:
+    """The plan, and where the training continues."""
+    from dlx.commands.training_screen import show_plan
+    from dlx.system import terminal
+
+    show_plan(experiment, error=json)
+    where = "the beginning: it has no checkpoint yet"
+    if start is not None:
+        where = f"step {start.step:,} of {experiment.steps:,}, after epoch {start.info['epochs']:,}"
+        behind = len(run.history()) - len(start.rows)
+        if behind > 0 and not child:
+            where += f"; {behind:,} epoch{'s' * (behind > 1)} behind that checkpoint will be trained again"
+    terminal.fields([("continues", f"{run.name} from {where}")], json)

@@ -1,4 +1,4 @@
-"""dlx schema."""
+"""`dlx schema`: the JSON Schema of a spec, or the reference page."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ def command(markdown: bool) -> None:
     dlx schema > spec.schema.json
     dlx schema --markdown > spec.md
     """
-    from dlx.spec.reference import print_schema, reference
-
     if markdown:
+        from dlx.spec.reference import reference
+
         print(reference(), end="")
     else:
-        print_schema()
+        from dlx.spec.json_schema import as_text
+
+        print(as_text(), end="")

@@ -1,39 +1,36 @@
-"""dlx sweep."""
+"""`dlx sweep`: every combination of a spec's alternatives, one after another in one process."""
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
-from dlx.commands import allow_code, complete_specs, device_options, max_time, overrides, run_options, runs_dir
+from dlx.commands import completion
+from dlx.commands.options import Launch, launch_options, overrides
+
+if TYPE_CHECKING:
+    from dlx.runs.run import Run
+    from dlx.search.local import Here
+    from dlx.spec.grid import Trial
 
 
 @click.command("sweep", short_help="Train every combination of alternatives.")
-@click.argument("spec", metavar="SPEC", shell_complete=complete_specs)
+@click.argument("spec", metavar="SPEC", shell_complete=completion.specs)
 @overrides
 @click.option(
     "--dry-run",
     is_flag=True,
     help="List the combinations with the time they will take: each is trained for a second, and nothing kept.",
 )
-@run_options
-@max_time
-@allow_code
-@device_options
-@runs_dir
-def command(
-    spec: str,
-    settings: tuple[str, ...],
-    dry_run: bool,
-    tags: tuple[str, ...],
-    as_json: bool,
-    max_time: float | None,
-    backend: str,
-    device: str,
-    runs_dir: str | None,
-) -> int:
-    """Train SPEC once for each combination of the alternatives in its `sweep` section, or after -s, parted by commas.
+@launch_options("json", "tags", "deadline")
+def command(spec: str, settings: tuple[str, ...], dry_run: bool, launch: Launch) -> int:
+    """Train SPEC once for each combination of the alternatives in its `sweep` section, or after -s, between commas.
 
-    Each is an ordinary run. One that fails is told, and the rest go on. Started again, only what is missing
+    Each is an ordinary run. One that fails is reported, and the rest continue. Started again, only what is missing
     runs: a finished run of the same settings counts.
 
     \b
@@ -41,25 +38,86 @@ def command(
     dlx sweep configs/digits.yaml -s lr=0.001,0.01,0.1 -s layers.dropout.rate=0,0.2
     dlx sweep configs/digits.yaml -s lr=0.001,0.01 --dry-run
     """
-    if dry_run and as_json:
+    if dry_run and launch.json:
         raise click.UsageError("--dry-run prints a table, --json one object for each run; expected one of them")
-    from dlx.search.sweep import run_sweep
-
-    made, code = run_sweep(
-        spec,
-        settings,
-        tags=tags,
-        dry_run=dry_run,
-        as_json=as_json,
-        backend=backend,
-        device=device,
-        folder=runs_dir,
-        max_time=max_time,
-    )
-    if len(made) > 1 and not as_json:
-        from dlx.commands.comparing import compare
+    runs, code = sweep(spec, settings, dry_run, launch)
+    if len(runs) > 1 and not launch.json:
+        from dlx.commands.compare import compare
+        from dlx.runs.find import command_line
 
         print()
-        compare([str(run.path) for run in made], None, [], None, runs_dir)
-        print(f"\nnext  dlx plot {' '.join(run.name for run in made)}{f' --runs-dir {runs_dir}' if runs_dir else ''}")
+        compare([str(run.path) for run in runs], launch.root)
+        print(f"\nnext  {command_line('dlx', 'plot', *(run.name for run in runs), runs_dir=launch.root)}")
     return code
+
+
+def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> tuple[list[Run], int]:
+    """(the runs of the trials, the exit code: of the first that did not end well, else 0)."""
+    from dlx.commands.sweep_screen import SweepScreen, show_plan
+    from dlx.search.local import Here
+    from dlx.search.sweep import sweep
+    from dlx.spec.grid import trials_of
+    from dlx.system import signals, terminal
+    from dlx.training.session import Options
+
+    launch.want()
+    trials = [_tagged(trial, launch.tags) for trial in trials_of(path, settings)]
+    screen = SweepScreen(len(trials), launch.json)
+    options = Options(["dlx", *sys.argv[1:]], parent=trials[0].spec.name, deadline=launch.deadline)
+    here = Here(launch.root, options, screen.observer)
+    missing = [trial for trial in trials if here.finished.find(trial) is None]
+    show_plan(trials, missing, error=launch.json)
+    if dry_run:
+        return [], _list(trials, here)
+    results = sweep(trials, here, screen.report)
+    code = next((result.exit_code for result in results if result.exit_code), 0)
+    if results and results[-1].stop and len(results) < len(trials):
+        code = signals.code(results[-1].stop)
+        terminal.console(error=True).print("stopped; the same command continues with what is missing")
+    return [result.run for result in results if result.run is not None], code
+
+
+def _tagged(trial: Trial, tags: Sequence[str]) -> Trial:
+    return dataclasses.replace(trial, spec=dataclasses.replace(trial.spec, tags=[*trial.spec.tags, *tags]))
+
+
+def _list(trials: Sequence[Trial], here: Here) -> int:
+    """The combinations with the seconds they took or will take, measured by training each for a moment.
+
+    Returns the exit code of the first that cannot run, else 0.
+    """
+    from dlx.errors import DlxError
+    from dlx.spec import write_value
+    from dlx.system import backend, terminal
+    from dlx.system.units import duration
+    from dlx.training.estimate import estimate
+    from dlx.training.program_cache import ProgramCache
+
+    backend.load()  # once a process, so it is not a part of any combination's time
+    times, ahead, cache = list[str](), 0.0, ProgramCache()
+    problems: list[tuple[Trial, DlxError]] = []
+    with terminal.Bar(len(trials), "combinations measured") as bar:
+        for number, trial in enumerate(trials, 1):
+            run = here.finished.find(trial)
+            if run is not None:
+                seconds = (run.metrics() or {}).get("total_seconds")
+                times.append(f"done, took {duration(float(seconds or 0))}")
+            else:
+                try:
+                    seconds = estimate(here.prepare(trial.spec), cache)
+                    ahead += seconds
+                    times.append(f"about {duration(seconds)}")
+                except DlxError as error:
+                    problems.append((trial, error))
+                    times.append("cannot run")
+            bar.update(number)
+    addresses = list(trials[0].settings)
+    columns = [("", [str(number) for number in range(1, len(trials) + 1)])]
+    for address in addresses:
+        columns.append((address, [write_value(trial.settings[address]) for trial in trials]))
+    terminal.table([*columns, ("time", times)], [True, *(True for _ in addresses), False])
+    left = "nothing is left to run" if not problems else "none of the rest can run"
+    terminal.console().print(f"about {duration(ahead)} in all; nothing was kept" if ahead else left)
+    for trial, problem in problems:
+        terminal.console(error=True).print(terminal.clean_lines(f"{trial.label}: {problem}"))
+    return problems[0][1].exit_code if problems else 0

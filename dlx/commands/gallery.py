@@ -1,0 +1,196 @@
+"""The pictures that `dlx plot` draws of one run, or of several side by side."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlx import spec as specs
+from dlx.data import images
+from dlx.errors import DataError, DlxError, RunError
+from dlx.inference.predictor import load_predictor
+from dlx.plots.boundary import boundaries
+from dlx.plots.curves import Curve, draw_curves
+from dlx.plots.network import activations
+from dlx.plots.pictures import Draw, pictures_of
+from dlx.plots.subject import Subject
+from dlx.runs.compare import ABSENT, Row
+from dlx.runs.diff import differences
+from dlx.runs.run import Run
+from dlx.runs.summary import read
+from dlx.training.experiment import prepare
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TOGETHER = ("curves", "boundary")  # of one run, or of several side by side
+ALONE = ("confusion", "mistakes", "filters", "activations")
+Drawing = tuple[str, Callable[[], "Figure"]]
+
+
+class Gallery:
+    """The runs to draw, each loaded when a picture first needs its network.
+
+    `problems`: what could not be drawn; `remarks`: which runs are missing in a picture of several, and why.
+    """
+
+    def __init__(self, runs: Sequence[Run], image: str | None) -> None:
+        self._runs, self._image = runs, image
+        self._subjects: dict[Path, Subject] = {}
+        self._names = _distinct_names(runs)
+        self.problems: list[DlxError] = []
+        self.remarks: list[str] = []
+
+    def drawings(self, only: Sequence[str]) -> list[Drawing]:
+        """(file name, function) of every picture that fits, or of those in `only`; one of these that does not fit is a
+        problem.
+
+        One run gets every picture that fits it. Several get those that compare them, and the others on request.
+        """
+        together, asked = len(self._runs) > 1, bool(only)
+        wanted = only or (TOGETHER if together else (*TOGETHER, *ALONE))
+        drawings: list[Drawing] = []
+        if "curves" in wanted:
+            drawings += self._curves()
+        if set(wanted) == {"curves"}:
+            return drawings
+        each = asked and set(wanted) & set(ALONE)
+        pictures = {run.path: self._pictures(run) for run in self._runs if not together or each or _two_inputs(run)}
+        if "boundary" in wanted:
+            drawings += self._boundaries(pictures, asked)
+        if not together or asked:
+            for run in self._runs:
+                drawings += self._alone(run, pictures.get(run.path), wanted, asked)
+        return drawings
+
+    def _curves(self) -> list[Drawing]:
+        stem = _stem(self._runs)
+        with_rows = [run for run in self._runs if run.history()]
+        if not with_rows:
+            self.problems.append(RunError("finished no epoch: there is no curve", where=stem))
+            return []
+        for run in self._runs:
+            if run not in with_rows:
+                self.remarks.append(f"{run.name} is not among the curves: it finished no epoch")
+
+        def draw() -> Figure:
+            labels = _labels(with_rows) if len(with_rows) > 1 else [with_rows[0].name]
+            curves = [
+                Curve(label, run.history(), _best_epoch(run)) for run, label in zip(with_rows, labels, strict=True)
+            ]
+            return draw_curves(curves, with_rows[0].name if len(with_rows) == 1 else "")
+
+        return [(f"{stem}-curves", draw)]
+
+    def _boundaries(self, pictures: dict[Path, dict[str, Draw]], asked: bool) -> list[Drawing]:
+        stem = _stem(self._runs)
+        bounded = [run for run in self._runs if "boundary" in pictures.get(run.path, ())]
+        alike = [run for run in bounded if self._data(run) == self._data(bounded[0])]
+        for run in [run for run in self._runs if run not in alike] if alike else []:
+            reason = "has other data" if run in bounded else "is not a network with two inputs"
+            self.remarks.append(f"{run.name} is not among the boundaries: it {reason}")
+        if asked and not bounded:
+            self.problems.append(RunError("a decision boundary needs a network with two inputs", where=stem))
+
+        def draw() -> Figure:
+            subjects = [self._subject(run) for run in alike]
+            return boundaries(subjects, _labels(alike) if len(alike) > 1 else ())
+
+        return [(f"{stem}-boundary", draw)] if alike else []
+
+    def _alone(self, run: Run, pictures: dict[str, Draw] | None, wanted: Sequence[str], asked: bool) -> list[Drawing]:
+        """The pictures of one run that stand alone."""
+        drawings: list[Drawing] = []
+        for kind in ALONE:
+            draw = (pictures or {}).get(kind)
+            if kind not in wanted:
+                continue
+            if draw is not None:
+                alone = self._activations if kind == "activations" else draw
+                drawings.append((f"{self._names[run.path]}-{kind}", self._drawing(run, alone)))
+            elif asked and pictures is not None and run.path in self._subjects:
+                message = f"has no picture of {kind}: its data does not fit one"
+                self.problems.append(RunError(message, where=run.name))
+        return drawings
+
+    def _drawing(self, run: Run, draw: Draw) -> Callable[[], Figure]:
+        return lambda: draw(self._subject(run))
+
+    def _pictures(self, run: Run) -> dict[str, Draw]:
+        """The pictures that a run has beside its curves; one that cannot be loaded is a problem and has none."""
+        try:
+            return pictures_of(self._subject(run))
+        except DlxError as error:
+            self.problems.append(error)
+            return {}
+
+    def _data(self, run: Run) -> str:
+        return self._subject(run).dataset.fingerprint
+
+    def _subject(self, run: Run) -> Subject:
+        if run.path not in self._subjects:
+            predictor = load_predictor(run)
+            try:
+                experiment = prepare(specs.load(run.spec_file, alone=True))
+            except DataError as error:
+                message = f"its data cannot be loaded: {error.message}"
+                raise DataError(message, where=run.name, hint=error.hint) from error
+            data = experiment.dataset, experiment.splits
+            name = self._names[run.path]
+            self._subjects[run.path] = Subject(name, predictor.model, *data, run.history(), _best_epoch(run))
+            recorded = (run.info().get("dataset") or {}).get("fingerprint")
+            if recorded not in (None, experiment.dataset.fingerprint):
+                self.remarks.append(f"{run.name}: the data has changed since the run")
+        return self._subjects[run.path]
+
+    def _activations(self, subject: Subject) -> Figure:
+        if self._image is None:
+            return activations(subject)
+        height, width, channels = subject.dataset.shape
+        picture = images.read_image(Path(self._image), channels, (height, width))
+        return activations(subject, picture, Path(self._image).name)
+
+
+def _distinct_names(runs: Sequence[Run]) -> dict[Path, str]:
+    """A name for the pictures of each run: runs of two folders may have the same one."""
+    plain = [run.name for run in runs]
+    names = {run.path: run.name if plain.count(run.name) == 1 else f"{run.path.parent.name}-{run.name}" for run in runs}
+    if len(set(names.values())) < len(runs):
+        names = {run.path: f"{number}-{run.name}" for number, run in enumerate(runs, 1)}
+    return names
+
+
+def _two_inputs(run: Run) -> bool:
+    return bool((run.info().get("input") or {}).get("shape") == [2])
+
+
+def _best_epoch(run: Run) -> int | None:
+    epoch = (run.metrics() or {}).get("best_epoch")
+    return epoch if isinstance(epoch, int) else None
+
+
+def _labels(runs: Sequence[Run]) -> list[str]:
+    """What tells the runs apart: the settings in which they differ, or their names."""
+    columns = differences([Row([read(run.path)]) for run in runs])
+    names = [run.name for run in runs]
+    if not 0 < len(columns) <= 3:
+        return names
+    labels = []
+    for number in range(len(runs)):
+        words = []
+        for column in columns:
+            title = re.sub(r"\[\d+\]", "", column.title).replace(".", " ")
+            cell = column.cells[number]
+            words.append(f"no {title}" if cell == ABSENT else f"{title} {cell}")
+        labels.append(", ".join(words))
+    return labels if len(set(labels)) == len(labels) else names
+
+
+def _stem(runs: Sequence[Run]) -> str:
+    """One run's name; of several, what their names have in common."""
+    if len(runs) == 1:
+        return runs[0].name
+    heads = {re.sub(r"-\d+$", "", run.name) for run in runs}
+    return heads.pop() if len(heads) == 1 else "compared"

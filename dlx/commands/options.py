@@ -1,0 +1,146 @@
+"""The options that commands share, and Launch, in which those of a training travel together."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from dlx.commands import completion
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a command starts: what it computes on, where its runs are, how long it may take, and how it reports.
+
+    deadline: the moment of time.monotonic() at which to stop politely; json: standard output holds JSON alone.
+    """
+
+    backend: str = "auto"
+    device: str = "auto"
+    runs_dir: str | None = None
+    deadline: float | None = None
+    tags: tuple[str, ...] = ()
+    json: bool = False
+
+    @property
+    def root(self) -> Path:
+        """The runs folder."""
+        from dlx.runs import find
+
+        return find.root(self.runs_dir)
+
+    def want(self) -> None:
+        """Ask for the backend and the device; before a spec's user code loads Keras."""
+        from dlx.system import backend
+
+        backend.want(self.backend, self.device)
+
+
+def launch_options(*more: str) -> Callable[[F], F]:
+    """--backend, --device, --allow-code and --runs-dir, and of `more` json, tags and deadline, as one Launch."""
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            launch = Launch(**{name: options.pop(name) for name in ("backend", "device", "runs_dir", *more)})
+            return function(*arguments, launch=launch, **options)
+
+        command: Any = wrapped
+        for option in (runs_dir, _device_options, allow_code, *(_MORE[name] for name in reversed(more))):
+            command = option(command)
+        return command  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def runs_dir(function: F) -> F:
+    """The option that every command that touches runs has."""
+    return click.option(
+        "--runs-dir", metavar="DIR", help="The folder that runs live in (environment DLX_RUNS).  [default: runs]"
+    )(function)
+
+
+def overrides(function: F) -> F:
+    """-s address=value, any number of times."""
+    return click.option(
+        "-s", "--set", "settings", multiple=True, metavar="K=V", shell_complete=completion.settings,
+        help="Override a setting by its address: -s lr=0.1 -s layers.dropout.rate=0.3",
+    )(function)  # fmt: skip
+
+
+def allow_code(function: F) -> F:
+    """--allow-code: the Python files of a spec's `imports` may run."""
+
+    def allow(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+        if value:
+            os.environ["DLX_ALLOW_CODE"] = "1"
+
+    return click.option(
+        "--allow-code", is_flag=True, expose_value=False, is_eager=True, callback=allow,
+        help="Let the Python files that a spec imports run.",
+    )(function)  # fmt: skip
+
+
+def _json(function: F) -> F:
+    return click.option("--json", "json", is_flag=True, help="One JSON object a line on standard output for each run.")(
+        function
+    )
+
+
+def _tags(function: F) -> F:
+    return click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; any number of times.")(function)
+
+
+def _max_time(function: F) -> F:
+    """--max-time: stop politely before something else stops it otherwise."""
+    return click.option(
+        "--max-time", "deadline", metavar="TIME", callback=_deadline,
+        help="Stop TIME after the start (90, 45m, 2h, 1h30m), keep a checkpoint, exit with 75; dlx resume continues.",
+    )(function)  # fmt: skip
+
+
+_MORE: dict[str, Callable[[Any], Any]] = {"json": _json, "tags": _tags, "deadline": _max_time}
+
+
+def _seconds(value: str | None) -> float | None:
+    if value is None:
+        return None
+    text = value.replace(" ", "")
+    if re.fullmatch(r"\d+", text):
+        return float(text)
+    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?", text)
+    if match is None or not any(match.groups()):
+        raise click.BadParameter(f"expected a time such as 90, 45m, 2h or 1h30m, got {value!r}")
+    return sum(int(digits or 0) * size for digits, size in zip(match.groups(), (86400, 3600, 60, 1), strict=True))
+
+
+def _deadline(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """The moment at which the time is over, counted from the reading of the command line."""
+    from dlx.system import signals
+
+    return signals.deadline(_seconds(value))
+
+
+def _device_options(function: F) -> F:
+    """The backend and the device of the process; no part of a spec."""
+    function = click.option(
+        "--device", default="auto", metavar="auto|cpu|gpu|gpu:N", callback=_device, help="What to compute on."
+    )(function)
+    return click.option(
+        "--backend", type=click.Choice(["auto", "tensorflow", "jax"]), default="auto", help="What Keras runs on."
+    )(function)
+
+
+def _device(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", value):
+        raise click.BadParameter(f"expected auto, cpu, gpu or gpu:N, got {value!r}")
+    return value

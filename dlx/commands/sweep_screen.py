@@ -1,0 +1,102 @@
+"""A sweep on the screen: its plan, and a line for each trial that has ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlx.commands.training_screen import run_line
+from dlx.engine.plan import Progress
+from dlx.runs.compare import figure_text
+from dlx.runs.metrics import is_figure
+from dlx.runs.run import Run
+from dlx.search.sweep import Result
+from dlx.spec import write_value
+from dlx.spec.grid import Trial
+from dlx.system import terminal
+from dlx.system.units import duration
+from dlx.training.experiment import Experiment
+from dlx.training.outcome import Observer, Outcome
+
+
+def show_plan(trials: Sequence[Trial], missing: Sequence[Trial], error: bool) -> None:
+    """The alternatives, and how many combinations are left."""
+    spec = trials[0].spec
+    out = terminal.console(error)
+    out.print(spec.name, style="bold cyan")
+    for line in terminal.wrapped(spec.description):
+        out.print(line)
+    values: dict[str, dict[str, None]] = {}
+    for trial in trials:
+        for address, value in trial.settings.items():
+            values.setdefault(address, {})[write_value(value)] = None
+    terminal.fields([(address, ", ".join(texts)) for address, texts in values.items()], error)
+    done = len(trials) - len(missing)
+    count = f"{len(trials)} combination{'s' * (len(trials) != 1)}"
+    out.print(f"{count}, {done} of them finished before" if done else count)
+
+
+class SweepScreen:
+    """A bar while a trial trains, and a line when it has ended. The bar shows which trial it is."""
+
+    def __init__(self, of: int, json: bool) -> None:
+        self._of, self._json, self._number = of, json, 0
+
+    def observer(self) -> Observer:
+        """An Observer for the next training."""
+        return _TrialBar(f"{self._number + 1}/{self._of}")
+
+    def report(self, trial: Trial, result: Result) -> None:
+        """A line for a trial that has ended."""
+        self._number += 1
+        out = terminal.console(error=self._json)
+        count = f"{self._number:>{len(str(self._of))}}/{self._of}"
+        metrics = (result.run.metrics() if result.run else None) or {}
+        name = f"{result.run.name}: " if result.run else ""
+        if result.status == "done":
+            figures = "  ".join(f"{k} {figure_text(float(metrics[k]))}" for k in _reported(metrics))
+            when = duration(float(metrics.get("total_seconds", 0))) if result.fresh else "finished before"
+            out.print(terminal.clean(f"{count}  {name}{trial.label}  {figures}  ({when})"))
+        else:
+            out.print(terminal.clean(f"{count}  {name}{trial.label}  {result.status}"), style="bold red")
+            if result.error is not None:
+                terminal.console(error=True).print(terminal.clean_lines(f"  {result.error}"))
+        if self._json:
+            print(run_line(result.run, result.status, metrics), flush=True)
+
+
+class _TrialBar(Observer):
+    """The bar of one trial."""
+
+    def __init__(self, count: str) -> None:
+        self._count, self._shown = count, 0.0
+        self._bar: terminal.Bar | None = None
+
+    def started(self, run: Run, experiment: Experiment, device: str, parameters: int) -> None:
+        self._bar = terminal.Bar(experiment.steps, "steps")
+        self._bar.__enter__()
+        self._shown = time.monotonic()
+
+    def progressed(self, experiment: Experiment, progress: Progress) -> None:
+        quiet = not sys.stderr.isatty() and time.monotonic() - self._shown < terminal.QUIET_SECONDS
+        if self._bar is None or quiet:
+            return
+        self._shown = time.monotonic()
+        epoch = min(progress.step // experiment.steps_per_epoch + 1, experiment.epochs)
+        words = f"{self._count}  epoch {epoch}/{experiment.epochs}"
+        self._bar.update(progress.step, words, f"{words}  {progress.step / experiment.steps:.0%}")
+
+    def ended(self, experiment: Experiment, outcome: Outcome) -> None:
+        if self._bar is not None:
+            self._bar.__exit__()
+
+
+def _reported(metrics: Mapping[str, Any]) -> list[str]:
+    """The figures of the last split that has some: test, else validation, else train."""
+    for split in ("test_", "val_", "train_"):
+        keys = [k for k, v in metrics.items() if k.startswith(split) and is_figure(k) and v is not None]
+        if keys:
+            return keys
+    return []
