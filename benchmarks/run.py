@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from dlx.system.backend import cores
+from dlx.system.machine import cores
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parent / "configs"

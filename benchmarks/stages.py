@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from dlx import spec as specs
-from dlx.model import build as model
+from dlx.model.build import build, make_optimizer
+from dlx.model.statistics import fit_preprocessing
 from dlx.runs.run import Run
 from dlx.system import backend
-from dlx.training import experiment as preparation
-from dlx.training import tensorboard as events
+from dlx.training.experiment import plan_of, prepare
+from dlx.training.tensorboard import TensorBoard
 
 
 def flops(network: Any) -> float:
@@ -139,11 +140,11 @@ def host(row: dict[str, float], network: Any) -> dict[str, float]:
     """Seconds that the files of an epoch take, and those of a run."""
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Path(folder), "a")
-        board = events.TensorBoard(run.tensorboard, {}, "a")
+        board = TensorBoard(run.tensorboard, {}, "a")
         board.epoch(row)
         started = time.perf_counter()
         for _ in range(50):
-            run.append([row])
+            run.epochs.append([row])
             board.epoch(row)
             board.flush()
         files = (time.perf_counter() - started) / 50
@@ -160,18 +161,18 @@ def main() -> None:
     parser.add_argument("-s", "--set", action="append", default=[], metavar="K=V")
     given = parser.parse_args()
     backend.want("tensorflow")
-    experiment = preparation.prepare(specs.load(given.spec, given.set))
+    experiment = prepare(specs.load(given.spec, given.set))
     backend.prepare(experiment.spec.seed, experiment.spec.precision)
-    network = model.build(experiment.spec, experiment.facts)
-    plan = preparation.plan(experiment)
-    optimizer = model.optimizer(experiment.spec)
-    model.fit_preprocessing(network, experiment.splits.train.inputs)
-    from dlx.engine import tensorflow as engine
+    network = build(experiment.spec, experiment.facts)
+    plan = plan_of(experiment)
+    optimizer = make_optimizer(experiment.spec)
+    fit_preprocessing(network, experiment.splits.train.inputs)
+    from dlx.engine import tensorflow
 
     splits = experiment.splits
     held = splits.validation and (splits.validation.inputs, splits.validation.targets)
     size = len(splits.train)
-    loop = engine._Loop(network, optimizer, plan, held is not None, size)
+    loop = tensorflow._Loop(network, optimizer, plan, held is not None, size)
     import tensorflow as tf
 
     data = tuple(tf.convert_to_tensor(array) for array in (splits.train.inputs, splits.train.targets, *(held or ())))

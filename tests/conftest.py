@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dlx.training.program_cache import ProgramCache
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
 
@@ -48,6 +50,7 @@ class Result:
 
 
 Dlx = Callable[..., Result]
+CACHE = ProgramCache()  # what one test compiled serves the next
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,16 +70,15 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DLX_DATA", str(tmp_path / "store"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("dlx.training.session.ProgramCache", lambda: CACHE)
     for name in ("DLX_RUNS", "DLX_DEBUG", "DLX_ALLOW_CODE"):
         monkeypatch.delenv(name, raising=False)
-    if "dlx.parts" in sys.modules:
-        sys.modules["dlx.parts"].user_code.install(())
     return tmp_path
 
 
 @pytest.fixture
 def dlx(capsys: pytest.CaptureFixture[str]) -> Dlx:
-    """dlx in this process: same code, same exit codes, without starting Keras anew each time."""
+    """dlx in this process: same code, same exit codes, without starting Keras again each time."""
 
     def call(*words: object) -> Result:
         from dlx.cli import main
@@ -113,6 +115,13 @@ def gate(world: Path) -> Path:
     path = world / "gate.yaml"
     path.write_text(GATE)
     return path
+
+
+@pytest.fixture
+def gate_run(dlx: Dlx, gate: Path, world: Path) -> Path:
+    """The directory of a finished run of the gate."""
+    assert dlx("run", gate, "-s", "epochs=2").code == 0
+    return world / "runs" / "gate-1"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from PIL import Image
 
 from dlx import spec as specs
 from dlx.runs.run import Run
-from dlx.spec import sections
+from dlx.spec.sections import flat, resolved
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 NAMES = [path.stem for path in sorted(CONFIGS.glob("[!_]*.yaml"))]
@@ -50,6 +50,7 @@ def test_every_tutorial_has_its_spec() -> None:
 def test_a_spec_is_sound_says_what_it_shows_and_what_to_compare(dlx: Dlx, name: str) -> None:
     result = dlx("check", config(name))
     assert result.code == 0, result.err
+    assert f"{name}.yaml: ok" in result.out
     spec = specs.load(config(name))
     assert spec.name == name
     if name in TUTORIALS:
@@ -111,22 +112,24 @@ def test_cats_and_dogs_are_told_apart_by_the_names_of_their_files(dlx: Dlx, worl
 
 def test_a_slip_shows_as_the_one_removed_layer(dlx: Dlx, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pooling layer removed where the dropout was meant: seen in the differing columns alone."""
-    from dlx.runs import compare as comparison
+    from dlx.runs.compare import ABSENT, Row
+    from dlx.runs.diff import differences
+    from dlx.runs.summary import Entry
 
-    base = sections.flat(sections.resolved(specs.load(config("cifar_dropout"))))
-    slip = sections.flat(sections.resolved(specs.load(config("cifar_dropout_slip"))))
-    rows = [comparison.Row([comparison.Entry(Path(name), "done", settings)])
+    base = flat(resolved(specs.load(config("cifar_dropout"))))
+    slip = flat(resolved(specs.load(config("cifar_dropout_slip"))))
+    rows = [Row([Entry(Path(name), "done", settings)])
             for name, settings in (("a", base), ("b", slip))]  # fmt: skip
-    columns = comparison.differences(rows)
-    assert [(c.title, c.cells) for c in columns] == [("max_pooling2d[4]", ["2", comparison.ABSENT])]
-    right = sections.flat(sections.resolved(specs.load(config("cifar_no_dropout"))))
+    columns = differences(rows)
+    assert [(c.title, c.cells) for c in columns] == [("max_pooling2d[4]", ["2", ABSENT])]
+    right = flat(resolved(specs.load(config("cifar_no_dropout"))))
     rows[1].entries[0].settings = right
-    assert [(c.title, c.cells) for c in comparison.differences(rows)] == [("dropout[7]", ["0.5", comparison.ABSENT])]
+    assert [(c.title, c.cells) for c in differences(rows)] == [("dropout[7]", ["0.5", ABSENT])]
 
 
 def test_specs_that_are_the_same_network_differ_in_their_labels_alone() -> None:
     for one, two in (("cifar_no_l2", "cifar_no_dropout"), ("cifar_medium_lr", "cifar_dropout")):
-        first, second = (sections.resolved(specs.load(config(name))) for name in (one, two))
+        first, second = (resolved(specs.load(config(name))) for name in (one, two))
         assert {key for key in first if first[key] != second[key]} == {"name", "description", "tags"}
 
 
@@ -163,9 +166,7 @@ def test_evidence_is_a_finished_run_of_the_spec_that_it_names(path: Path) -> Non
     spec_name, overrides = changes.get(name, (name, []))
     if "layers.0.dense.units" in info["settings"] and name == "moons_hidden_sizes":
         overrides = [f"layers.hidden.units={info['settings']['layers.0.dense.units']}"]
-    ours = sections.flat(
-        sections.resolved(specs.load(config(spec_name), overrides), str(CONFIGS.parent / "runs/tutorials/x"))
-    )
+    ours = flat(resolved(specs.load(config(spec_name), overrides), str(CONFIGS.parent / "runs/tutorials/x")))
     free = ("name", "description", "tags", "plots", "sweep", "precision", "epochs")
     later = ("dataset.image_folder.in_memory", "strict")  # came after the runs; their defaults change nothing
     kept = [k for k in ours if k.split(".")[0] not in free and (k not in later or k in info["settings"])]

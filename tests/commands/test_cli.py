@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT, Dlx
 
@@ -166,3 +167,17 @@ def test_links_in_the_documentation_lead_somewhere() -> None:
     for page in (ROOT / "README.md", ROOT / "dlx" / "README.md", ROOT / "CHANGELOG.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize(
+    ("file", "run"), [("数字.yaml", "数字-1"), ("my spec's.yaml", "my_spec_s-1"), ("-.yaml", "spec-1")]
+)
+def test_a_run_is_read_again_whatever_its_spec_was_called(
+    dlx: Dlx, gate: Path, world: Path, file: str, run: str
+) -> None:
+    gate.rename(world / file)
+    assert dlx("run", f"./{file}", "-s", "epochs=2").code == 0
+    assert [path.name for path in (world / "runs").iterdir()] == [run]
+    np.save(world / "x.npy", np.zeros((1, 2)))
+    result = dlx("predict", run, "x.npy")
+    assert result.code == 0, result.err

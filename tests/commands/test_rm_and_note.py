@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import CONFIGS, Dlx
 
-from dlx.runs import run as runs
+from dlx.runs import find
 from dlx.runs.run import Run
 
 
@@ -110,7 +110,7 @@ def test_rm_refuses(dlx: Dlx, root: Path, words: list[str], expected: str) -> No
     result = dlx("rm", *words)
     assert result.code == 2
     assert expected in result.err
-    assert len(runs.below(root)) == 12
+    assert len(find.below(root)) == 12
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,14 @@ from conftest import SMALL
 
 from dlx import spec as specs
 from dlx.data.dataset import Facts, Stream
-from dlx.engine import fit as engine
+from dlx.engine.fit import _Clock, compile_program, fit, next_length
+from dlx.engine.plan import Plan, Program
 from dlx.errors import DataError, TrainingError
-from dlx.model import build as model
+from dlx.model.build import build, make_optimizer
 from dlx.system import backend
-from dlx.training import experiment as preparation
-from dlx.training import train as training
+from dlx.training import program_cache
+from dlx.training.experiment import plan_of, prepare
+from dlx.training.program_cache import ProgramCache
 
 RICH = """\
 dataset: digits
@@ -38,19 +40,28 @@ def rows(world: Path, text: str, chunk: int | None = None, **changes: Any) -> li
 
 
 def run(
-    world: Path, text: str, chunk: int | None = None, wrap: Any = lambda pair: pair, **changes: Any
+    world: Path,
+    text: str,
+    chunk: int | None = None,
+    wrap: Any = lambda pair: pair,
+    compiled: Program | None = None,
+    **changes: Any,
 ) -> tuple[list[dict[str, float]], Any, Any]:
+    """(history, network, program) of a short training, of a new program or of a `compiled` one used again."""
     (world / "e.yaml").write_text(text)
     spec = specs.load(world / "e.yaml")
     backend.prepare(spec.seed, spec.precision)
-    network = model.build(spec, Facts((6, 6, 1), "classification", ("a", "b", "c")))
+    network = build(spec, Facts((6, 6, 1), "classification", ("a", "b", "c")))
     train, validation = examples(50), examples(20, seed=9)
-    plan = engine.Plan(**{
+    plan = Plan(**{
         "seed": spec.seed, "lr": spec.lr, "batch_size": 16, "steps_per_epoch": 4, "steps": 14, "monitor": "val_loss", **changes
     })  # fmt: skip
-    program = engine.compile(network, model.optimizer(spec), plan, wrap(train), wrap(validation))
+    if compiled is None:
+        program = compile_program(network, make_optimizer(spec), plan, wrap(train), wrap(validation))
+    else:
+        program = compiled.reuse(network, make_optimizer(spec), plan)
     found: list[dict[str, float]] = []
-    for progress in engine.fit(program, plan, chunk):
+    for progress in fit(program, plan, chunk):
         found += progress.rows
         program = dataclasses.replace(program, state=progress.state)
     for row in found:
@@ -94,7 +105,7 @@ def test_the_numbers_are_those_of_keras_fit(world: Path) -> None:
     (world / "e.yaml").write_text(text)
     spec = specs.load(world / "e.yaml")
     backend.prepare(spec.seed, spec.precision)
-    theirs = model.build(spec, Facts((6, 6, 1), "classification", ("a", "b", "c"))).model
+    theirs = build(spec, Facts((6, 6, 1), "classification", ("a", "b", "c"))).model
     theirs.compile(keras.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     history = theirs.fit(
         *examples(50), batch_size=50, epochs=12, verbose=0, validation_data=examples(20, seed=9)
@@ -176,14 +187,14 @@ def test_the_schedule_is_followed_step_by_step(world: Path) -> None:
 
 
 def test_chunks_grow_towards_a_quarter_of_a_second() -> None:
-    assert engine.next_length(1, 1, 2.0) == 1
-    assert engine.next_length(1, 1, 0.001) == 8
-    assert engine.next_length(100, 100, 0.5) == 50
-    assert engine.next_length(100, 100, 0.25) == 100
+    assert next_length(1, 1, 2.0) == 1
+    assert next_length(1, 1, 0.001) == 8
+    assert next_length(100, 100, 0.5) == 50
+    assert next_length(100, 100, 0.25) == 100
 
 
 def test_seconds_are_shared_out_among_epochs_whatever_the_chunks() -> None:
-    clock, seconds = engine._Clock(0.0), {}
+    clock, seconds = _Clock(0.0), {}
     for start, end, took, steps in ((0, 3, 3.0, []), (3, 5, 2.0, [4]), (5, 14, 4.5, [8, 12])):
         for row in clock.share([{"step": step} for step in steps], start, end, took):
             seconds[row["step"]] = row["seconds"]
@@ -204,19 +215,19 @@ def test_a_fused_loop_gives_the_same_history_however_it_is_cut(
 ) -> None:
     if backend.load().backend != "tensorflow":
         pytest.skip("JAX's loop is always XLA's")
-    from dlx.engine import fit as engine
-    from dlx.engine import tensorflow as loops
+    from dlx.engine import tensorflow, xla
 
-    judge, fused_loops = loops._fuses, []
-    monkeypatch.setattr(loops, "_fuses", lambda loop: fused_loops.append(judge(loop)) or fused_loops[-1])
+    judge, fused_loops = xla.fuses, []
+    monkeypatch.setattr(tensorflow, "fuses", lambda loop: fused_loops.append(judge(loop)) or fused_loops[-1])
     text = f"dataset: digits\nlayers: [{layers}, output]\n"
     how = {"batch_size": batch, "steps_per_epoch": -(-50 // batch), "steps": 61}
     plain = rows(world, text, **how)
-    monkeypatch.setattr(loops, "FUSED_STEPS", 1)
+    monkeypatch.setattr(xla, "FUSED_STEPS", 1)
     fused = rows(world, text, **how)
-    monkeypatch.setattr(engine, "ROWS", 9)
-    assert rows(world, text, **how) == rows(world, text, 7, **how) == fused
-    assert fused_loops == [False, True, True, True]
+    monkeypatch.setattr(tensorflow, "ROWS", 9)
+    whole, _, program = run(world, text, **how)
+    assert whole == run(world, text, 7, compiled=program, **how)[0] == fused
+    assert fused_loops == [False, True, True]
     if batch == 50:  # XLA draws the order in its own way
         assert [row["val_loss"] for row in fused] == pytest.approx([row["val_loss"] for row in plain], rel=2e-3)
 
@@ -224,10 +235,10 @@ def test_a_fused_loop_gives_the_same_history_however_it_is_cut(
 def test_an_update_that_xla_fuses_is_the_same_update(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if backend.load().backend != "tensorflow":
         pytest.skip("JAX's loop is always XLA's")
-    from dlx.engine import tensorflow as loops
+    from dlx.engine import xla
 
     plain = rows(world, RICH)
-    monkeypatch.setattr(loops, "FUSED_NUMBERS", 1)
+    monkeypatch.setattr(xla, "FUSED_NUMBERS", 1)
     fused = rows(world, RICH)
     assert rows(world, RICH, 3) == fused
     for row, other in zip(plain, fused, strict=True):
@@ -281,11 +292,11 @@ def test_a_program_used_again_gives_the_history_of_a_fresh_one(world: Path, chan
     (world / "e.yaml").write_text(other)
     spec = specs.load(world / "e.yaml")
     backend.prepare(spec.seed, spec.precision)
-    again = model.build(spec, Facts((6, 6, 1), "classification", ("a", "b", "c")))
-    plan = engine.Plan(spec.seed, spec.lr, 16, 4, 14, "val_loss", schedule=lambda progress: 1.0 - 0.5 * progress)
-    program = program.again(again, model.optimizer(spec), plan)
+    again = build(spec, Facts((6, 6, 1), "classification", ("a", "b", "c")))
+    plan = Plan(spec.seed, spec.lr, 16, 4, 14, "val_loss", schedule=lambda progress: 1.0 - 0.5 * progress)
+    program = program.reuse(again, make_optimizer(spec), plan)
     found: list[dict[str, float]] = []
-    for progress in engine.fit(program, plan):
+    for progress in fit(program, plan):
         found += [{k: v for k, v in row.items() if k != "seconds"} for row in progress.rows]
     program.restore_best(progress.state)
     assert found == fresh
@@ -328,13 +339,13 @@ def test_only_what_is_compiled_in_is_compiled_again(
     world: Path, monkeypatch: pytest.MonkeyPatch, changed: str, compiles: bool
 ) -> None:
     made: list[int] = []
-    training._last.clear()
-    compile_it = engine.compile
-    monkeypatch.setattr(engine, "compile", lambda *args: made.append(1) or compile_it(*args))
+    cache = ProgramCache()
+    compile_it = compile_program
+    monkeypatch.setattr(program_cache, "compile_program", lambda *args: made.append(1) or compile_it(*args))
     (world / "s.yaml").write_text(SMALL + "regularization: {l2: 0.01}\n")
     for settings in ([], [changed]):
-        experiment = preparation.prepare(specs.load(world / "s.yaml", settings))
+        experiment = prepare(specs.load(world / "s.yaml", settings))
         backend.prepare(experiment.spec.seed, experiment.spec.precision)
-        network = model.build(experiment.spec, experiment.facts)
-        training.program(experiment, network, model.optimizer(experiment.spec), preparation.plan(experiment))
+        network = build(experiment.spec, experiment.facts)
+        cache.program(experiment, network, make_optimizer(experiment.spec), plan_of(experiment))
     assert len(made) == (2 if compiles else 1)

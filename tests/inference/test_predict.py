@@ -15,7 +15,8 @@ from conftest import SMALL, Dlx
 from PIL import Image
 
 import dlx as api
-from dlx.inference import predictor as prediction
+from dlx.inference import inputs
+from dlx.inference.predictor import load_predictor
 from dlx.runs.run import Run
 
 
@@ -144,7 +145,7 @@ def test_output_by_suffix_and_top(dlx: Dlx, runs: Path, world: Path) -> None:
         (["digits", "empty"], "empty: holds no images"),
         (["digits", "wide.npy"], "has the shape (4, 9), but the run was trained on (n, 8, 8, 1)"),
         (["digits", "objects.npy"], "objects.npy: holds Python objects, which are not read"),
-        (["iris", "p.png"], "is no input for this run"),
+        (["iris", "p.png"], "is not an input for this run"),
         (["iris", "other.csv"], "other.csv: expected the columns sepal_length"),
         (["iris", "words.csv"], "column 'sepal_width' must hold numbers"),
         (["iris", "torn.csv"], "torn.csv:3: 2 fields, expected 4"),
@@ -214,8 +215,8 @@ def test_a_model_of_another_spec_or_with_code_in_it_is_refused(dlx: Dlx, runs: P
 def test_memory_stays_bounded(runs: Path, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many inputs there are, no more than a batch of them is in hand."""
     picture(world / "one.png", size=(8, 8))
-    predictor = prediction.load(Run.open(runs / "photos-1"))
-    monkeypatch.setattr(prediction, "BATCH", 16)
+    predictor = load_predictor(Run.open(runs / "photos-1"))
+    monkeypatch.setattr(inputs, "BATCH", 16)
     batches, count = predictor.read(["one.png"] * 100)
     sizes = [len(array) for _, array in batches]
     assert count == 100

@@ -9,7 +9,8 @@ import pytest
 
 from dlx import spec as specs
 from dlx.data.dataset import Facts
-from dlx.model import build as model
+from dlx.model.build import build
+from dlx.model.network import parameter_count
 from dlx.system import backend
 
 keras = backend.keras
@@ -158,6 +159,6 @@ def test_a_published_network_has_the_same_parameters_as_a_spec(world: Path, name
     (world / "x.yaml").write_text(f"dataset: digits\nlayers:{layers}")
     spec = specs.load(world / "x.yaml")
     backend.prepare(spec.seed, spec.precision)
-    ours = model.parameters(model.build(spec, facts))
+    ours = parameter_count(build(spec, facts))
     theirs = sum(int(weight.size) for weight in [v.numpy() for v in code().trainable_weights])
     assert ours == theirs == count

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import pickle
 import stat
 import tarfile
@@ -19,14 +18,18 @@ from conftest import Dlx
 from PIL import Image
 
 from dlx.data import images, store
-from dlx.data import splits as feed
+from dlx.data.audit import check_finite
 from dlx.data.dataset import Dataset, Facts, Stream
+from dlx.data.splits import cut, encoded
+from dlx.data.store import archives
+from dlx.data.store.archives import unpack
+from dlx.data.store.catalog import KNOWN
+from dlx.data.store.formats import PARTS
 from dlx.errors import DataError
 from dlx.parts import REGISTRIES
-from dlx.parts.datasets import loading as registry
-from dlx.parts.datasets import out_of_core as large
-from dlx.parts.datasets import table as tables
+from dlx.parts.datasets import loading, out_of_core, table_encoding
 from dlx.parts.registry import Part
+from dlx.system import machine
 
 MADE = {
     **dict.fromkeys(("or", "and", "nand", "nor", "xor"), (4, (2,), 2)),
@@ -44,7 +47,7 @@ OWN = ("csv", "npz", "image_folder", "text_csv", "series_csv")
 
 
 def load(name: str, task: str = "auto", **args: Any) -> Dataset:
-    return registry.load(part(name, **args), task)
+    return loading.load(part(name, **args), task)
 
 
 def part(name: str, **args: Any) -> Part:
@@ -54,7 +57,7 @@ def part(name: str, **args: Any) -> Part:
 
 def made_up(name: str, count: int = 20) -> dict[str, np.ndarray]:
     """A small set in the shape of a named one."""
-    entry = store.KNOWN[name]
+    entry = KNOWN[name]
     generator = np.random.default_rng(0)
     arrays = {}
     for split in ("train", "test"):
@@ -82,7 +85,7 @@ def test_a_made_dataset_keeps_its_shapes_and_facts(name: str) -> None:
     assert len(data.classes) == classes
     assert data.train.index.tolist() == list(range(count))
     assert data.fingerprint == load(name).fingerprint
-    known = registry.facts(part(name))
+    known = loading.facts(part(name))
     assert known in (None, Facts.of(data))
 
 
@@ -119,7 +122,7 @@ def test_made_points_follow_their_seed() -> None:
 
 
 def test_splits_are_disjoint_whole_and_stratified() -> None:
-    splits = feed.cut(load("digits"), 0.2, 0.25)
+    splits = cut(load("digits"), 0.2, 0.25)
     parts = [splits.train, splits.validation, splits.test]
     rows = np.concatenate([part.index for part in parts if part is not None])
     assert sorted(rows.tolist()) == list(range(1797))
@@ -128,28 +131,28 @@ def test_splits_are_disjoint_whole_and_stratified() -> None:
         assert part is not None
         shares = np.bincount(part.targets, minlength=10) / len(part)
         assert np.abs(shares - 0.1).max() < 0.02
-    again = feed.cut(load("digits"), 0.2, 0.25)
+    again = cut(load("digits"), 0.2, 0.25)
     assert np.array_equal(again.train.index, splits.train.index)
 
 
 def test_validation_on_the_test_split_is_said() -> None:
-    splits = feed.cut(load("digits"), 0.2, "test")
+    splits = cut(load("digits"), 0.2, "test")
     assert splits.test_is_validation
     assert splits.validation is splits.test
     with pytest.raises(DataError, match="there is no test split to validate on"):
-        feed.cut(load("digits"), "auto", "test")
+        cut(load("digits"), "auto", "test")
 
 
 def test_a_share_that_leaves_nothing_is_an_error() -> None:
     with pytest.raises(DataError, match=r"0.1 of 4 examples leaves none"):
-        feed.cut(load("or"), "auto", 0.1)
+        cut(load("or"), "auto", 0.1)
 
 
 def test_inputs_that_are_not_finite_are_found() -> None:
     data = load("iris")
     data.train.inputs[7, 2] = np.nan
     with pytest.raises(DataError, match=r"1 of the train inputs .* row 7"):
-        feed.check_finite(feed.cut(data, "none", "none"))
+        check_finite(cut(data, "none", "none"))
 
 
 # The store
@@ -158,7 +161,7 @@ def test_inputs_that_are_not_finite_are_found() -> None:
 def npz(world: Path, name: str) -> Path:
     path = world / "set.npz"
     arrays = made_up(name)
-    if store.KNOWN[name].shape[2] == 1:  # the official files have no channel axis
+    if KNOWN[name].shape[2] == 1:  # the official files have no channel axis
         arrays = {key: value[..., 0] if key[0] == "x" else value for key, value in arrays.items()}
     np.savez(path, **arrays)
     return path
@@ -215,7 +218,7 @@ def idx(world: Path, name: str) -> Path:
 
 
 def image_tree(world: Path, name: str) -> Path:
-    arrays, entry = made_up(name), store.KNOWN[name]
+    arrays, entry = made_up(name), KNOWN[name]
     for split in ("train", "test"):
         for number, (pixels, label) in enumerate(zip(arrays[f"x_{split}"], arrays[f"y_{split}"], strict=True)):
             folder = world / "tree" / "wrapped" / split / entry.classes[label]
@@ -261,7 +264,7 @@ def test_the_store_takes_every_form(dlx: Dlx, world: Path, name: str, form: Any,
         assert np.array_equal(found.inputs, expected[f"x_{split}"][order])
         assert np.array_equal(found.targets, expected[f"y_{split}"][order])
     assert isinstance(data.train.inputs, np.memmap)
-    assert data.classes == store.KNOWN[name].classes
+    assert data.classes == KNOWN[name].classes
     assert "20" in dlx("data", "list").out
     assert data.fingerprint in dlx("data", "show", name).out
 
@@ -335,9 +338,9 @@ def test_a_pickle_is_never_executed(dlx: Dlx, world: Path) -> None:
     (folder / "test_batch").write_bytes(pickle.dumps({b"data": Harm(), b"labels": [1]}))
     result = dlx("data", "add", "cifar10", folder)
     assert result.code == 3
-    assert "is no whole CIFAR batch" in result.err
+    assert "is not a whole CIFAR batch" in result.err
     assert not (world / "harmed").exists()
-    np.savez(world / "objects.npz", **{part: np.array([Harm()], dtype=object) for part in store.PARTS})
+    np.savez(world / "objects.npz", **{part: np.array([Harm()], dtype=object) for part in PARTS})
     assert dlx("data", "add", "mnist", "objects.npz").code == 3
     assert not (world / "harmed").exists()
 
@@ -367,7 +370,7 @@ def test_archives_are_unpacked_without_links_and_within_their_folder(world: Path
     target = world / "deep" / "target"
     target.mkdir(parents=True)
     with pytest.raises(DataError, match=r"leaves the folder|a link or a device"):
-        store.unpack(evil_tar(world, change), target)
+        unpack(evil_tar(world, change), target)
     assert not (world / "outside").exists()
     assert not Path("/tmp/dlx-outside").exists()
     assert not list(target.rglob("*"))
@@ -381,18 +384,18 @@ def test_a_zip_with_a_link_or_a_parent_is_refused(world: Path) -> None:
             entry.external_attr = mode << 16
             zipped.writestr(entry, "/etc/passwd")
         with pytest.raises(DataError):
-            store.unpack(path, world / "out")
+            unpack(path, world / "out")
     assert not (world / "up").exists()
 
 
 def test_an_archive_larger_than_the_bound_is_refused(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MAX_UNPACKED", 1000)
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 1000)
     with tarfile.open(world / "big.tar.gz", "w:gz") as tar:
         entry = tarfile.TarInfo("zeros")
         entry.size = 5000
         tar.addfile(entry, io.BytesIO(bytes(5000)))
     with pytest.raises(DataError, match="unpacks to more than"):
-        store.unpack(world / "big.tar.gz", world / "out")
+        unpack(world / "big.tar.gz", world / "out")
 
 
 def test_a_damaged_archive_and_a_damaged_store_are_errors(dlx: Dlx, world: Path) -> None:
@@ -455,9 +458,9 @@ def test_labels_from_file_names(world: Path) -> None:
 
 def test_a_folder_that_says_its_size_and_classes_is_known_before_it_is_there(world: Path) -> None:
     nowhere = str(world / "nowhere")
-    known = registry.facts(part("image_folder", path=nowhere, image_size=[4, 5], class_names=["a", "b"]))
+    known = loading.facts(part("image_folder", path=nowhere, image_size=[4, 5], class_names=["a", "b"]))
     assert known == Facts((4, 5, 3), "classification", ("a", "b"))
-    assert registry.facts(part("image_folder", path=nowhere, image_size=4)) is None
+    assert loading.facts(part("image_folder", path=nowhere, image_size=4)) is None
 
 
 def test_several_labels_an_example(world: Path) -> None:
@@ -488,13 +491,13 @@ def test_a_jpeg_has_the_pixels_that_pillow_gives(mode: str, how: dict[str, Any],
     picture.save(stream, "JPEG", **how)
     raw = stream.getvalue()
     expected = np.asarray(images._picture(raw, channels))
-    found = images.read(raw, channels)
+    found = images.read_image(raw, channels)
     assert found.shape == (*expected.shape[:2], 1 if expected.ndim == 2 else 3)
     assert np.array_equal(found.squeeze(), expected)
     assert images.extent(raw) == found.shape[:2]
-    assert images.read(raw, channels, (5, 4)).shape == (5, 4, found.shape[2])
+    assert images.read_image(raw, channels, (5, 4)).shape == (5, 4, found.shape[2])
     with pytest.raises(DataError, match="cannot be read"):
-        images.read(raw[: len(raw) // 2], channels)
+        images.read_image(raw[: len(raw) // 2], channels)
 
 
 @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 300])
@@ -525,10 +528,10 @@ def test_images_that_stay_on_disk_are_those_in_memory(world: Path, bad: str) -> 
 
 def test_images_stay_on_disk_where_the_memory_is_small(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_of(world, {f"{name}/{n}": (5, 4) for name in "ab" for n in range(3)})
-    monkeypatch.setattr(os, "sysconf", lambda name: 4 * 6 * 60 - 1 if name == "SC_PHYS_PAGES" else 1)
+    monkeypatch.setattr(machine, "memory", lambda: 4 * 6 * 60 - 1)
     assert isinstance(load("image_folder", path=str(folder)).train.inputs, Stream)
     assert not isinstance(load("image_folder", path=str(folder), in_memory=True).train.inputs, Stream)
-    monkeypatch.setattr(os, "sysconf", lambda name: 100 if name == "SC_PHYS_PAGES" else 1)
+    monkeypatch.setattr(machine, "memory", lambda: 100)
     with pytest.raises(DataError, match="too much for a memory"):
         load("image_folder", path=str(folder), in_memory=True)
 
@@ -599,9 +602,9 @@ def test_every_mode_becomes_grey_or_colour(world: Path, mode: str) -> None:
     image = Image.new(mode, (5, 4))
     path = world / ("x.tif" if mode in ("CMYK", "F", "I") else "x.png")
     image.save(path)
-    assert images.read(path, channels=3).shape == (4, 5, 3)
-    assert images.read(path, channels=1).shape == (4, 5, 1)
-    assert images.read(path.read_bytes(), channels=1, size=(2, 3)).shape == (2, 3, 1)
+    assert images.read_image(path, channels=3).shape == (4, 5, 3)
+    assert images.read_image(path, channels=1).shape == (4, 5, 1)
+    assert images.read_image(path.read_bytes(), channels=1, size=(2, 3)).shape == (2, 3, 1)
 
 
 def test_exif_rotation_is_applied_and_transparency_is_white(world: Path) -> None:
@@ -609,19 +612,19 @@ def test_exif_rotation_is_applied_and_transparency_is_white(world: Path) -> None
     exif = image.getexif()
     exif[0x0112] = 6
     image.save(world / "r.jpg", exif=exif)
-    assert images.read(world / "r.jpg").shape == (6, 3, 3)
+    assert images.read_image(world / "r.jpg").shape == (6, 3, 3)
     Image.new("RGBA", (2, 2), (0, 0, 0, 0)).save(world / "t.png")
-    assert images.read(world / "t.png").min() == 255
+    assert images.read_image(world / "t.png").min() == 255
     deep = Image.fromarray(np.full((2, 2), 65535, np.uint16))
     deep.save(world / "d.png")
-    assert images.read(world / "d.png").max() == 255
+    assert images.read_image(world / "d.png").max() == 255
 
 
 def test_pixels_are_bounded(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("L", (100, 100)).save(world / "x.png")
     monkeypatch.setattr(images, "MAX_PIXELS", 9_999)
     with pytest.raises(DataError, match="100 × 100 pixels"):
-        images.read(world / "x.png")
+        images.read_image(world / "x.png")
 
 
 # Tables and arrays
@@ -641,12 +644,12 @@ def test_csv_numbers_categories_and_classes(world: Path) -> None:
         "size": [1.5, 2, 3],
         "colour": ["red", "blue", "red"],
     }
-    whole, splits = feed.encoded(data, feed.cut(data, "auto", "none"))
+    whole, splits = encoded(data, cut(data, "auto", "none"))
     assert splits.train.inputs.tolist() == [[1.5, 0, 1], [2, 1, 0], [3, 0, 1]]
-    assert whole.encoding["categories"] == {"colour": ["blue", "red"]}
-    assert list(tables.inputs_of(whole.encoding)) == ["size", "colour=blue", "colour=red"]
+    assert whole.encoding.categories == {"colour": ["blue", "red"]}
+    assert list(table_encoding.input_names(whole.encoding)) == ["size", "colour=blue", "colour=red"]
     only = load("csv", path=path, label="kind", features=["size"])
-    assert feed.encoded(only, feed.cut(only, "auto", "none"))[0].shape == (1,)
+    assert encoded(only, cut(only, "auto", "none"))[0].shape == (1,)
 
 
 @pytest.mark.parametrize(
@@ -661,8 +664,8 @@ def test_what_fills_a_gap_is_fitted_on_train(world: Path, missing: str, expected
     test = world / "test.csv"
     test.write_text("colour,size,kind\nred,NA,a\n,2,a\ngreen,5,b\n")
     data = load("csv", path=path, label="kind", missing=missing, test=str(test))
-    whole, splits = feed.encoded(data, feed.cut(data, "auto", "none"))
-    assert whole.encoding["fill"] == {"size": 2.0, "colour": "red"}
+    whole, splits = encoded(data, cut(data, "auto", "none"))
+    assert whole.encoding.fill == {"size": 2.0, "colour": "red"}
     assert splits.test.inputs.tolist() == expected
 
 
@@ -681,8 +684,8 @@ def test_a_texts_vocabulary_is_that_of_train(world: Path) -> None:
     test = world / "test.csv"
     test.write_text("review,mood\nGood weather,1\n")
     data = load("text_csv", path=table(world, text), text="review", label="mood", sequence_length=4, test=str(test))
-    whole, splits = feed.encoded(data, feed.cut(data, "auto", "none"))
-    assert whole.encoding["vocabulary"] == ["film", "good", "bad"]
+    whole, splits = encoded(data, cut(data, "auto", "none"))
+    assert whole.encoding.vocabulary == ["film", "good", "bad"]
     assert splits.train.inputs.tolist() == [[3, 3, 2, 0], [4, 2, 0, 0]]
     assert splits.test.inputs.tolist() == [[3, 1, 0, 0]]
     assert splits.test.inputs.dtype == np.int32
@@ -695,7 +698,7 @@ def test_a_series_is_cut_by_time(world: Path) -> None:
     assert data.train.inputs[0].tolist() == [[0, 100], [1, 101], [2, 102]]
     assert data.train.targets[0].tolist() == [3, 4]
     assert len(data.train) == 16
-    splits = feed.cut(data, 0.25, "none")
+    splits = cut(data, 0.25, "none")
     assert splits.test.targets.tolist() == [[n, n + 1] for n in range(15, 19)]
     assert splits.train.targets.max() < splits.test.inputs[..., 0].min()
 
@@ -760,7 +763,7 @@ def test_npz(world: Path) -> None:
 
 
 def test_the_store_says_that_images_went_through_jpeg(dlx: Dlx, world: Path) -> None:
-    entry = store.KNOWN["cifar10"]
+    entry = KNOWN["cifar10"]
     for split in ("train", "test"):
         for kind in entry.classes:
             folder = world / "tree" / split / kind
@@ -777,7 +780,7 @@ def test_the_test_table_has_the_types_of_the_train_table(world: Path) -> None:
     test = world / "test.csv"
     test.write_text("code,y\n007,p\n012,q\n")
     data = load("csv", path=path, label="y", test=str(test))
-    _, splits = feed.encoded(data, feed.cut(data, "auto", "none"))
+    _, splits = encoded(data, cut(data, "auto", "none"))
     assert splits.test.inputs.tolist() == [[1, 0, 0], [0, 1, 0]]
     test.write_text("code,y\nseven,p\n")
     words = load("csv", path=table(world, "code,y\n7,p\n12,q\n"), label="y")
@@ -799,7 +802,7 @@ def test_fields_are_stripped_before_they_are_judged(world: Path) -> None:
 
 def test_a_word_among_numbers_makes_no_categories(world: Path) -> None:
     text = "a,y\n" + "".join(f"{n},{n % 2}\n" for n in range(60)) + "12.x,1\n"
-    with pytest.raises(DataError, match=r"holds numbers, and 1 that are none: 12\.x") as caught:
+    with pytest.raises(DataError, match=r"holds numbers, and 1 that are not: 12\.x") as caught:
         load("csv", path=table(world, text), label="y")
     assert "categorical: [a]" in caught.value.hint
 
@@ -855,14 +858,14 @@ size,colour,flag,count,label
 def test_a_table_that_stays_on_disk_is_that_in_memory(
     world: Path, monkeypatch: pytest.MonkeyPatch, missing: str, categorical: Any
 ) -> None:
-    monkeypatch.setattr(large, "ROWS", 2)  # a column may be of numbers in one piece, and of words in another
+    monkeypatch.setattr(out_of_core, "ROWS", 2)  # a column may be of numbers in one piece, and of words in another
     (world / "t.csv").write_text(TABLE_ON_DISK)
     how = {"path": str(world / "t.csv"), "label": "label", "missing": missing, "categorical": categorical}
     found = []
     for in_memory in (True, False):
         data = load("csv", in_memory=in_memory, **how)
-        splits = feed.cut(data, 0.34, "none")
-        whole, splits = feed.encoded(data, splits)
+        splits = cut(data, 0.34, "none")
+        whole, splits = encoded(data, splits)
         assert isinstance(splits.train.inputs, Stream) is not in_memory
         assert splits.test is not None
         rows = [split.inputs[np.arange(len(split))] for split in (splits.train, splits.test)]

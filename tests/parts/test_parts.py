@@ -12,18 +12,20 @@ import pytest
 
 from dlx import spec as specs
 from dlx.data.dataset import Facts
-from dlx.engine import fit as engine
+from dlx.engine.fit import compile_program, fit
+from dlx.engine.plan import Plan
 from dlx.errors import DataError, DlxError, SpecError
-from dlx.model import build as model
-from dlx.parts import REGISTRIES
-from dlx.parts import keras_signatures as signatures
-from dlx.parts import layer_help as descriptions
+from dlx.model.build import build, make_optimizer
+from dlx.model.check import probe
+from dlx.model.network import parameter_count
+from dlx.model.statistics import fit_preprocessing
+from dlx.parts import REGISTRIES, keras_signatures, layer_help
 from dlx.parts.augment import Mix
 from dlx.parts.registry import Part
 from dlx.parts.types import Activation
-from dlx.spec import parse as reading
-from dlx.spec import sections
-from dlx.spec.validate import describe
+from dlx.spec.describe import describe
+from dlx.spec.parse import write_value
+from dlx.spec.sections import Spec
 from dlx.system import backend
 
 # One line a layer: the shape of an input, and how a spec says the layer.
@@ -157,11 +159,11 @@ EXAMPLES: dict[str, tuple[tuple[int, ...], Any]] = {
 PARTS = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry]
 
 
-def make_spec(world: Path, layers: list[Any], **more: Any) -> sections.Spec:
+def make_spec(world: Path, layers: list[Any], **more: Any) -> Spec:
     lines = [
         "dataset: digits",
-        f"layers: {reading.write_value(layers)}",
-        *(f"{k}: {reading.write_value(v)}" for k, v in more.items()),
+        f"layers: {write_value(layers)}",
+        *(f"{k}: {write_value(v)}" for k, v in more.items()),
     ]
     (world / "part.yaml").write_text("\n".join(lines) + "\n")
     return specs.load(world / "part.yaml")
@@ -192,40 +194,44 @@ def test_every_part_has_help_and_typed_parameters(kind: str, name: str) -> None:
 def test_every_layer_has_an_example_and_words_of_its_own() -> None:
     assert set(EXAMPLES) == set(REGISTRIES["layer"])
     assert not [name for name in REGISTRIES["layer"] if "as Keras documents it" in REGISTRIES["layer"].help(name)]
-    assert set(descriptions.LAYERS) <= set(REGISTRIES["layer"])
+    assert set(layer_help.LAYERS) <= set(REGISTRIES["layer"])
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+# A whole pretrained network takes ten seconds; its weights and its training have fast tests of their own.
+LAYERS = [pytest.param(name, marks=pytest.mark.slow) if name == "pretrained" else name for name in EXAMPLES]
+
+
+@pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_builds_trains_saves_reloads_and_predicts_the_same(world: Path, name: str) -> None:
     shape, example = EXAMPLES[name]
     tail = [] if name == "output" else ["flatten", "output"]
     spec = make_spec(world, [example, *tail])
     backend.prepare(spec.seed, spec.precision)
-    network = model.build(spec, facts(shape))
-    model.probe(network, spec)
+    network = build(spec, facts(shape))
+    probe(network, spec)
     inputs, targets = data(shape)
     before = [variable.numpy().copy() for variable in network.model.trainable_variables]
-    plan = engine.Plan(seed=1, lr=0.1, batch_size=10, steps_per_epoch=3, steps=3, monitor="train_loss")
-    program = engine.compile(network, model.optimizer(spec), plan, (inputs, targets), None)
-    *_, progress = engine.fit(program, plan)
+    plan = Plan(seed=1, lr=0.1, batch_size=10, steps_per_epoch=3, steps=3, monitor="train_loss")
+    program = compile_program(network, make_optimizer(spec), plan, (inputs, targets), None)
+    *_, progress = fit(program, plan)
     program.restore_best(progress.state)
     assert np.isfinite(progress.rows[-1]["train_loss"])
     after = [variable.numpy() for variable in network.model.trainable_variables]
     assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
     network.model.save(world / "m.keras")
-    expected = network.model.predict(inputs, verbose=0)
-    again = model.build(spec, facts(shape))
+    expected = np.asarray(network.model(inputs, training=False))
+    again = build(spec, facts(shape))
     again.model.load_weights(world / "m.keras")
-    assert np.array_equal(again.model.predict(inputs, verbose=0), expected)
+    assert np.array_equal(np.asarray(again.model(inputs, training=False)), expected)
     plain = backend.keras.models.load_model(world / "m.keras")
-    assert np.array_equal(plain.predict(inputs, verbose=0), expected)
+    assert np.array_equal(np.asarray(plain(inputs, training=False)), expected)
 
 
 def kerass(package: str) -> dict[str, Any]:
     """Every class that Keras itself exports there, by our name of it."""
     module = getattr(backend.keras, package)
-    name = signatures.snake if package == "layers" else str.lower
+    name = keras_signatures.snake if package == "layers" else str.lower
     classes = {word: found for word in dir(module) if inspect.isclass(found := getattr(module, word))}
     return {name(word): found for word, found in classes.items() if found.__name__ in (word, "GroupedQueryAttention")}
 
@@ -276,7 +282,7 @@ def test_the_last_layers_of_a_pretrained_network_learn(world: Path) -> None:
     said = {"name": "mobilenet_v2", "weights": "none", "trainable": "last 4"}
     spec = make_spec(world, [{"pretrained": said}, "global_average_pooling2d", "output"])
     backend.prepare(spec.seed, spec.precision)
-    network = model.build(spec, facts((32, 32, 3)))
+    network = build(spec, facts((32, 32, 3)))
     body = network.model.get_layer("mobilenet_v2")
     learning = [layer.name for layer in body.layers if layer.trainable_weights]
     weighted = [layer.name for layer in body.layers if layer.weights]
@@ -284,13 +290,13 @@ def test_the_last_layers_of_a_pretrained_network_learn(world: Path) -> None:
     assert learning
     assert not any(type(body.get_layer(name)).__name__ == "BatchNormalization" for name in learning)
     frozen = make_spec(world, [{"pretrained": {**said, "trainable": False}}, "global_average_pooling2d", "output"])
-    assert model.parameters(model.build(frozen, facts((32, 32, 3)))) == 1280 * 3 + 3
+    assert parameter_count(build(frozen, facts((32, 32, 3)))) == 1280 * 3 + 3
 
 
 def test_a_pretrained_network_scales_its_input(world: Path) -> None:
     spec = make_spec(world, [{"pretrained": {"name": "mobilenet_v2", "weights": "none"}}, "flatten", "output"])
     backend.prepare(spec.seed, spec.precision)
-    network = model.build(spec, facts((32, 32, 3)))
+    network = build(spec, facts((32, 32, 3)))
     body = network.model.get_layer("mobilenet_v2")
     images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     ours = backend.keras.Model(network.model.inputs, network.model.get_layer("flatten").output).predict(
@@ -429,16 +435,16 @@ def test_pretrained_weights_come_from_a_file_and_stay_as_they_are(world: Path) -
     body.save_weights(world / "body.weights.h5")
     layers = [{"pretrained": {"name": "mobilenet", "weights": "body.weights.h5"}}, "flatten", "output"]
     spec = make_spec(world, layers)
-    network = model.build(spec, facts((32, 32, 3)))
+    network = build(spec, facts((32, 32, 3)))
     held = network.model.get_layer("mobilenet")
     assert all(np.array_equal(a, b) for a, b in zip(held.get_weights(), body.get_weights(), strict=True))
     assert len(network.model.trainable_variables) == 2
     (world / "body.weights.h5").unlink()
-    assert model.build(spec, facts((32, 32, 3)), restored=True)  # the run's own weights follow
+    assert build(spec, facts((32, 32, 3)), restored=True)  # the run's own weights follow
     with pytest.raises(DataError, match="does not hold the weights of mobilenet"):
-        model.build(spec, facts((32, 32, 3)))
+        build(spec, facts((32, 32, 3)))
     with pytest.raises(SpecError, match="at least 32 × 32"):
-        model.build(spec, facts((16, 16, 3)))
+        build(spec, facts((16, 16, 3)))
 
 
 def test_preprocessing_is_fitted_on_what_comes_before_it(world: Path) -> None:
@@ -451,8 +457,8 @@ def test_preprocessing_is_fitted_on_what_comes_before_it(world: Path) -> None:
     ):
         spec = make_spec(world, ["flatten", "output"], preprocess=["rescale", part])
         backend.prepare(1, "float32")
-        network = model.build(spec, facts((4, 4, 3)))
-        model.fit_preprocessing(network, raw)
+        network = build(spec, facts((4, 4, 3)))
+        fit_preprocessing(network, raw)
         inner = backend.keras.Model(network.model.inputs[0], network.model.layers[2].output)
         out = np.asarray(inner(raw.astype(np.float32)), np.float64)
         assert np.allclose(out.mean(axis=axes), 0, atol=1e-4)
@@ -467,7 +473,7 @@ def test_regularization_goes_to_kernels_and_a_layers_own_wins(world: Path) -> No
     ]
     spec = make_spec(world, layers, regularization={"l2": 0.01, "except": "output"})
     backend.prepare(1, "float32")
-    network = model.build(spec, facts((6,)))
+    network = build(spec, facts((6,)))
     first, own, head = (layer for layer in network.model.layers if type(layer).__name__ == "Dense")
     assert float(first.kernel_regularizer.l2) == pytest.approx(0.01)
     assert (float(own.kernel_regularizer.l1), float(own.kernel_regularizer.l2)) == (0.5, 0.0)
@@ -480,12 +486,12 @@ def test_mixed_precision_trains_with_a_float32_head(world: Path, precision: str)
         world, [{"dense": {"units": 8, "activation": "relu"}}, "output"], precision=precision, preprocess=["normalize"]
     )
     backend.prepare(1, precision)
-    network = model.build(spec, facts((6,)))
+    network = build(spec, facts((6,)))
     inputs, targets = data((6,))
-    model.fit_preprocessing(network, inputs)
-    plan = engine.Plan(seed=1, lr=0.01, batch_size=8, steps_per_epoch=3, steps=30, monitor="train_loss")
-    program = engine.compile(network, model.optimizer(spec), plan, (inputs, targets), None)
-    losses = [row["train_loss"] for progress in engine.fit(program, plan) for row in progress.rows]
+    fit_preprocessing(network, inputs)
+    plan = Plan(seed=1, lr=0.01, batch_size=8, steps_per_epoch=3, steps=30, monitor="train_loss")
+    program = compile_program(network, make_optimizer(spec), plan, (inputs, targets), None)
+    losses = [row["train_loss"] for progress in fit(program, plan) for row in progress.rows]
     assert losses[-1] < losses[0]
     assert network.model.output.dtype == "float32"
     assert network.model.layers[2].compute_dtype == precision.removeprefix("mixed_")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from conftest import Dlx
 
-from dlx.runs import run as runs
+from dlx.runs import find
+from dlx.runs.run import Run
 
 CODE = '''\
 import keras
@@ -96,7 +97,7 @@ def test_own_parts_train_and_stay_with_the_run(
 ) -> None:
     result = dlx("run", "x.yaml", "--allow-code")
     assert result.code == 0, result.err
-    run = runs.one("x", own / "runs")
+    run = find.one("x", own / "runs")
     info = run.info()
     assert list(info["code"]) == ["parts.py"]
     assert (run.code / "parts.py").read_text() == CODE
@@ -105,12 +106,12 @@ def test_own_parts_train_and_stay_with_the_run(
     np.save(own / "a.npy", np.ones((3, 2), np.float32))
     assert len(dlx("predict", "x", "a.npy", "--json", "--allow-code").lines) == 3
     assert dlx("run", run.spec_file, "--allow-code", "--name", "again").code == 0
-    again = runs.one("again", own / "runs")
+    again = find.one("again", own / "runs")
     assert [r["train_loss"] for r in again.history()] == [r["train_loss"] for r in run.history()]
     monkeypatch.delenv("DLX_ALLOW_CODE")
     refused = shell("predict", "x", "a.npy")
     assert refused.code == 2
-    assert "has layers of its own, from parts.py" in refused.err
+    assert "needs user code, from parts.py" in refused.err
     assert dlx("compare", "x-1", "again-1").code == 0
     assert dlx("show", "x").code == 0
     (run.code / "parts.py").write_text(CODE + "\n# changed\n")
@@ -166,12 +167,12 @@ def test_a_file_that_is_not_there(dlx: Dlx, own: Path) -> None:
 def test_a_sweep_knows_its_finished_runs_by_their_code(dlx: Dlx, own: Path) -> None:
     words = ("sweep", "x.yaml", "-s", "epochs=1,2", "--allow-code")
     assert dlx(*words).code == 0
-    assert len(runs.below(own / "runs")) == 2
+    assert len(find.below(own / "runs")) == 2
     assert dlx(*words).code == 0
-    assert len(runs.below(own / "runs")) == 2
+    assert len(find.below(own / "runs")) == 2
     (own / "parts.py").write_text(CODE + "\n# another\n")
     assert dlx(*words).code == 0
-    assert len(runs.below(own / "runs")) == 4
+    assert len(find.below(own / "runs")) == 4
 
 
 def test_each_spec_has_its_own_parts(dlx: Dlx, own: Path) -> None:
@@ -186,7 +187,7 @@ def test_each_spec_has_its_own_parts(dlx: Dlx, own: Path) -> None:
     (own / "c.yaml").write_text("dataset: iris\nlayers: [mine, output]\n")
     assert dlx("run", "a/a.yaml", "b/b.yaml", "--allow-code").code == 0
     for name, units in (("a", 3), ("b", 5)):
-        run = runs.one(name, own / "runs")
+        run = find.one(name, own / "runs")
         assert run.info()["parameters"] == 4 * units + units + units * 3 + 3
         assert f"Dense({units})" in (run.code / "my.py").read_text()
     assert "unknown layer 'mine'" in dlx("check", "c.yaml").err
@@ -239,4 +240,18 @@ def test_a_dataset_may_name_its_classes(dlx: Dlx, own: Path) -> None:
     )
     (own / "x.yaml").write_text("imports: parts.py\ndataset: named\nlayers: [output]\nepochs: 1\n")
     assert dlx("run", "x.yaml", "--allow-code").code == 0
-    assert runs.one("x", own / "runs").info()["classes"] == ["apple", "pear"]
+    assert find.one("x", own / "runs").info()["classes"] == ["apple", "pear"]
+
+
+def test_a_file_that_is_named_twice_is_kept_twice(dlx: Dlx, own: Path) -> None:
+    (own / "x.yaml").write_text(SPEC.replace("[parts.py]", "[parts.py, parts.py]"))
+    assert dlx("run", "x.yaml", "--allow-code").code == 0
+    assert sorted(Run.open(own / "runs" / "x-1").info()["code"]) == ["1_parts.py", "parts.py"]
+    result = dlx("resume", "x", "-s", "epochs=3", "--allow-code")
+    assert result.code == 0, result.err
+
+
+def test_max_time_counts_from_the_start_of_the_command(dlx: Dlx, own: Path) -> None:
+    (own / "parts.py").write_text("import time\n\ntime.sleep(1.2)\n" + CODE)
+    result = dlx("run", "x.yaml", "--allow-code", "--max-time", "1s")
+    assert result.code == 75, result.err

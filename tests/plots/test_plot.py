@@ -16,9 +16,11 @@ from PIL import Image
 
 from dlx.data.dataset import Dataset, Split
 from dlx.data.splits import Splits
-from dlx.plots import curves as drawing
-from dlx.plots import subject as pictures
-from dlx.plots.curves import Boundary, Curve
+from dlx.plots import style
+from dlx.plots.boundary import Boundary, draw_boundaries
+from dlx.plots.classification import confusion, draw_confusion, mistakes
+from dlx.plots.curves import Curve, draw_curves
+from dlx.plots.subject import Subject
 
 SPECS = {
     "pixels": "dataset: digits\nlayers: [{conv2d: {filters: 4, kernel_size: 3, activation: relu}}, max_pooling2d, flatten, {dropout: 0.2}, output]\nepochs: 2\n",
@@ -32,17 +34,17 @@ SPECS = {
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of runs: one of each spec, and three moons of a sweep."""
     from dlx import spec as specs
-    from dlx.training import experiment as preparation
-    from dlx.training import train as training
+    from dlx.training.experiment import prepare
+    from dlx.training.train import train
 
     folder = tmp_path_factory.mktemp("plot")
     for name, text in SPECS.items():
         (folder / f"{name}.yaml").write_text(text)
-        outcome = training.train(preparation.prepare(specs.load(folder / f"{name}.yaml")), folder / "runs")
+        outcome = train(prepare(specs.load(folder / f"{name}.yaml")), folder / "runs")
         assert outcome.status == "done"
     for units in (1, 4):
         spec = specs.load(folder / "moon.yaml", [f"layers.dense.units={units}"])
-        training.train(preparation.prepare(spec), folder / "runs")
+        train(prepare(spec), folder / "runs")
     return folder / "runs"
 
 
@@ -171,22 +173,22 @@ def test_plots_true_puts_the_pictures_into_tensorboard(dlx: Dlx, world: Path) ->
 
 
 def test_the_command_offers_every_picture() -> None:
-    from dlx.commands import plotting
+    from dlx.commands import gallery
     from dlx.commands.plot import KINDS
 
-    assert (*plotting.TOGETHER, *plotting.ALONE) == KINDS
+    assert (*gallery.TOGETHER, *gallery.ALONE) == KINDS
 
 
 def test_no_plot_no_matplotlib(dlx: Dlx) -> None:
     from conftest import modules_after
 
-    assert "matplotlib" not in modules_after("import dlx.training.train, dlx.commands.plotting")
+    assert "matplotlib" not in modules_after("import dlx.training.train, dlx.commands.gallery")
 
 
 # The pictures themselves
 
 
-def subject(predictions: np.ndarray, targets: np.ndarray, classes: tuple[str, ...]) -> pictures.Subject:
+def subject(predictions: np.ndarray, targets: np.ndarray, classes: tuple[str, ...]) -> Subject:
     images = np.arange(len(targets) * 4 * 4, dtype=np.uint8).reshape(-1, 4, 4, 1)
 
     class Model:
@@ -196,9 +198,7 @@ def subject(predictions: np.ndarray, targets: np.ndarray, classes: tuple[str, ..
             return predictions[: len(batch)]
 
     split = Split(images, targets.astype(np.int32), np.arange(len(targets)))
-    return pictures.Subject(
-        "run", Model(), Dataset(split, "classification", "", classes=classes), Splits(split, None, None)
-    )
+    return Subject("run", Model(), Dataset(split, "classification", "", classes=classes), Splits(split, None, None))
 
 
 def texts(figure: object) -> list[str]:
@@ -209,7 +209,7 @@ def texts(figure: object) -> list[str]:
 
 def test_confusion_counts_each_true_class_in_its_row() -> None:
     said = np.eye(3)[[0, 0, 1, 2, 2, 2]]
-    figure = pictures.confusion(subject(said, np.array([0, 0, 0, 1, 2, 2]), ("ape", "bee", "cat")))
+    figure = confusion(subject(said, np.array([0, 0, 0, 1, 2, 2]), ("ape", "bee", "cat")))
     grid = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in figure.axes[0].texts}
     assert grid == {(0, 0): "2", (0, 1): "1", (1, 2): "1", (2, 2): "2"}
     assert "run: 4 of 6 train examples right (66.7%)" in texts(figure)
@@ -218,21 +218,21 @@ def test_confusion_counts_each_true_class_in_its_row() -> None:
 
 def test_mistakes_are_the_most_confident_ones_first() -> None:
     shares = np.array([[0.9, 0.1], [0.3, 0.7], [0.02, 0.98], [0.4, 0.6]])
-    figure = pictures.mistakes(subject(shares, np.array([0, 0, 0, 1]), ("ape", "bee")))
+    figure = mistakes(subject(shares, np.array([0, 0, 0, 1]), ("ape", "bee")))
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
-    assert titles == ["is ape\nsaid bee, 98%", "is ape\nsaid bee, 70%"]
-    right = pictures.mistakes(subject(shares, np.array([0, 1, 1, 1]), ("ape", "bee")))
+    assert titles == ["is ape\npredicted bee, 98%", "is ape\npredicted bee, 70%"]
+    right = mistakes(subject(shares, np.array([0, 1, 1, 1]), ("ape", "bee")))
     assert texts(right) == ["run: no mistake on 4 train images"]
 
 
 def test_names_are_drawn_as_they_are() -> None:
     """No mathematics between dollars, and no warning for a script that the font lacks."""
     rows = [{"epoch": 1, "train_loss": 1.0, "train_accuracy": None}, {"epoch": 2, "train_loss": float("nan")}]
-    figure = drawing.curves([Curve("$x^2$ 猫\x1b", rows, 7)], "$x_")
+    figure = draw_curves([Curve("$x^2$ 猫\x1b", rows, 7)], "$x_")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert drawing.rendered(figure)[:4] == b"\x89PNG"
-        assert drawing.png(drawing.confusion(np.eye(30, dtype=int), [f"{n}$猫$" for n in range(30)]))[1][0] > 800
+        assert style.rendered(figure)[:4] == b"\x89PNG"
+        assert style.png(draw_confusion(np.eye(30, dtype=int), [f"{n}$猫$" for n in range(30)]))[1][0] > 800
 
 
 def test_a_boundary_lies_where_the_classes_are_equal() -> None:
@@ -240,7 +240,7 @@ def test_a_boundary_lies_where_the_classes_are_equal() -> None:
     right = np.broadcast_to((xs > 0.25).astype(float), (21, 21))
     panel = Boundary("t", xs, ys, np.stack([1 - right, right], -1), np.array([[0.0, 0.0], [0.5, 0.5]]), np.array([0, 1]),
                      np.array([False, True]))  # fmt: skip
-    figure = drawing.boundaries([panel], ["0", "1"], ["a", "b"])
+    figure = draw_boundaries([panel], ["0", "1"], ["a", "b"])
     (line,) = [c for c in figure.axes[0].collections if type(c).__name__ == "QuadContourSet"]
     assert np.concatenate([path.vertices for path in line.get_paths()])[:, 0] == pytest.approx(0.25, abs=0.06)
     assert figure.axes[0].get_xlabel() == "a"
@@ -249,7 +249,7 @@ def test_a_boundary_lies_where_the_classes_are_equal() -> None:
 
 def test_many_epochs_are_thinned_and_keep_their_ends() -> None:
     rows = [{"epoch": n, "train_loss": 1 / n} for n in range(1, 20_001)]
-    figure = drawing.curves([Curve("run", rows, 20_000)])
+    figure = draw_curves([Curve("run", rows, 20_000)])
     line = figure.axes[0].lines[0]
     assert len(line.get_xdata()) <= 1001
     assert (line.get_xdata()[0], line.get_xdata()[-1]) == (1, 20_000)
@@ -258,7 +258,7 @@ def test_many_epochs_are_thinned_and_keep_their_ends() -> None:
 
 def test_the_same_run_gives_the_same_bytes(trained: Path) -> None:
     rows = [json.loads(line) for line in (trained / "pixels-1/history.jsonl").read_text().splitlines()]
-    first, second = (drawing.rendered(drawing.curves([Curve("pixels", rows, 1)]), form) for form in ("svg", "svg"))
+    first, second = (style.rendered(draw_curves([Curve("pixels", rows, 1)]), form) for form in ("svg", "svg"))
     assert first == second
 
 

@@ -13,9 +13,10 @@ import pytest
 import yaml
 from conftest import Dlx
 
-from dlx.runs import compare as comparison
-from dlx.runs.compare import align, differences, fold, read
+from dlx.runs.compare import figure_text, fold, sparkline
+from dlx.runs.diff import align, differences
 from dlx.runs.run import Run
+from dlx.runs.summary import read
 
 
 def made(root: Path, name: str, settings: dict[str, Any], metrics: dict[str, Any] | None = None, **info: Any) -> Path:
@@ -26,7 +27,7 @@ def made(root: Path, name: str, settings: dict[str, Any], metrics: dict[str, Any
         {"settings": {"name": name, "seed": 42, **settings}, "monitor": "val_loss", "started": 1.0, **info},
     )
     if metrics is not None:
-        run.append([{"epoch": n, "val_loss": 1 / n} for n in range(1, 4)])
+        run.epochs.append([{"epoch": n, "val_loss": 1 / n} for n in range(1, 4)])
         run.finish(metrics)
     run.release()
     return run.path
@@ -144,7 +145,7 @@ def test_what_a_shell_expands(dlx: Dlx, world: Path) -> None:
     assert result.code == 0
     assert "README" not in result.out + result.err
     assert "runs/old is a folder of runs: dlx compare runs/old/* compares them" in result.err
-    assert "runs/foreign: is no run" in result.out
+    assert "runs/foreign: is not a run" in result.out
     assert "runs/torn-1: run.json cannot be read" in result.out
     assert "z-1" not in result.out
     everything = json.loads(dlx("compare", *words, "--json").out)["runs"]
@@ -240,12 +241,12 @@ def test_numbers_as_people_read_them() -> None:
         1e-12: "1e-12",
         -0.5: "-0.5000",
     }
-    assert {value: comparison.number(value) for value in values} == values
+    assert {value: figure_text(value) for value in values} == values
 
 
 def test_the_sparkline_shows_the_monitored_figure(world: Path) -> None:
     path = made(world, "x", {}, {"val_loss": 0.3})
-    assert comparison.sparkline(read(path)) == "█▃▁"
+    assert sparkline(read(path)) == "█▃▁"
 
 
 def test_settings_that_differ_in_the_seventh_digit_differ(world: Path) -> None:

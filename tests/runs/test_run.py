@@ -15,7 +15,7 @@ from conftest import ROOT, Dlx
 
 from dlx import __version__
 from dlx.errors import DiskError, DlxError, RunError
-from dlx.runs import run as runs
+from dlx.runs import find
 from dlx.runs.run import Run
 
 FILES = {
@@ -123,7 +123,7 @@ def test_status_is_derived(world: Path) -> None:
 
 def test_a_killed_run_is_crashed(world: Path) -> None:
     code = (
-        f"import os; from pathlib import Path; from dlx.runs import Run\n"
+        f"import os; from pathlib import Path; from dlx.runs.run import Run\n"
         f"run = Run.create(Path({str(world)!r}), 'k'); run.begin('', {{'settings': {{}}}}); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)
@@ -161,7 +161,7 @@ def test_no_permission_is_a_disk_error(world: Path) -> None:
 
 def test_natural_order() -> None:
     names = ["x-10", "x-2", "x-1", "a", "x2-1"]
-    assert sorted(map(Path, names), key=runs.natural) == [Path(n) for n in ("a", "x2-1", "x-1", "x-2", "x-10")]
+    assert sorted(map(Path, names), key=find.natural) == [Path(n) for n in ("a", "x2-1", "x-1", "x-2", "x-10")]
 
 
 def test_a_run_is_found_by_what_people_type(world: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_run_is_found_by_what_people_type(world: Path) -> None:
         run = make(root, name.rpartition("-")[0])
         run.path.rename(root / name)
         (root / name / "run.json").write_text(json.dumps({"format": 1, "settings": {}, "started": 100.0 - number}))
-    found = {word: [path.name for path in runs.find(word, root)] for word in ("a-2", "a", "latest", "a-*", "runs/b-1")}
+    found = {word: [path.name for path in find.find(word, root)] for word in ("a-2", "a", "latest", "a-*", "runs/b-1")}
     assert found == {
         "a-2": ["a-2"],
         "a": ["a-10"],
@@ -179,11 +179,11 @@ def test_a_run_is_found_by_what_people_type(world: Path) -> None:
         "runs/b-1": ["b-1"],
     }
     with pytest.raises(RunError, match="unknown run 'aa'"):
-        runs.find("aa", root)
+        find.find("aa", root)
     with pytest.raises(RunError, match="no run matches"):
-        runs.find("z*", root)
+        find.find("z*", root)
     with pytest.raises(RunError, match="means 3 runs"):
-        runs.one("a-*", root)
+        find.one("a-*", root)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_damaged_run_says_why(world: Path, text: str) -> None:
 
 def test_a_torn_last_line_of_the_history_is_left_out(world: Path) -> None:
     run = make(world)
-    run.append([{"epoch": 1, "val_loss": float("nan")}, {"epoch": 2, "val_loss": 0.5}])
+    run.epochs.append([{"epoch": 1, "val_loss": float("nan")}, {"epoch": 2, "val_loss": 0.5}])
     with (run.path / "history.jsonl").open("a") as stream:
         stream.write('{"epoch": 3, "val')
     assert run.history() == [{"epoch": 1, "val_loss": None}, {"epoch": 2, "val_loss": 0.5}]
@@ -221,10 +221,10 @@ def test_a_run_of_every_format_opens(dlx: Dlx, path: Path) -> None:
 def test_a_folder_of_data_does_not_hide_the_run_of_its_name(world: Path) -> None:
     make(world / "runs", "photos")
     (world / "photos").mkdir()
-    assert runs.find("photos", world / "runs") == [world / "runs" / "photos-1"]
-    assert runs.find("photos/", world / "runs") == [Path("photos")]
+    assert find.find("photos", world / "runs") == [world / "runs" / "photos-1"]
+    assert find.find("photos/", world / "runs") == [Path("photos")]
     (world / "other").mkdir()
-    assert runs.find("other", world / "runs") == [Path("other")]
+    assert find.find("other", world / "runs") == [Path("other")]
 
 
 def test_a_run_of_before_is_read_in_todays_names(world: Path) -> None:

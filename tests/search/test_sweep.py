@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlx.errors import SpecError
-from dlx.spec import grid
+from dlx.spec.grid import _alternatives, trials_of
 from dlx.spec.parse import write_value
 
 GATE = """\
@@ -33,7 +33,7 @@ def spec(world: Path) -> Path:
 
 
 def settings(path: Path, *overrides: str) -> list[dict[str, object]]:
-    return [trial.settings for trial in grid.trials(path, overrides)]
+    return [trial.settings for trial in trials_of(path, overrides)]
 
 
 def test_several_keys_make_the_grid(spec: Path) -> None:
@@ -43,8 +43,8 @@ def test_several_keys_make_the_grid(spec: Path) -> None:
         {"lr": 1, "layers.hidden.units": 2},
         {"lr": 1, "layers.hidden.units": 3},
     ]
-    assert [trial.spec.layers[0].args["units"] for trial in grid.trials(spec)] == [2, 3, 2, 3]
-    assert all(not trial.spec.sweep for trial in grid.trials(spec))
+    assert [trial.spec.layers[0].args["units"] for trial in trials_of(spec)] == [2, 3, 2, 3]
+    assert all(not trial.spec.sweep for trial in trials_of(spec))
 
 
 def test_the_shell_replaces_and_fixes_alternatives(spec: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_shell_replaces_and_fixes_alternatives(spec: Path) -> None:
 @given(st.lists(st.one_of(st.integers(1, 9), st.lists(st.integers(), max_size=3), st.text("a,'\"[]{} :#", max_size=6),
                           st.dictionaries(st.sampled_from("ab"), st.integers())), min_size=2, max_size=4))  # fmt: skip
 def test_commas_inside_brackets_and_quotes_part_nothing(values: list[object]) -> None:
-    address, nodes = grid._alternatives(f"a.b={write_value(values)[1:-1]}")
+    address, nodes = _alternatives(f"a.b={write_value(values)[1:-1]}")
     assert (address, [node.plain() for node in nodes]) == ("a.b", values)
 
 
@@ -79,7 +79,7 @@ def test_commas_inside_brackets_and_quotes_part_nothing(values: list[object]) ->
 def test_what_is_wrong_is_said_at_its_place(world: Path, sweep: str, overrides: list[str], said: str) -> None:
     (world / "gate.yaml").write_text(f"{GATE}{sweep}\n")
     with pytest.raises(SpecError) as caught:
-        grid.trials("gate.yaml", overrides)
+        trials_of("gate.yaml", overrides)
     assert said in str(caught.value)
 
 
@@ -146,10 +146,10 @@ def test_run_trains_a_sweep_spec_as_it_stands(dlx: Dlx, spec: Path, world: Path)
 
 def test_an_address_is_one_setting_however_it_is_said(spec: Path) -> None:
     assert settings(spec, "lr=1", "layers.0.units=7,8") == [{"layers.0.units": 7}, {"layers.0.units": 8}]
-    fixed = grid.trials(spec, ["layers.0.dense.units=7"])
+    fixed = trials_of(spec, ["layers.0.dense.units=7"])
     assert [trial.spec.layers[0].args["units"] for trial in fixed] == [7, 7]
     with pytest.raises(SpecError, match=r"layers\.0\.units and layers\.hidden\.units are the same setting"):
-        grid.trials(spec, ["layers.0.units=7,8", "layers.hidden.units=2,3"])
+        trials_of(spec, ["layers.0.units=7,8", "layers.hidden.units=2,3"])
 
 
 def test_the_same_combination_twice_is_one(spec: Path) -> None:
@@ -159,7 +159,7 @@ def test_the_same_combination_twice_is_one(spec: Path) -> None:
 def test_alternatives_may_be_what_the_spec_lacks(world: Path) -> None:
     lacking = GATE.replace("dataset: or\n", "") + "sweep: {dataset: [or, and], lr: [1, 2]}\n"
     (world / "gate.yaml").write_text(lacking)
-    assert len(grid.trials("gate.yaml")) == 4
+    assert len(trials_of("gate.yaml")) == 4
 
 
 def test_a_run_on_other_data_is_not_finished(dlx: Dlx, world: Path) -> None:

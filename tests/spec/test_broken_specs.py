@@ -27,7 +27,7 @@ READER: dict[str, tuple[str, str]] = {
     "lr_is_a_list": (GOOD + "lr: [0.1, 0.2]\n", "x.yaml:4:5: lr: expected a number"),
     "epochs_is_half": (GOOD.replace("epochs: 1", "epochs: 1.5"), "x.yaml:3:9: epochs: expected a whole number"),
     "epochs_is_zero": (GOOD.replace("epochs: 1", "epochs: 0"), "x.yaml:3:9: epochs: expected a whole number (above 0), got 0"),
-    "epochs_and_steps": (GOOD + "steps: 5\n", "x.yaml:4:1: steps: epochs and steps are both said"),
+    "epochs_and_steps": (GOOD + "steps: 5\n", "x.yaml:4:1: steps: epochs and steps are both set"),
     "batch_size_is_a_word": (GOOD + "batch_size: all\n", "x.yaml:4:13: batch_size: expected"),
     "task_is_misspelt": (GOOD + "task: clasification\n", "did you mean 'classification'?"),
     "validation_is_everything": (GOOD + "validation: 1.0\n", "x.yaml:4:13: validation: expected"),
@@ -35,12 +35,12 @@ READER: dict[str, tuple[str, str]] = {
     "seed_is_negative": (GOOD + "seed: -3\n", "x.yaml:4:7: seed: expected a whole number"),
     "name_is_a_path": (GOOD + "name: ../../etc\n", "x.yaml:4:7: name: expected a text"),
     "tags_is_a_word": (GOOD + "tags: one\n", "x.yaml:4:7: tags: expected a list of texts"),
-    "monitor_is_unknown": (GOOD + "monitor: val_los\n", "x.yaml:4:1: monitor: 'val_los' is no figure of this run"),
+    "monitor_is_unknown": (GOOD + "monitor: val_los\n", "x.yaml:4:1: monitor: 'val_los' is not a figure of this run"),
     "monitor_without_validation": (GOOD + "validation: none\nmonitor: val_loss\n", "there is no validation"),
     "early_stop_is_a_word": (GOOD + "early_stop: soon\n", "early_stop.patience: expected a whole number"),
     "early_stop_without_patience": (GOOD + "early_stop: {min_delta: 0.1}\n", "early_stop needs patience"),
     "regularization_is_a_number": (GOOD + "regularization: 0.1\n", "regularization: expected a mapping like {l2: 0.001}"),
-    "except_names_nobody": (GOOD + "regularization: {l2: 0.1, except: dens}\n", "except names 'dens', which is no layer"),
+    "except_names_nobody": (GOOD + "regularization: {l2: 0.1, except: dens}\n", "except names 'dens', which is not a layer"),
     "no_dataset": ("layers: [flatten, output]\n", "the spec has no dataset"),
     "no_layers": ("dataset: digits\n", "the spec has no layers"),
     "layers_is_empty": ("dataset: digits\nlayers: []\n", "x.yaml:2:1: layers: the list is empty"),
@@ -82,8 +82,8 @@ READER: dict[str, tuple[str, str]] = {
     "layer_with_a_space": ("dataset: digits\nlayers: [dense 8, output]\n", "write it as dense: 8"),
     "a_list": ("- dataset\n- layers\n", "x.yaml:1:1: expected keys"),
     "a_word": ("digits\n", "x.yaml:1:1: expected keys"),
-    "unclosed": ("dataset: {moons: {noise: 1}\nlayers: [output]\n", "no valid YAML"),
-    "two_documents": (GOOD + "---\n" + GOOD, "no valid YAML"),
+    "unclosed": ("dataset: {moons: {noise: 1}\nlayers: [output]\n", "not valid YAML"),
+    "two_documents": (GOOD + "---\n" + GOOD, "not valid YAML"),
     "list_as_key": ("? [a, b]\n: 1\n", "a key must be a word"),
     "extends_nobody": ("extends: nobody.yaml\n" + GOOD, "x.yaml:1:10: extends: no file 'nobody.yaml'"),
     "extends_itself": ("extends: x.yaml\n" + GOOD, "extends in a circle: x.yaml → x.yaml"),
@@ -91,7 +91,7 @@ READER: dict[str, tuple[str, str]] = {
     "set_is_a_list": (GOOD + "set: [lr]\n", "set: expected addresses with values"),
     "set_nowhere": (GOOD + "set: {layers.7.rate: 1}\n", "x.yaml:4:7: layers has 2 entries, numbered from 0: there is no 7"),
     "set_unknown": (GOOD + "set: {lx: 1}\n", "x.yaml:4:7: unknown key 'lx'"),
-    "huge_number": (GOOD + "seed: " + "9" * 5000 + "\n", "is no number that can be read"),
+    "huge_number": (GOOD + "seed: " + "9" * 5000 + "\n", "is not a number that can be read"),
 }  # fmt: skip
 
 # What only the data or Keras can find; still located, still exit 2.
@@ -106,7 +106,7 @@ SHAPES: dict[str, tuple[str, str]] = {
     "no_softmax": ("dataset: digits\nlayers: [flatten, {dense: 10}]\n", "expected softmax"),
     "loss_does_not_fit": ("dataset: digits\nlayers: [flatten, output]\nloss: binary_crossentropy\n", "expects a head with sigmoid"),
     "augment_points": ("dataset: moons\nlayers: [output]\naugment: [flip]\n", "augmentations change images"),
-    "metric_of_regression": (GOOD + "metrics: [mae]\n", "mae is no metric of a classification"),
+    "metric_of_regression": (GOOD + "metrics: [mae]\n", "mae is not a metric of a classification"),
     "nesterov_alone": (GOOD + "optimizer: {sgd: {nesterov: true}}\n", "optimizer.sgd"),
     "residual_does_not_fit": ("dataset: digits\nlayers: [{residual: [flatten]}, flatten, output]\n", "layers.0.residual: cannot follow"),
     "inside_a_block": ("dataset: digits\nlayers:\n  - repeat:\n      times: 5\n      layers:\n        - max_pooling2d\n  - flatten\n  - output\n", "x.yaml:6:11: layers.0.repeat.layers.0.max_pooling2d: cannot follow"),
@@ -121,7 +121,7 @@ def refused(dlx: Dlx, world: Path, text: str, expected: str) -> None:
     result = dlx("run", "x.yaml")
     assert result.code == 2, result.err
     assert expected in result.err
-    place = r"x\.yaml: is empty" if expected == "is empty" else r"(x|e)\.yaml(:\d+)?:\d+: |no valid YAML"
+    place = r"x\.yaml: is empty" if expected == "is empty" else r"(x|e)\.yaml(:\d+)?:\d+: |not valid YAML"
     assert re.search(place, result.err), result.err
     assert "Traceback" not in result.err
     assert result.out == "" or "done" not in result.out
@@ -145,10 +145,10 @@ def test_there_are_fifty() -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (bytes(range(256)), "is no text in UTF-8"),
-        (b"\x89PNG\r\n\x1a\n\x00", "is no text in UTF-8"),
-        (b"dataset: \x00digits\n", "no valid YAML"),
-        (b"x: " + b"a" * 2**20, "is larger than 1 MiB"),
+        (bytes(range(256)), "is not text in UTF-8"),
+        (b"\x89PNG\r\n\x1a\n\x00", "is not text in UTF-8"),
+        (b"dataset: \x00digits\n", "not valid YAML"),
+        (b"x: " + b"a" * 2**20, "is larger than 1.0 MB"),
     ],
     ids=["binary", "png", "nul", "large"],
 )
@@ -199,7 +199,7 @@ def test_all_problems_at_once(dlx: Dlx, world: Path) -> None:
         ("optimizer.momentum=0.9", "optimizer.adam: unknown parameter 'momentum'"),
         ("lrr=1", "unknown key 'lrr' (did you mean 'lr'?)"),
         ("lr.x=1", "lr holds no 'x'"),
-        ("lr=[", "-s lr=[: no valid YAML"),
+        ("lr=[", "-s lr=[: not valid YAML"),
     ],
 )
 def test_broken_overrides(dlx: Dlx, world: Path, override: str, expected: str) -> None:

@@ -14,9 +14,10 @@ from conftest import CONFIGS, ROOT, Dlx, modules_after
 from dlx import spec as specs
 from dlx.errors import SpecError
 from dlx.parts import REGISTRIES
-from dlx.spec import parse as reading
-from dlx.spec import reference as documenting
-from dlx.spec.validate import SECTIONS
+from dlx.spec import reference
+from dlx.spec.annotations import SECTIONS
+from dlx.spec.json_schema import as_text, schema
+from dlx.spec.parse import write_value
 
 PAGE = (ROOT / "docs" / "spec.md").read_text()
 EXAMPLES = re.findall(r"^### (\S+)\n.*?```yaml\n(.*?)\n```", PAGE, re.MULTILINE | re.DOTALL)
@@ -24,13 +25,13 @@ BASE = {"dataset": "digits", "layers": ["flatten", "output"]}
 
 
 def test_the_files_are_what_the_signatures_say() -> None:
-    again = "make them anew: dlx schema > configs/spec.schema.json; dlx schema --markdown > docs/spec.md"
+    again = "make them again: dlx schema > configs/spec.schema.json; dlx schema --markdown > docs/spec.md"
     kept = (CONFIGS / "spec.schema.json").read_text()
     if (
-        json.loads(kept)["$comment"] == documenting.schema()["$comment"]
+        json.loads(kept)["$comment"] == schema()["$comment"]
     ):  # another Keras has other signatures, another pydantic other forms
-        assert kept == documenting.as_text(), again
-        assert documenting.reference() == PAGE, again
+        assert kept == as_text(), again
+        assert reference.reference() == PAGE, again
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +86,14 @@ def test_every_key_and_every_part_is_on_the_page() -> None:
 def test_the_example_of_a_part_is_a_valid_spec(
     validator: jsonschema.Draft202012Validator, world: Path, kind: str, name: str
 ) -> None:
-    said = documenting.example(REGISTRIES[kind], name)
-    shown = f"{name}: {reading.write_value(said[name])}" if isinstance(said, dict) else name
+    said = reference.example(REGISTRIES[kind], name)
+    shown = f"{name}: {write_value(said[name])}" if isinstance(said, dict) else name
     assert (name, shown) in EXAMPLES
     section = {"layer": "layers", "metric": "metrics"}.get(kind, kind)
     value = [said, "output"] if kind == "layer" and name != "output" else [said]
     whole = {**BASE, section: value if kind in ("layer", "metric", "augment", "preprocess") else said}
     assert [error.message for error in validator.iter_errors(whole)] == []
-    (world / "x.yaml").write_text(
-        "\n".join(f"{key}: {reading.write_value(part)}" for key, part in whole.items()) + "\n"
-    )
+    (world / "x.yaml").write_text("\n".join(f"{key}: {write_value(part)}" for key, part in whole.items()) + "\n")
     assert specs.load(world / "x.yaml").name == "x"
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from dlx import spec as specs
 from dlx.errors import SpecError
 from dlx.parts.registry import Part
-from dlx.spec import sections
 from dlx.spec.parse import read_text, write_value
+from dlx.spec.sections import EarlyStop, Regularization, Spec, flat, resolved
 
 BASE = """\
 dataset: {cifar10: {limit: 500}}
@@ -29,7 +29,7 @@ description: the base
 """
 
 
-def load(world: Path, text: str, *overrides: str) -> sections.Spec:
+def load(world: Path, text: str, *overrides: str) -> Spec:
     (world / "_base.yaml").write_text(BASE)
     (world / "x.yaml").write_text(text)
     return specs.load(world / "x.yaml", overrides)
@@ -118,7 +118,7 @@ def test_a_child_merges_sections_and_arguments_of_the_same_part(world: Path) -> 
     )
     assert spec.optimizer.args["momentum"] == 0.9
     assert spec.optimizer.args["nesterov"] is True
-    assert spec.regularization == sections.Regularization(l1=0.1, l2=0.001)
+    assert spec.regularization == Regularization(l1=0.1, l2=0.001)
     assert spec.dataset.args == {"path": str(world / "a"), "limit": 500}
 
 
@@ -159,11 +159,11 @@ def test_addresses(world: Path) -> None:
     )  # fmt: skip
     assert spec.dataset.args["limit"] == 8
     assert spec.optimizer.args["momentum"] == 0.5
-    assert spec.early_stop == sections.EarlyStop(3, 0.1)
+    assert spec.early_stop == EarlyStop(3, 0.1)
     assert [part.name for part in spec.layers] == ["flatten", "dense", "output"]
     assert spec.layers[1].args["activation"] == "tanh"
     assert spec.augment == [Part("flip", {"direction": "horizontal"})]
-    assert spec.regularization == sections.Regularization()
+    assert spec.regularization == Regularization()
 
 
 def test_paths_are_relative_to_who_says_them(world: Path) -> None:
@@ -199,18 +199,18 @@ def test_a_resolved_spec_is_the_same_spec(world: Path, path: Path) -> None:
 
 
 def test_flat_settings_name_every_part(world: Path) -> None:
-    flat = sections.flat(sections.resolved(load(world, "extends: _base.yaml\ntags: [a, b]\n")))
-    assert flat["layers.0"] == "flatten"
-    assert flat["layers.2.dropout.rate"] == 0.5
-    assert flat["dataset.cifar10.limit"] == 500
-    assert flat["tags"] == ["a", "b"]
-    assert flat["augment"] == []
+    settings = flat(resolved(load(world, "extends: _base.yaml\ntags: [a, b]\n")))
+    assert settings["layers.0"] == "flatten"
+    assert settings["layers.2.dropout.rate"] == 0.5
+    assert settings["dataset.cifar10.limit"] == 500
+    assert settings["tags"] == ["a", "b"]
+    assert settings["augment"] == []
 
 
 def test_a_bare_value_merges_like_the_section_it_stands_for(world: Path) -> None:
     (world / "_b.yaml").write_text("early_stop: 5\nepochs: 9\n")
     spec = load(world, "extends: [_base.yaml, _b.yaml]\nearly_stop: {min_delta: 0.1}\nsteps: 7\n")
-    assert spec.early_stop == sections.EarlyStop(5, 0.1)
+    assert spec.early_stop == EarlyStop(5, 0.1)
     assert (spec.steps, spec.epochs) == (7, None)
     assert load(world, "extends: [_base.yaml, _b.yaml]\n", "steps=7").epochs is None
 
@@ -228,3 +228,12 @@ def test_a_bare_value_goes_to_the_first_parameter_of_a_part(world: Path) -> None
     assert (spec.layers[1].args["rate"], spec.layers[0].args["units"], spec.dataset.args["samples"]) == (0.4, 5, 300)
     with pytest.raises(SpecError, match="expected a number"):
         specs.load(world / "x.yaml", ["layers.dropout=[1]"])
+
+
+def test_a_figure_of_a_metric_in_the_list_can_be_monitored(world: Path) -> None:
+    text = "dataset: digits\nlayers: [output]\nmetrics: [f1]\nmonitor: "
+    (world / "x.yaml").write_text(text + "val_f1\n")
+    assert specs.load(world / "x.yaml").monitor == "val_f1"
+    (world / "x.yaml").write_text(text + "val_f2\n")
+    with pytest.raises(SpecError, match=r"'val_f2' is not a figure of this run \(did you mean 'val_f1'\?\)"):
+        specs.load(world / "x.yaml")

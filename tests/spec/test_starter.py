@@ -11,9 +11,9 @@ from conftest import Dlx
 from PIL import Image
 
 from dlx import spec as specs
-from dlx.commands import examining
+from dlx.commands import doctor
 from dlx.parts import REGISTRIES
-from dlx.runs import run as runs
+from dlx.runs import find
 
 RANDOM = np.random.default_rng(5)
 
@@ -70,7 +70,7 @@ def test_a_kaggle_table_in_three_commands(dlx: Dlx, world: Path) -> None:
     for expected in ("label: Survived", "id: PassengerId", "drop: [Name, Ticket, Cabin]", "missing: flag"):
         assert expected in text
     assert dlx("run", "train.yaml").code == 0
-    assert (runs.one("train", world / "runs").metrics() or {})["test_accuracy"] > 0.75
+    assert (find.one("train", world / "runs").metrics() or {})["test_accuracy"] > 0.75
     result = dlx("predict", "train", "test.csv", "-o", "submission.csv")
     assert result.code == 0, result.err
     rows = list(csv.reader((world / "submission.csv").read_text().splitlines()))
@@ -105,7 +105,7 @@ def test_a_folder_of_photos_in_three_commands(dlx: Dlx, world: Path) -> None:
     result = dlx("run", "photos.yaml", "-s", "epochs=6")
     assert result.code == 0, result.err
     assert "skipped     1 that cannot be read: tomato/broken.jpg" in result.out
-    run = runs.one("photos", world / "runs")
+    run = find.one("photos", world / "runs")
     assert run.info()["dataset"]["skipped"] == 1
     assert sum(run.info()["dataset"][split] for split in ("train", "validation", "test")) == 60
     said = dlx("predict", "photos", "photos/tomato/0.jpg", "photos/cucumber/1.jpg", "--json").lines
@@ -160,7 +160,7 @@ def test_a_series(dlx: Dlx, world: Path) -> None:
     )
     result = dlx("run", "s.yaml")
     assert result.code == 0, result.err
-    assert (runs.one("s", world / "runs").metrics() or {})["test_r2"] > 0.95
+    assert (find.one("s", world / "runs").metrics() or {})["test_r2"] > 0.95
     said = dlx("predict", "s", "load.csv", "--json").lines
     assert len(said) == 281
     assert said[-1]["input"] == "load.csv:300"
@@ -194,7 +194,7 @@ def test_other_tables_and_arrays(dlx: Dlx, world: Path) -> None:
         (["empty"], 3, "holds no images"),
         (["one.csv"], 3, "expected a header of two columns or more"),
         (["two.csv", "--label", "c"], 3, "has no column 'c'"),
-        (["there.yaml"], 3, "is no folder, .csv or .npz"),
+        (["there.yaml"], 3, "is not a folder, .csv or .npz"),
         (["digits", "-o", "there.yaml"], 2, "there.yaml: is there already"),
         (["digits", "-o", "nowhere/x.yaml"], 5, "cannot write"),
         (["lone"], 3, "it does not show what the images are of"),
@@ -216,10 +216,10 @@ def test_what_init_refuses(dlx: Dlx, world: Path, words: list[str], code: int, e
 def test_doctor_says_what_there_is_and_leaves_nothing(
     dlx: Dlx, shell: Dlx, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examining, "SECONDS", 8.0)  # compiling takes a part of them, more of it on a busy machine
+    monkeypatch.setattr(doctor, "SECONDS", 8.0)  # compiling takes a part of them, more of it on a busy machine
     result = dlx("doctor")
     assert result.code == 0, result.out
-    for expected in ("versions", "keras", "places", "GiB free", "device", "examples/s", "all is well"):
+    for expected in ("versions", "keras", "places", "GB free", "device", "examples/s", "all is well"):
         assert expected in result.out
     assert list(world.iterdir()) == []
     gone = shell("doctor", "--device", "gpu:7")
@@ -258,4 +258,4 @@ def test_a_column_under_another_name_is_no_gap(dlx: Dlx, world: Path) -> None:
     assert "has no column 'Sex', but one called 'sex'" in refused.err
     (world / "a.csv").write_text("PassengerId,Pclass,Age,SibSp,Fare,Embarked\n1,3,4,1,7,S\n")
     told = dlx("predict", "train", "a.csv")
-    assert (told.code, "a.csv has no column 'Sex': filled as `missing` in the spec says" in told.err) == (0, True)
+    assert (told.code, "a.csv has no column 'Sex': filled as `missing` sets it" in told.err) == (0, True)

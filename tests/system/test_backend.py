@@ -75,9 +75,8 @@ def test_an_experiment_on_jax_from_end_to_end(shell: Dlx, world: Path) -> None:
 def test_jax_imports_no_tensorflow(world: Path) -> None:
     (world / "small.yaml").write_text(SMALL)
     code = (
-        "import sys\nfrom dlx import backend, running\nbackend.want('jax')\n"
-        "running.run_all(['small.yaml'], ['epochs=1'], name=None, tags=(), repeat=1, json=False, backend='jax', "
-        "device='auto', folder=None)"
+        "from dlx.cli import main\n"
+        "try: main(['run', 'small.yaml', '-s', 'epochs=1', '--backend', 'jax'])\nexcept SystemExit as e: assert e.code == 0"
     )
     modules = modules_after(code)
     assert "jax" in modules

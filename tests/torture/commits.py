@@ -35,7 +35,7 @@ def loads(folder: Path) -> tuple[int, list[str]]:
     if found is None:
         return 0, wrong
     if not consistent(found) or not evidence.whole(folder / str(found.number)):
-        wrong.append(f"checkpoint {found.number} is no whole commit")
+        wrong.append(f"checkpoint {found.number} is not a whole commit")
     return int(found.info["number"]), wrong
 
 

@@ -86,7 +86,7 @@ def write(place: Path, content: bytes | bytearray) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
     with open(os.open(place, flags, 0o600), "wb") as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise OSError(f"{place} is no plain file")
+            raise OSError(f"{place} is not a regular file")
         stream.write(content)
 
 
@@ -228,7 +228,7 @@ def said(place: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(found.st_mode) or found.st_size > MOST:
-        raise Unreadable("no plain file")
+        raise Unreadable("no regular file")
     try:
         value = json.loads(
             place.read_bytes().decode("utf-8"), parse_int=lambda text: int(text) if len(text) < 300 else None
@@ -325,7 +325,7 @@ def strict(text: str) -> Any:
     """JSON as others read it: no NaN, no Infinity."""
 
     def refuse(word: str) -> Any:
-        raise ValueError(f"{word} is no JSON")
+        raise ValueError(f"{word} is not JSON")
 
     return unlimited(lambda: json.loads(text, parse_constant=refuse))
 
@@ -478,8 +478,12 @@ def alone(words: list[str], done: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 def torture(count: int, work: Path, seed: int = 0) -> tuple[str, list[str]]:
     """(the figures, what went wrong) of `count` damaged runs, in batches beside three good ones."""
-    from dlx import cli  # noqa: F401  what a command loads is not what it takes
-    from dlx.commands import comparing, listing  # noqa: F401
+    import dlx.cli  # what a command loads is not what it takes
+    import dlx.commands.compare
+    import dlx.commands.list
+    import dlx.runs.compare
+    import dlx.runs.diff
+    import dlx.runs.summary  # noqa: F401
 
     work = work.resolve()
     chance = random.Random(seed)

@@ -27,7 +27,7 @@ def status(run: Path) -> str:
 
 
 def history(run: Path) -> list[dict[str, Any]]:
-    """The rows of the history, times apart; a line that is no JSON is an error."""
+    """The rows of the history, times apart; a line that is not JSON is an error."""
     file = run / "history.jsonl"
     lines = file.read_text().splitlines() if file.exists() else []
     return [{key: value for key, value in json.loads(line).items() if key not in TIMES} for line in lines]

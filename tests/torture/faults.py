@@ -40,13 +40,13 @@ def dlx(*words: str) -> tuple[int, str]:
 
 def torture(count: int, work: Path, seed: int = 0) -> tuple[str, list[str]]:
     """(the figures, what went wrong): the calls from the first one on fail, at most `count` of them, spread out."""
-    from dlx.training import train as training
+    from dlx.training import tracker
 
-    before, training.KEEP_SECONDS = training.KEEP_SECONDS, 0.0  # a checkpoint after every chunk
+    before, tracker.KEEP_SECONDS = tracker.KEEP_SECONDS, 0.0  # a checkpoint after every chunk
     try:
         return _torture(count, work, random.Random(seed))
     finally:
-        training.KEEP_SECONDS = before
+        tracker.KEEP_SECONDS = before
 
 
 def _torture(count: int, work: Path, chance: random.Random) -> tuple[str, list[str]]:

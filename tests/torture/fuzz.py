@@ -293,7 +293,7 @@ def read(file: Path) -> dict[str, Any]:
     """What became of a spec, and what was wrong with that."""
     from dlx import spec
     from dlx.errors import DlxError, SpecError
-    from dlx.spec import sections
+    from dlx.spec.sections import Spec
 
     wrong: list[str] = []
     outcome = "broken"
@@ -308,7 +308,7 @@ def read(file: Path) -> dict[str, Any]:
         wrong.append(f"reading took {seconds:.1f} s of processor time")
     if error is None:
         outcome = "valid"
-        if not isinstance(found, sections.Spec):
+        if not isinstance(found, Spec):
             wrong.append(f"read as a {type(found).__name__}")
         elif found.imports:
             wrong.append(f"imports {found.imports} were read without leave")
@@ -336,13 +336,13 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def worker(folder: Path, first: int, count: int) -> None:
-    """Read the specs from `first` on, a line in `results` for each; ends early where Keras is there, to start anew."""
+    """Read the specs from `first` on, a line in `results` for each; ends early where Keras is there, to start again."""
     import resource
 
     from dlx import spec
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    spec.load(CONFIGS / "or_gate.yaml")  # what every first reading loads is no spec's own time
+    spec.load(CONFIGS / "or_gate.yaml")  # what every first reading loads is not a spec's own time
     with (folder / "results").open("a") as results:
         for number in range(first, count):
             (folder / "progress").write_text(str(number))

@@ -249,7 +249,7 @@ def edited(path: Path, **changes: Any) -> None:
 
 
 def escaped(value: Any) -> Any:
-    """JSON with escapes in every text and key beneath."""
+    """JSON with escapes in every text and key below."""
     if isinstance(value, dict):
         return {f"{key}{ESCAPE}": escaped(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -1358,7 +1358,7 @@ _arrays("huge_class", lambda s, p: npz(p, x=saved(np.zeros((4, 2))), y=saved(np.
 
 
 def tree(folder: Path) -> dict[str, str]:
-    """What is beneath a folder: a link by its target, a file by its contents and mode."""
+    """What is below a folder: a link by its target, a file by its contents and mode."""
     found: dict[str, str] = {}
     for place in sorted(folder.rglob("*")):
         mode = place.lstat().st_mode

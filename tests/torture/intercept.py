@@ -1,4 +1,4 @@
-"""Every call that changes the disk beneath a folder, counted; at one of them the process dies, or the call fails."""
+"""Every call that changes the disk below a folder, counted; at one of them the process dies, or the call fails."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _opener(counter: Counter, original: Callable[..., Any]) -> Callable[..., Any
 
 @contextlib.contextmanager
 def at(folder: Path, point: int, *, kill: bool = False, error: int = 28, lasting: bool = False) -> Iterator[Counter]:
-    """Within it, call number `point` that changes something beneath `folder` kills the process, or raises `error`.
+    """Within it, call number `point` that changes something below `folder` kills the process, or raises `error`.
 
     With `lasting` each later call fails, too. A write is done by half before. What is written by C code that opens files by itself is not seen.
     """

@@ -18,7 +18,7 @@ def torture(count: int, work: Path, seed: int = 0) -> tuple[str, list[str]]:
         ready, go = os.pipe(), os.pipe()
         children = [_start(work / "runs", ready, go) for _ in range(TOGETHER)]
         os.close(go[0])
-        os.close(go[1])  # all that wait go on
+        os.close(go[1])  # all that wait continue
         os.close(ready[1])
         with os.fdopen(ready[0]) as said:
             found = said.read().split()

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from conftest import Dlx
 
-from dlx.parts import REGISTRIES, losses
+from dlx.parts import REGISTRIES, metrics
 from dlx.parts.registry import Part
-from dlx.runs import run as runs
+from dlx.runs import find
+from dlx.runs.run import Run
 from dlx.system import backend
 
 keras = backend.keras
@@ -33,10 +34,10 @@ def fed(part: Part, targets: np.ndarray, predictions: np.ndarray, task: str, pie
     metric = REGISTRIES["metric"].make(part, _units=predictions.shape[-1], _task=task)
     edges = [0, *sorted(RANDOM.choice(np.arange(1, len(targets)), pieces - 1, replace=False)), len(targets)]
     for start, end in itertools.pairwise(edges):
-        losses.update(
+        metrics.update(
             metric, keras.ops.convert_to_tensor(targets[start:end]), keras.ops.convert_to_tensor(predictions[start:end])
         )
-    assert metric.name == losses.metric_name(part)
+    assert metric.name == metrics.metric_name(part)
     return float(metric.result())
 
 
@@ -141,7 +142,7 @@ def test_a_regression_learns_scaled_targets_and_predicts_in_their_own(dlx: Dlx, 
         "metrics: [mae, rmse, r2]\nlr: 0.01\nepochs: 60\n"
     )
     assert dlx("run", "h.yaml").code == 0
-    run = runs.one("h", world / "runs")
+    run = find.one("h", world / "runs")
     figures = run.metrics() or {}
     assert figures["test_r2"] > 0.98
     assert 100 < figures["test_mae"] < 12_000
@@ -153,7 +154,7 @@ def test_a_regression_learns_scaled_targets_and_predicts_in_their_own(dlx: Dlx, 
     assert float(plain.predict(np.zeros((1, 3), np.float32), verbose=0)[0, 0]) == pytest.approx(said, rel=1e-5)
     raw = dlx("run", "h.yaml", "-s", "layers.output.scale_targets=false", "-s", "epochs=1", "--name", "raw")
     assert raw.code == 0
-    assert (runs.one("raw", world / "runs").metrics() or {})["train_loss"] > 1e9
+    assert (find.one("raw", world / "runs").metrics() or {})["train_loss"] > 1e9
 
 
 def test_a_class_for_each_step(dlx: Dlx, world: Path) -> None:
@@ -167,7 +168,7 @@ def test_a_class_for_each_step(dlx: Dlx, world: Path) -> None:
     )
     result = dlx("run", "s.yaml")
     assert result.code == 0, result.err
-    run = runs.one("s", world / "runs")
+    run = find.one("s", world / "runs")
     assert (run.metrics() or {})["test_accuracy"] > 0.9
     np.save(world / "one.npy", x[:1])
     said = dlx("predict", "s", "one.npy", "--json").lines[0]
@@ -192,7 +193,7 @@ def test_class_weights_move_the_boundary(dlx: Dlx, world: Path) -> None:
         "said": ("-s", "class_weight.1=9"),
     }.items():
         assert dlx("run", "r.yaml", "--name", name, *words).code == 0
-        found[name] = (runs.one(name, world / "runs").metrics() or {})["train_recall"]
+        found[name] = (find.one(name, world / "runs").metrics() or {})["train_recall"]
     assert found["plain"] + 0.2 < found["balanced"]
     assert found["said"] == pytest.approx(found["balanced"], abs=0.1)
 
@@ -209,7 +210,7 @@ def test_a_plateau_lowers_the_rate(dlx: Dlx, small: Path) -> None:
         "epochs=12",
     )
     assert result.code == 0, result.err
-    rates = [row["learning_rate"] for row in runs.one("small", small.parent / "runs").history()]
+    rates = [row["learning_rate"] for row in find.one("small", small.parent / "runs").history()]
     assert rates[0] == pytest.approx(1e-12)
     assert sorted(rates, reverse=True) == rates
     assert len({f"{rate:.3e}" for rate in rates}) >= 4
@@ -225,7 +226,7 @@ def test_an_augmentation_of_labels_trains_the_same_twice(dlx: Dlx, world: Path, 
     )
     for _ in range(2):
         assert dlx("run", "p.yaml").code == 0
-    first, second = (runs.Run.open(world / "runs" / f"p-{n}").history() for n in (1, 2))
+    first, second = (Run.open(world / "runs" / f"p-{n}").history() for n in (1, 2))
     assert [row["train_loss"] for row in first] == [row["train_loss"] for row in second]
 
 
@@ -235,7 +236,7 @@ def test_weights_of_another_run(dlx: Dlx, small: Path) -> None:
     again = dlx("run", small, "-s", "weights=latest", "-s", "lr=1e-12", "-s", "epochs=1", "--name", "again")
     assert again.code == 0, again.err
     assert "weights of small-1: 2 of 2 layers with weights begin from them" in again.out
-    before, after = (runs.one(name, world / "runs").metrics() or {} for name in ("small", "again"))
+    before, after = (find.one(name, world / "runs").metrics() or {} for name in ("small", "again"))
     assert after["val_loss"] == pytest.approx(before["val_loss"], rel=1e-4)
     other = dlx("run", small, "-s", "weights=runs/small-1", "-s", "layers.dense.units=8", "-s", "epochs=1")
     assert other.code == 0, other.err
@@ -251,8 +252,9 @@ def test_weights_of_another_run(dlx: Dlx, small: Path) -> None:
 def test_no_figure_depends_on_the_chunks(world: Path, length: int) -> None:
     """Mixed labels, class weights, a plateau and several metrics, cut into chunks of any length."""
     from dlx import spec as specs
-    from dlx.training import experiment as preparation
-    from dlx.training import train as training
+    from dlx.training.experiment import prepare
+    from dlx.training.session import Options
+    from dlx.training.train import train
 
     x = RANDOM.integers(0, 255, (70, 6, 6, 3)).astype(np.uint8)
     write_npz(world / "p.npz", x, np.arange(70) % 3)
@@ -262,8 +264,8 @@ def test_no_figure_depends_on_the_chunks(world: Path, length: int) -> None:
     )
     found = []
     for chunk in (length, None):
-        experiment = preparation.prepare(specs.load(world / "p.yaml"))
-        outcome = training.train(experiment, world / "runs", chunk_steps=chunk)
+        experiment = prepare(specs.load(world / "p.yaml"))
+        outcome = train(experiment, world / "runs", Options(chunk_steps=chunk))
         found.append([{k: v for k, v in row.items() if k != "seconds"} for row in outcome.run.history()])
     assert found[0] == found[1]
     assert found[0][0]["learning_rate"] > found[0][-1]["learning_rate"]
@@ -283,7 +285,7 @@ def test_a_frozen_network_keeps_its_weights_beside_those_of_another_run(dlx: Dlx
     result = dlx("run", "q.yaml")
     assert result.code == 0, result.err
     assert "not from there: mobilenet" in result.out
-    made = keras.models.load_model(runs.one("q", world / "runs").model_file)
+    made = keras.models.load_model(find.one("q", world / "runs").model_file)
     assert np.array_equal(made.get_layer("mobilenet").get_weights()[0], first)
     (world / "q.yaml").write_text(head + layers.replace("body", "gone"))
     assert "no such file" in dlx("check", "q.yaml").err
@@ -304,7 +306,7 @@ def test_small_targets_are_scaled_and_constant_ones_are_not(dlx: Dlx, world: Pat
 def test_regularization_leaves_out_all_that_is_inside(world: Path) -> None:
     from dlx import spec as specs
     from dlx.data.dataset import Facts
-    from dlx.model import build as model
+    from dlx.model.build import build
 
     (world / "r.yaml").write_text(
         "dataset: digits\nlayers: [{reshape: [8, 8]}, {transformer_block: {num_heads: 1, key_dim: 2, ff_dim: 4}}, flatten, output]\n"
@@ -312,5 +314,5 @@ def test_regularization_leaves_out_all_that_is_inside(world: Path) -> None:
     )
     spec = specs.load(world / "r.yaml")
     backend.prepare(spec.seed, spec.precision)
-    network = model.build(spec, Facts((8, 8, 1), "classification", tuple("0123456789")))
+    network = build(spec, Facts((8, 8, 1), "classification", tuple("0123456789")))
     assert network.logits.losses == []

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Dlx
+from conftest import CACHE, Dlx
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "torture"))
@@ -23,15 +23,19 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "torture"))
 import evidence
 
 from dlx import spec as specs
-from dlx.engine import fit as engine
+from dlx.engine.fit import with_state
+from dlx.engine.loop import Loop
+from dlx.engine.plan import Plan, Progress, seed_of
 from dlx.errors import RunError
 from dlx.runs.run import Run
 from dlx.system import backend, files
 from dlx.training import checkpoints
-from dlx.training import experiment as preparation
-from dlx.training import resume as resumption
-from dlx.training import tensorboard as events
-from dlx.training import train as training
+from dlx.training.experiment import prepare
+from dlx.training.outcome import Observer, Outcome
+from dlx.training.resume import resume, unfinished
+from dlx.training.session import Options
+from dlx.training.tensorboard import _cut
+from dlx.training.train import train
 
 SPECS = {
     "dropout_bn": """\
@@ -77,34 +81,50 @@ epochs: 5
 }
 
 
-class Stops(training.Observer):
+class Stops(Observer):
     """Sends this process a signal once the training has come to a step."""
 
     def __init__(self, step: int, number: int = signal.SIGTERM) -> None:
         self.step, self.number = step, number
 
-    def progressed(self, experiment: Any, progress: engine.Progress) -> None:
+    def progressed(self, experiment: Any, progress: Progress) -> None:
         if progress.step >= self.step:
             os.kill(os.getpid(), self.number)
 
 
-def begin(world: Path, name: str, text: str, stop: int | None = None, chunk: int = 7) -> training.Outcome:
+def begin(world: Path, name: str, text: str, stop: int | None = None, chunk: int = 7) -> Outcome:
     (world / f"{name}.yaml").write_text(text)
-    experiment = preparation.prepare(specs.load(world / f"{name}.yaml"))
-    return training.train(experiment, world / "runs", observer=None if stop is None else Stops(stop), chunk_steps=chunk)
+    experiment = prepare(specs.load(world / f"{name}.yaml"))
+    return train(experiment, world / "runs", options(None if stop is None else Stops(stop), chunk))
 
 
-def go_on(run: Run, stop: int | None = None, **given: Any) -> training.Outcome:
-    given = {"wanted": {"backend": "auto", "device": "auto"}, "chunk_steps": 7, **given}
-    return resumption.resume(run, observer=None if stop is None else Stops(stop), **given)
+AUTO = {"backend": "auto", "device": "auto"}
+
+
+def options(observer: Observer | None = None, chunk: int | None = 7) -> Options:
+    return Options(observer=observer or Observer(), chunk_steps=chunk)
+
+
+def go_on(run: Run, stop: int | None = None, **given: Any) -> Outcome:
+    return resume(run, device=AUTO, options=options(None if stop is None else Stops(stop)), **given)
+
+
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of dropout_bn that was stopped after 20 of its 65 steps: trained once, copied by `stopped`."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dlx.training.tracker.CheckpointKeeper.due", lambda keeper: False)  # one checkpoint, at the stop
+        outcome = begin(folder, "s", SPECS["dropout_bn"], 20)
+    assert (outcome.status, outcome.exit_code) == ("interrupted", 143)
+    return folder
 
 
 @pytest.fixture
-def stopped(world: Path) -> Run:
-    """A run of dropout_bn that was stopped after 20 of its 65 steps."""
-    outcome = begin(world, "s", SPECS["dropout_bn"], 20)
-    assert (outcome.status, outcome.exit_code) == ("interrupted", 143)
-    return outcome.run
+def stopped(world: Path, stopped_once: Path) -> Run:
+    """A run of dropout_bn, in this test's own folder, that was stopped after 20 of its 65 steps."""
+    shutil.copytree(stopped_once, world, dirs_exist_ok=True)
+    return Run(world / "runs" / "s-1")
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -135,23 +155,23 @@ def _other_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _other_seeds(monkeypatch: pytest.MonkeyPatch, concerns: Any) -> None:
-    def seeds_of(self: Any, plan: engine.Plan) -> np.ndarray:
-        found = [engine.seed_of(plan.seed + concerns(purpose), purpose) for purpose in self.purposes]
+    def seeds_of(self: Any, plan: Plan) -> np.ndarray:
+        found = [seed_of(plan.seed + concerns(purpose), purpose) for purpose in self.purposes]
         return np.array(found, np.int64)
 
-    monkeypatch.setattr(engine.Loop, "seeds_of", seeds_of)
-    training._last.clear()
+    monkeypatch.setattr(Loop, "seeds_of", seeds_of)
+    CACHE.clear()
 
 
 def _no_stopping_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = engine.loaded
+    whole = with_state
 
     def loaded(program: Any, arrays: Any) -> Any:
         fresh = program.save(program.state)
         left_out = ("loop/waited", "loop/stop_best", "loop/plateau_waited", "loop/plateau_best")
         return whole(program, {**arrays, **{name: fresh[name] for name in left_out}})
 
-    monkeypatch.setattr(engine, "loaded", loaded)
+    monkeypatch.setattr("dlx.training.train.with_state", loaded)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +188,7 @@ def test_leaving_something_out_is_noticed(world: Path, monkeypatch: pytest.Monke
     run = begin(world, "cut", SPECS[name], steps - 22 * 2).run  # while it waits for something better
     ablate(monkeypatch)
     assert go_on(run).status == "done"
-    training._last.clear()
+    CACHE.clear()
     assert evidence.everything(run.path) != evidence.everything(whole.run.path)
 
 
@@ -185,15 +205,14 @@ def test_killed_before_the_first_checkpoint_it_begins_anew(world: Path) -> None:
 
 
 def test_a_child_that_is_killed_at_once_goes_on_from_its_parents_end(world: Path) -> None:
-    class Dies(training.Observer):
+    class Dies(Observer):
         def started(self, *what: Any) -> None:
             raise KeyboardInterrupt
 
     text = SPECS["dropout_bn"]
     begin(world, "p", text)
     longer = begin(world, "longer", text.replace("epochs: 5", "epochs: 8")).run
-    given = {"settings": ["epochs=8"], "wanted": {"backend": "auto", "device": "auto"}}
-    child = resumption.resume(Run(world / "runs" / "p-1"), observer=Dies(), **given).run
+    child = resume(Run(world / "runs" / "p-1"), ["epochs=8"], device=AUTO, options=options(Dies(), None)).run
     assert (child.status, len(child.history())) == ("interrupted", 5)
     assert go_on(child).status == "done"
     for key in ("history", "weights", "state", "predictions"):
@@ -230,9 +249,9 @@ def test_what_a_spec_got_since_is_not_gone_on_with(dlx: Dlx, stopped: Run, setti
 def test_a_run_with_more_settings_is_another_one(dlx: Dlx, world: Path) -> None:
     (world / "x.yaml").write_text(SPECS["dropout_bn"].replace("regularization: {l2: 0.001}\n", ""))
     begin(world, "x", SPECS["dropout_bn"], 20)
-    assert resumption.unfinished(specs.load(world / "x.yaml"), world / "runs") is not None
+    assert unfinished(specs.load(world / "x.yaml"), world / "runs") is not None
     (world / "x.yaml").write_text(SPECS["dropout_bn"].replace("regularization: {l2: 0.001}\n", ""))
-    assert resumption.unfinished(specs.load(world / "x.yaml"), world / "runs") is None
+    assert unfinished(specs.load(world / "x.yaml"), world / "runs") is None
 
 
 def test_strange_fields_of_a_run_stop_nobody(dlx: Dlx, world: Path, stopped: Run) -> None:
@@ -246,7 +265,7 @@ def test_strange_fields_of_a_run_stop_nobody(dlx: Dlx, world: Path, stopped: Run
 
 
 def test_a_long_history_is_read_as_far_as_it_goes(stopped: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlx.runs.run.MAX_HISTORY", 10)
+    monkeypatch.setattr("dlx.runs.history.MOST", 10)
     assert go_on(stopped).status == "done"
 
 
@@ -284,13 +303,13 @@ epochs: 6
     file = world / "data" / "test" / "class_0" / "0.png"
     whole, raw = begin(world, "whole", text).run, file.read_bytes()
 
-    class Cuts(training.Observer):
-        def progressed(self, experiment: Any, progress: engine.Progress) -> None:
+    class Cuts(Observer):
+        def progressed(self, experiment: Any, progress: Progress) -> None:
             if progress.epochs == 2:
                 file.write_bytes(raw[:60])
 
-    experiment = preparation.prepare(specs.load(world / "whole.yaml"))
-    outcome = training.train(experiment, world / "runs", observer=Cuts(), chunk_steps=7)
+    experiment = prepare(specs.load(world / "whole.yaml"))
+    outcome = train(experiment, world / "runs", options(Cuts()))
     assert outcome.status == "failed"
     assert len(outcome.run.history()) == 2
     for number in evidence.checkpoints(outcome.run.path):
@@ -312,21 +331,21 @@ def test_an_ignored_signal_stays_ignored(world: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
         (world / "s.yaml").write_text(SPECS["dropout_bn"])
-        experiment = preparation.prepare(specs.load(world / "s.yaml"))
-        outcome = training.train(experiment, world / "runs", observer=Stops(20, signal.SIGHUP), chunk_steps=7)
+        experiment = prepare(specs.load(world / "s.yaml"))
+        outcome = train(experiment, world / "runs", options(Stops(20, signal.SIGHUP)))
     finally:
         signal.signal(signal.SIGHUP, before)
     assert (outcome.status, outcome.exit_code) == ("done", 0)
 
 
 def test_a_reader_that_goes_away_stops_no_training(world: Path) -> None:
-    class Gone(training.Observer):
+    class Gone(Observer):
         def progressed(self, *what: Any) -> None:
             raise BrokenPipeError
 
     (world / "s.yaml").write_text(SPECS["dropout_bn"])
-    experiment = preparation.prepare(specs.load(world / "s.yaml"))
-    assert training.train(experiment, world / "runs", observer=Gone(), chunk_steps=7).status == "done"
+    experiment = prepare(specs.load(world / "s.yaml"))
+    assert train(experiment, world / "runs", options(Gone())).status == "done"
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(dlx: Dlx, world: Path, stopped: Run) -> None:
@@ -336,7 +355,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(dlx: Dlx, worl
     file.write_bytes(file.read_bytes()[:-100])
     result = dlx("resume", stopped.name)
     assert result.code == 0, result.err
-    assert f"passed over checkpoint {newest}: state.npz is not what was written" in result.out
+    assert f"passed over checkpoint {newest}: state.npz has changed" in result.out
     assert f"passed over checkpoint {newest}" in (stopped.path / "log.txt").read_text()
     assert before < newest
     whole = begin(world, "whole", SPECS["dropout_bn"])
@@ -349,7 +368,7 @@ def test_without_a_whole_checkpoint_it_says_so(dlx: Dlx, stopped: Run) -> None:
     result = dlx("resume", stopped.name)
     assert result.code == 2
     assert "has no whole checkpoint" in result.err
-    assert "trains it anew" in result.err
+    assert "trains it from the start" in result.err
     assert stopped.status == "interrupted"
 
 
@@ -357,7 +376,7 @@ def test_a_history_that_lost_rows_is_not_gone_on_with(dlx: Dlx, stopped: Run) ->
     (stopped.path / "history.jsonl").write_text("")
     result = dlx("resume", stopped.name)
     assert result.code == 2
-    assert "history.jsonl is not what it was then" in result.err
+    assert "history.jsonl differs from what it was then" in result.err
 
 
 @pytest.mark.parametrize(
@@ -376,7 +395,7 @@ def test_other_circumstances_are_refused_or_recorded(dlx: Dlx, stopped: Run, key
     (stopped.path / "run.json").write_text(json.dumps(info))
     refused = dlx("resume", stopped.name)
     assert refused.code == 2
-    assert f"would not go on as it was: {said}" in refused.err
+    assert f"would not continue as it was: {said}" in refused.err
     assert "--force" in refused.err
     assert stopped.status == "interrupted"
     assert dlx("resume", stopped.name, "--force").code == 0
@@ -434,7 +453,7 @@ def test_a_finished_run_goes_on_as_a_child(dlx: Dlx, world: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (["lr=0.1"], "lr cannot change in a training that goes on"),
+        (["lr=0.1"], "lr cannot change in a training that continues"),
         (["epochs=3"], "has trained 5 epochs (65 steps) already"),
         (["epochs=abc"], "-s epochs=abc"),
     ],
@@ -488,7 +507,7 @@ def test_resume_finds_the_newest_that_was_stopped(dlx: Dlx, gate: Path, stopped:
 
 def test_run_says_that_its_spec_can_go_on(dlx: Dlx, world: Path, stopped: Run) -> None:
     result = dlx("run", "s.yaml", "-s", "epochs=5")
-    assert "it goes on with:\n  dlx resume s-1\n" in result.out
+    assert "it continues with:\n  dlx resume s-1\n" in result.out
     other = dlx("run", "s.yaml", "-s", "lr=0.01")
     assert "dlx resume s-1" not in other.out
 
@@ -505,7 +524,7 @@ def test_a_run_that_diverged_would_do_so_again(dlx: Dlx, world: Path) -> None:
 HOLD = """\
 import sys, time
 from pathlib import Path
-from dlx.runs import Run
+from dlx.runs.run import Run
 run = Run(Path(sys.argv[1]))
 run.take_up()
 print("held", flush=True)
@@ -541,7 +560,7 @@ def test_a_run_that_holds_a_link_is_not_written_to(dlx: Dlx, world: Path, stoppe
     (stopped.path / "tensorboard").symlink_to(world / "elsewhere")
     result = dlx("resume", stopped.name)
     assert result.code == 2
-    assert "holds tensorboard, which is a link, or a device" in result.err
+    assert "holds tensorboard, which is a link, a device, or a file with a second name" in result.err
     assert not list((world / "elsewhere").iterdir())
 
 
@@ -551,8 +570,8 @@ def test_a_run_that_holds_a_link_is_not_written_to(dlx: Dlx, world: Path, stoppe
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGUSR1, 75), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
 def test_the_exit_code_says_what_stopped_it(world: Path, number: int, code: int) -> None:
     (world / "s.yaml").write_text(SPECS["dropout_bn"])
-    experiment = preparation.prepare(specs.load(world / "s.yaml"))
-    outcome = training.train(experiment, world / "runs", observer=Stops(20, number), chunk_steps=7)
+    experiment = prepare(specs.load(world / "s.yaml"))
+    outcome = train(experiment, world / "runs", options(Stops(20, number)))
     assert (outcome.status, outcome.exit_code) == ("interrupted", code)
     failure = outcome.run.failure() or {}
     assert failure["message"] == f"stopped by {signal.Signals(number).name}"
@@ -561,20 +580,18 @@ def test_the_exit_code_says_what_stopped_it(world: Path, number: int, code: int)
 
 def test_a_second_signal_stops_at_once_and_the_checkpoint_holds(world: Path) -> None:
     class Twice(Stops):
-        def progressed(self, experiment: Any, progress: engine.Progress) -> None:
+        def progressed(self, experiment: Any, progress: Progress) -> None:
             super().progressed(experiment, progress)
             super().progressed(experiment, progress)
 
     (world / "s.yaml").write_text(SPECS["dropout_bn"])
-    experiment = preparation.prepare(specs.load(world / "s.yaml"))
+    experiment = prepare(specs.load(world / "s.yaml"))
     first = begin(world, "s", SPECS["dropout_bn"], 20).run
-    outcome = resumption.resume(
-        first, wanted={"backend": "auto", "device": "auto"}, observer=Twice(40, signal.SIGINT), chunk_steps=7
-    )
+    outcome = resume(first, device=AUTO, options=options(Twice(40, signal.SIGINT)))
     assert (outcome.status, outcome.exit_code) == ("interrupted", 130)
     assert all(evidence.whole(first.checkpoints / str(number)) for number in evidence.checkpoints(first.path))
     assert go_on(first).status == "done"
-    whole = training.train(experiment, world / "runs", chunk_steps=7)
+    whole = train(experiment, world / "runs", options())
     assert evidence.everything(first.path) == evidence.everything(whole.run.path)
 
 
@@ -657,7 +674,7 @@ def test_a_folder_of_runs_with_an_escape_in_its_name_is_shown_without_it(dlx: Dl
     result = dlx("resume", "s-1", "--runs-dir", folder.name)
     assert result.code == 0
     assert "\x1b" not in result.out + result.err
-    assert "dlx compare e\\x1b]0;title/*" in result.out
+    assert "dlx compare 'e\\x1b]0;title'/*" in result.out
 
 
 def test_event_files_that_are_gone_are_written_anew(stopped: Run) -> None:
@@ -665,4 +682,4 @@ def test_event_files_that_are_gone_are_written_anew(stopped: Run) -> None:
         file.unlink()
     assert go_on(stopped).status == "done"
     assert evidence.logged_once(stopped.path) == []
-    assert events._cut(stopped.tensorboard, {"../x": 0}) is False
+    assert _cut(stopped.tensorboard, {"../x": 0}) is False

@@ -11,7 +11,7 @@ from conftest import Dlx
 from PIL import Image
 
 from dlx.parts import REGISTRIES
-from dlx.runs import run as runs
+from dlx.runs import find
 
 REFUSED = list(REGISTRIES["layer"].refused)
 
@@ -148,8 +148,8 @@ KEYS: dict[str, str] = {
     "imports: [3]": "imports",
     "imports: nowhere.py": "no such file: nowhere.py",
     "imports: [nowhere.py, ../other.py]": "no such file: ../other.py",
-    "monitor: val_f1": "'val_f1' is no figure of this run",
-    "monitor: accuracy": "'accuracy' is no figure of this run (did you mean 'val_accuracy'?)",
+    "monitor: val_f1": "'val_f1' is not a figure of this run",
+    "monitor: accuracy": "'accuracy' is not a figure of this run (did you mean 'val_accuracy'?)",
     "early_stop: -1": "patience: expected a whole number",
     "regularization: {l2: 0.1, exept: output}": "unknown parameter 'exept' (did you mean 'except'?)",
     "precision: float16": "precision: expected one of float32, mixed_bfloat16, mixed_float16",
@@ -189,17 +189,17 @@ SHAPES: dict[str, str] = {
 }
 
 TASKS: dict[str, tuple[str, str]] = {
-    "labels_loss_of_values": ("dataset: moons\nlayers: [output]\nmetrics: [r2]\n", "r2 is no metric of a classification"),
+    "labels_loss_of_values": ("dataset: moons\nlayers: [output]\nmetrics: [r2]\n", "r2 is not a metric of a classification"),
     "top_k_of_two": ("dataset: moons\nlayers: [output]\nmetrics: [{top_k: 5}]\n", "the data has 2 classes, of which the right one is always among 5"),
-    "exact_match": ("dataset: moons\nlayers: [output]\nmetrics: [exact_match]\n", "exact_match is no metric of a classification"),
+    "exact_match": ("dataset: moons\nlayers: [output]\nmetrics: [exact_match]\n", "exact_match is not a metric of a classification"),
     "focal_head": ("dataset: moons\nlayers: [output]\nloss: binary_focal_crossentropy\n", "expects a head with sigmoid"),
     "mixup_of_points": ("dataset: moons\nlayers: [output]\naugment: [mixup]\n", "augmentations change images"),
     "grey_rand_augment": ("dataset: digits\nlayers: [flatten, output]\naugment: [rand_augment]\nepochs: 1\n", "rand_augment expects colour images"),
-    "weight_of_nobody": ("dataset: iris\nlayers: [output]\nclass_weight: {setoza: 2}\n", "'setoza' is no class of the data (did you mean 'setosa'?)"),
+    "weight_of_nobody": ("dataset: iris\nlayers: [output]\nclass_weight: {setoza: 2}\n", "'setoza' is not a class of the data (did you mean 'setosa'?)"),
     "weight_of_labels": ("dataset: binary_addition\nlayers: [{gru: {units: 4, return_sequences: true}}, output]\nclass_weight: balanced\n", "weighs classes, but the task is multi_label"),
     "smoothing_of_values": ("dataset: {npz: v.npz}\nlayers: [output]\nloss: {categorical_crossentropy: {label_smoothing: 0.1}}\n", "categorical_crossentropy expects the task classification, but the task is regression"),
-    "auc_of_values": ("dataset: {npz: v.npz}\nlayers: [output]\nmetrics: [auc]\n", "auc is no metric of a regression"),
-    "monitor_of_values": ("dataset: {npz: v.npz}\nlayers: [output]\nmonitor: val_accuracy\n", "'val_accuracy' is no figure of a regression"),
+    "auc_of_values": ("dataset: {npz: v.npz}\nlayers: [output]\nmetrics: [auc]\n", "auc is not a metric of a regression"),
+    "monitor_of_values": ("dataset: {npz: v.npz}\nlayers: [output]\nmonitor: val_accuracy\n", "'val_accuracy' is not a figure of a regression"),
     "weights_of_nobody": ("dataset: moons\nlayers: [output]\nepochs: 1\nweights: gone\n", "weights: unknown run 'gone'"),
     "weights_of_a_folder": ("dataset: moons\nlayers: [output]\nepochs: 1\nweights: .\n", "weights"),
     "steps_flattened": ("dataset: {npz: s.npz}\ntask: classification\nlayers: [flatten, output]\n", "a class for each of 4 steps"),
@@ -247,7 +247,7 @@ TABLES: dict[str, tuple[str | bytes, str, str]] = {
     "no_test": ("x,y\n1,a\n2,b\n", ", test: gone.csv", "gone.csv: no such file"),
     "test_lacks": ("x,y\n1,a\n2,b\n", ", test: other.csv", "other.csv: has no column x"),
     "test_label": ("x,y\n1,a\n2,b\n", ", test: unlabelled.csv", "a table without the label is for dlx predict"),
-    "test_class": ("x,y\n1,a\n2,b\n", ", test: strange.csv", "classes that train has not: c"),
+    "test_class": ("x,y\n1,a\n2,b\n", ", test: strange.csv", "classes that train lacks: c"),
     "one_class": ("x,y\n1,a\n2,a\n", "", "every example is of the class 'a'"),
     "one_row": ("x,y\n1,a\n", "", "every example is of the class 'a'"),
 }
@@ -332,7 +332,7 @@ def refused(dlx: Dlx, world: Path, text: str, expected: str, command: str = "che
     assert expected in result.err
     for ugly in ("Traceback", "internal error", "<class", "object at 0x", "Annotated", "\x1b"):
         assert ugly not in result.err
-    assert not runs.below(world / "runs")
+    assert not find.below(world / "runs")
     return result.err
 
 

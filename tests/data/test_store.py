@@ -1,0 +1,36 @@
+"""The store and archives on full disks and after power cuts."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlx.data import store
+from dlx.data.store.archives import unpack
+from dlx.data.store.formats import PARTS
+from dlx.errors import DataError, DiskError
+
+
+def test_a_full_disk_is_not_the_archives_fault(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(world / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "words")
+
+    def full(*what: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(DiskError, match="No space left"):
+        unpack(world / "a.zip", world / "out")
+
+
+def test_an_array_that_a_power_cut_emptied_is_named(world: Path) -> None:
+    for part in PARTS:
+        (world / f"{part}.npy").write_bytes(b"")
+    (world / "info.json").write_text("{}")
+    with pytest.raises(DataError, match="the store's copy is damaged"):
+        store._mapped(world)
