@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,16 +45,16 @@ class Row:
     def figure(self, key: str) -> float | None:
         """The mean; None when a run of the row has no finite one, so that a NaN is never best."""
         values = self.values(key)
-        return statistics.fmean(values) if len(values) == len(self.entries) else None
+        return math.fsum(values) / len(values) if len(values) == len(self.entries) else None
 
     def shown(self, key: str) -> str:
         values = self.values(key)
         if not values:
             return ABSENT
-        mean = statistics.fmean(values)
+        mean = math.fsum(values) / len(values)
         if len(self.entries) == 1:
             return figure_text(mean)
-        spread = f" ± {figure_text(statistics.stdev(values))}" if len(values) > 1 else ""
+        spread = f" ± {figure_text(_deviation(values))}" if len(values) > 1 else ""
         short = "" if len(values) == len(self.entries) else f" ({len(values)} of {len(self.entries)})"
         return f"{figure_text(mean)}{spread}{short}"
 
@@ -68,6 +67,13 @@ def figure_text(value: float) -> str:
     if size < 0.01:
         return f"{value:.3g}"
     return f"{value:.4f}" if size < 10 else f"{value:.2f}" if size < 1000 else f"{value:.0f}"
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """The standard deviation of a sample of two or more."""
+    import statistics
+
+    return statistics.stdev(values)
 
 
 def fold(entries: Sequence[Entry]) -> list[Row]:

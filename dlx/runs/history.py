@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -25,7 +24,7 @@ class History:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._written = hashlib.sha256()  # of the file, as far as this process knows it
+        self._written: Any = None  # the sha256 of the file, as far as this process knows it
         self._bytes = 0
 
     def rows(self) -> list[Row]:
@@ -58,6 +57,7 @@ class History:
         text = "".join(json.dumps(finite(row)) + "\n" for row in rows).encode()
         with files.disk(self._folder), (self._folder / NAME).open("ab") as stream:
             stream.write(text)
+        self._written = self._written or _sha256()
         self._written.update(text)
         self._bytes += len(text)
 
@@ -66,12 +66,12 @@ class History:
         with files.disk(self._folder):
             if self._bytes:
                 files.sync(self._folder / NAME)
-        return {"bytes": self._bytes, "sha256": self._written.hexdigest()}
+        return {"bytes": self._bytes, "sha256": (self._written or _sha256()).hexdigest()}
 
     def begins_with(self, mark: Mapping[str, Any]) -> bool:
         """Whether the file still begins with what it held at a mark."""
         raw = self._until(mark)
-        return len(raw) == mark["bytes"] and str(mark["sha256"]) == hashlib.sha256(raw).hexdigest()
+        return len(raw) == mark["bytes"] and bool(mark["sha256"] == _sha256(raw).hexdigest())
 
     def rows_until(self, mark: Mapping[str, Any]) -> list[Row]:
         """The rows up to a mark. Raises RunError where the file cannot be read."""
@@ -80,7 +80,7 @@ class History:
     def rewind(self, mark: Mapping[str, Any]) -> None:
         """Cut off what was added after a mark."""
         raw = self._until(mark)
-        self._written, self._bytes = hashlib.sha256(raw), len(raw)
+        self._written, self._bytes = _sha256(raw), len(raw)
         with files.disk(self._folder):
             if (self._folder / NAME).is_file():
                 os.truncate(self._folder / NAME, len(raw))
@@ -93,6 +93,12 @@ class History:
             return b""
         except OSError as error:
             raise RunError(f"{NAME} cannot be read ({error.strerror or error})", where=str(self._folder)) from error
+
+
+def _sha256(raw: bytes = b"") -> Any:
+    import hashlib  # three milliseconds, which a reader need not wait
+
+    return hashlib.sha256(raw)
 
 
 def _rows(raw: bytes) -> list[Row]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -149,6 +148,8 @@ class Run:
             try:
                 run._lock.take()
             except OSError:
+                import shutil
+
                 shutil.rmtree(path, ignore_errors=True)
                 raise
         except OSError as error:

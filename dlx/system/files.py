@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -86,6 +85,8 @@ def _open(name: str, flags: int, folder: int | None) -> int:
 
 def sha256(path: Place) -> str:
     """The sha256 of a file, read piece by piece."""
+    import hashlib
+
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
