@@ -167,12 +167,12 @@ def main() -> None:
     plan = plan_of(experiment)
     optimizer = make_optimizer(experiment.spec)
     fit_preprocessing(network, experiment.splits.train.inputs)
-    from dlx.engine import tensorflow
+    from dlx.engine.tensorflow_loop import TensorFlowLoop
 
     splits = experiment.splits
     held = splits.validation and (splits.validation.inputs, splits.validation.targets)
     size = len(splits.train)
-    loop = tensorflow._Loop(network, optimizer, plan, held is not None, size)
+    loop = TensorFlowLoop(network, optimizer, plan, held is not None, size)
     import tensorflow as tf
 
     data = tuple(tf.convert_to_tensor(array) for array in (splits.train.inputs, splits.train.targets, *(held or ())))

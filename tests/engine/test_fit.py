@@ -215,16 +215,17 @@ def test_a_fused_loop_gives_the_same_history_however_it_is_cut(
 ) -> None:
     if backend.load().backend != "tensorflow":
         pytest.skip("JAX's loop is always XLA's")
-    from dlx.engine import tensorflow, xla
+    from dlx.engine import tensorflow, tensorflow_loop, xla
 
     judge, fused_loops = xla.fuses, []
-    monkeypatch.setattr(tensorflow, "fuses", lambda loop: fused_loops.append(judge(loop)) or fused_loops[-1])
+    monkeypatch.setattr(tensorflow_loop, "fuses", lambda loop: fused_loops.append(judge(loop)) or fused_loops[-1])
     text = f"dataset: digits\nlayers: [{layers}, output]\n"
     how = {"batch_size": batch, "steps_per_epoch": -(-50 // batch), "steps": 61}
     plain = rows(world, text, **how)
     monkeypatch.setattr(xla, "FUSED_STEPS", 1)
     fused = rows(world, text, **how)
-    monkeypatch.setattr(tensorflow, "ROWS", 9)
+    for module in (tensorflow, tensorflow_loop):
+        monkeypatch.setattr(module, "ROWS", 9)
     whole, _, program = run(world, text, **how)
     assert whole == run(world, text, 7, compiled=program, **how)[0] == fused
     assert fused_loops == [False, True, True]
