@@ -42,7 +42,7 @@ def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, l
         try:
             loaded.append((path, dlx_spec.load(path, settings)))
         except SpecError as error:
-            code = code or _report(error)
+            code = _report(error) or code
     if resolved:
         for path, spec in loaded:
             if len(paths) > 1:
@@ -53,7 +53,7 @@ def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, l
         try:
             _show_model(path, spec, launch.root)
         except DlxError as error:
-            code = code or _report(error)
+            code = _report(error) or code
     return code
 
 

@@ -21,10 +21,11 @@ def command(data: str | None, label: str | None, output: str | None, force: bool
     dlx init digits -o first.yaml
     """
     from dlx.runs.find import command_line
+    from dlx.spec.sections import run_name
     from dlx.spec.starter import write_starter
     from dlx.system import terminal
 
     target, inputs = write_starter(data or "digits", label, output, force)
     terminal.console().print(f"wrote {terminal.clean(str(target))}")
     run = command_line("dlx", "run", str(target))
-    terminal.fields([("next", run), ("", command_line("dlx", "predict", target.stem, *inputs))])
+    terminal.fields([("next", run), ("", command_line("dlx", "predict", run_name(target.stem), *inputs))])

@@ -73,7 +73,7 @@ def command(
             for entry in chosen:
                 print(terminal.clean(entry.name))
         elif not chosen:
-            left = f"no runs in {root} that fit" if find.below(root) else f"no runs in {root} yet: dlx run SPEC"
+            left = f"no run in {root} matches these options" if find.below(root) else find.none_yet(root)
             terminal.console().print(left)
         else:
             _print_table(chosen, [_remark(entry, changed[entry.path]) for entry in chosen])

@@ -78,7 +78,7 @@ def _form_of(output: str | None) -> str | None:
     form = FORMS.get(Path(output).suffix.lower())
     if form is None:
         raise DlxError(
-            f"cannot tell the form of {output!r} by its suffix",
+            f"{output!r} has the suffix of no known format",
             hint="expected .csv, .json or .jsonl; or use --csv or --json",
         )
     return form

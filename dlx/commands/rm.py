@@ -61,7 +61,7 @@ def _remove(words: Sequence[str], root: Path) -> None:
         trash.remove(path, root)
         terminal.console().print(f"removed {terminal.clean(path.name)}")
     back = find.command_line("dlx", "rm", "--restore", *(path.name for path in paths[:5]), runs_dir=root)
-    terminal.console().print(terminal.clean(f"back again: {back}"))
+    terminal.console().print(terminal.clean(f"undo it: {back}"))
 
 
 def _restore(names: Sequence[str], root: Path) -> None:

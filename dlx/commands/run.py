@@ -83,7 +83,7 @@ def run_all(planned: Sequence[Spec], launch: Launch) -> int:
     for number in range(len(planned)):
         if stopped := stopped or signals.Stop(trainer.options.deadline).reason:
             code = code or signals.code(stopped)
-            terminal.console(error=True).print(f"stopped by {stopped}; {len(planned) - number} not begun")
+            terminal.console(error=True).print(f"stopped by {stopped}; {len(planned) - number} not started")
             break
         try:
             outcome = trainer.train(number)

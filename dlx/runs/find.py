@@ -89,10 +89,13 @@ def find(word: str, folder: Path) -> list[Path]:
         hint = command_line("dlx", "rm", "--restore", word, runs_dir=folder)
         raise RunError(f"{word!r} is in the trash", hint=hint)
     names = [run.name for run in known] + [run.name.rpartition("-")[0] for run in known]
-    seen = f"there are no runs in {folder} yet: dlx run SPEC"
-    if known:
-        seen = _shown(folder)
+    seen = _shown(folder) if known else f"there are {none_yet(folder)}"
     raise RunError(f"unknown run {word!r}{did_you_mean(word, names)}", hint=seen)
+
+
+def none_yet(folder: Path) -> str:
+    """What a folder without runs is, and what to type."""
+    return f"no runs in {folder} yet: {command_line('dlx', 'run', 'SPEC', runs_dir=folder)}"
 
 
 def _shown(folder: Path) -> str:

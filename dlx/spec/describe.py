@@ -78,5 +78,5 @@ def _limits(extra: list[Any]) -> str:
         limits.append(f"{low} of them" if low == high else f"at least {low} of them")
     if limit("pattern"):
         last = str(limit("pattern")).startswith("^last")
-        limits.append("last 1, last 2, …" if last else "letters, digits and _ . - alone")
+        limits.append("last 1, last 2, …" if last else "only letters, digits, _ . -")
     return f" ({', '.join(limits)})" if limits else ""

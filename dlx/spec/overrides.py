@@ -127,13 +127,17 @@ class _Placement:
             part = part_of(item, kind.kind, self.registries)
             label = part[1].value.get("name") if part else None
             names.append({part[0] if part else "", str(label.value) if label else ""})
+        if not word:
+            raise DlxError(
+                f"{address} is followed by an empty part", hint=f"expected {address}.0, or a name after the dot"
+            )
         hits = [number for number, both in enumerate(names) if word in both]
         if len(hits) == 1:
             return hits[0]
         if hits:
             raise DlxError(
                 f"{len(hits)} entries of {address} are called {word!r}",
-                hint=f"say which: {', '.join(f'{address}.{number}' for number in hits)}; or give one a name:",
+                hint=f"write which one: {', '.join(f'{address}.{number}' for number in hits)}; or give one a name:",
             )
         known = sorted({name for both in names for name in both if name})
         raise DlxError(f"{address} has no {word!r}{did_you_mean(word, known)}")

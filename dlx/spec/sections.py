@@ -105,12 +105,17 @@ INTERNAL = ("marks", "code")  # what no file can set
 DEFAULT_EPOCHS = 10
 
 
+def run_name(stem: str) -> str:
+    """The name of a spec without one: its file's, with what a name may not have as _."""
+    return re.sub(r"[^\w.-]", "_", stem).lstrip(".-")[:100] or "spec"
+
+
 def completed(values: dict[str, Any], stem: str) -> Spec:
     """The Spec of checked values, with the defaults that depend on others filled in."""
     for section, kind in (("optimizer", "adam"), ("schedule", "constant")):
         parameters = REGISTRIES[section].parameters(kind).values()
         values.setdefault(section, Part(kind, {p.name: p.default for p in parameters}, f"{section}.{kind}"))
-    values.setdefault("name", re.sub(r"[^\w.-]", "_", stem).lstrip(".-")[:100] or "spec")
+    values.setdefault("name", run_name(stem))
     values.setdefault("lr", default_learning_rate(values["optimizer"].name))
     if values.get("steps") is None:
         values.setdefault("epochs", DEFAULT_EPOCHS)

@@ -54,7 +54,7 @@ def _disk(experiment: Experiment, kept: int, state: int, root: Path) -> None:
     free = shutil.disk_usage(place).free
     if free < SPARE * wanted:
         raise DiskError(
-            f"the run may need {byte_size(wanted)}, and twice that should be free, but {byte_size(free)} are",
+            f"the run wants {byte_size(SPARE * wanted)} free, twice what it may need, but {byte_size(free)} are free",
             where=str(root),
             hint="free some room, or name another disk with --runs-dir",
         )

@@ -102,7 +102,7 @@ def resume(
             hint = "--force continues all the same: its figures are then not those of a training without a stop"
             raise RunError(f"would not continue as it was: {'; '.join(changed)}", where=str(run.path), hint=hint)
         start, damaged = _start(run, bool(settings))
-        for line in [*(f"forced: {change}" for change in changed), *(f"passed over {line}" for line in damaged)]:
+        for line in [*(f"forced: {change}" for change in changed), *(f"skipped {line}" for line in damaged)]:
             run.log(line)
             options.observer.noted(line)
         if settings:
@@ -202,7 +202,8 @@ def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
         return Start(checkpoint.arrays, {**checkpoint.info, "number": checkpoint.number}, rows), passed
     if passed or again:
         reason = "; ".join(passed) if passed else "it has none"
-        hint = f"{find.command_line('dlx', 'run', str(run.spec_file))} trains it from the start"
+        command = find.command_line("dlx", "run", str(run.spec_file), runs_dir=run.path.parent)
+        hint = f"{command} trains it from the start"
         raise RunError(f"has no whole checkpoint: {reason}", where=str(run.path), hint=hint)
     return None, passed
 

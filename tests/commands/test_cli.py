@@ -181,3 +181,13 @@ def test_a_run_is_read_again_whatever_its_spec_was_called(
     np.save(world / "x.npy", np.zeros((1, 2)))
     result = dlx("predict", run, "x.npy")
     assert result.code == 0, result.err
+
+
+def test_check_reports_every_spec(dlx: Dlx, gate: Path, world: Path) -> None:
+    (world / "a.yaml").write_text(gate.read_text() + "foo: 1\n")
+    (world / "b.yaml").write_text(gate.read_text() + "bar: 1\n")
+    result = dlx("check", "a.yaml", gate, "b.yaml")
+    assert result.code == 2
+    assert "unknown key 'foo'" in result.err
+    assert "unknown key 'bar'" in result.err
+    assert "gate.yaml: ok" in result.out

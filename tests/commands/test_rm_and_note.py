@@ -53,7 +53,7 @@ def test_list_filters_and_sorts(dlx: Dlx, root: Path) -> None:
     assert names(dlx, "--sort", "start")[-1] == "y-1"
     assert names(dlx, "--status", "running") == []
     assert len(json.loads(dlx("list", "--json", "--tag", "even").out)["runs"]) == 6
-    assert "no runs in runs that fit" in dlx("list", "--status", "running").out
+    assert "no run in runs matches these options" in dlx("list", "--status", "running").out
     assert "expected a date" in dlx("list", "--since", "yesterday").err
     assert "did you mean 'val_accuracy'" in dlx("list", "--sort", "val_acuracy").err
 

@@ -670,7 +670,7 @@ def test_what_fills_a_gap_is_fitted_on_train(world: Path, missing: str, expected
 
 
 def test_a_gap_and_too_many_words_are_refused(world: Path) -> None:
-    with pytest.raises(DataError, match=r"no value for 'size' \(2\), 'colour' \(1\)") as caught:
+    with pytest.raises(DataError, match=r"no value for 'size' in 2 rows, 'colour' in 1 row") as caught:
         load("csv", path=table(world, "size,colour,kind\n1,red,a\n,red,a\nNA,,b\n"), label="kind")
     assert caught.value.where.endswith("t.csv:3")
     text = "name,kind\n" + "".join(f"n{n},{n % 2}\n" for n in range(150))

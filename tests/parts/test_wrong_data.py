@@ -24,7 +24,7 @@ from dlx.training.experiment import prepare
     ("held", "said"),
     [
         ({"y_test": np.ones((6, 3)) / 2}, r"y_test holds \(3,\), y holds \(1,\)"),
-        ({"y_test": np.ones((6, 0))}, "expected as many of both"),
+        ({"y_test": np.ones((6, 0))}, "expected the same number of both"),
         ({"x": np.zeros((6, 2), np.uint8)}, "x_test holds float32, train holds uint8: their scales may differ"),
         ({"y": np.array(list("aabbab")), "y_test": np.arange(6)}, "y_test holds int64 .* expected names of classes"),
         ({"y": np.array(list("aabbab")), "y_test": np.array([["a"]] * 6)}, r"of shape \(6, 1\), expected names"),

@@ -221,8 +221,8 @@ TABLES: dict[str, tuple[str | bytes, str, str]] = {
     "nameless": ("x,,y\n1,2,a\n3,4,b\n", "", "column 2 has no name"),
     "tabs": ("x\ty\n1\ta\n2\tb\n", "", "has no column 'y'"),
     "label_case": ("x,Y\n1,a\n2,b\n", "", "has no column 'y' (did you mean 'Y'?)"),
-    "gap": ("x,y\n1,a\n,b\n", "", "t.csv:3: no value for 'x' (1)"),
-    "gaps": ("x,z,y\n,1,a\n,,b\n", "", "no value for 'x' (2), 'z' (1)"),
+    "gap": ("x,y\n1,a\n,b\n", "", "t.csv:3: no value for 'x' in 1 row"),
+    "gaps": ("x,z,y\n,1,a\n,,b\n", "", "no value for 'x' in 2 rows, 'z' in 1 row"),
     "gap_word": ("x,y\nNA,a\n2,b\n", "", "missing: median fills the gaps"),
     "label_gap": ("x,y\n1,a\n2,\n", ", missing: median", "t.csv:3: no value for 'y' in 1 row"),
     "label_gap_number": ("x,y\n1,0.5\n2,NaN\n", ", missing: median", "no value for 'y' in 1 row"),
@@ -265,7 +265,7 @@ OTHER: dict[str, tuple[str, str]] = {
     "series_short": ("{series_csv: {path: n.csv, target: v, window: 9}}", "5 rows, but window 9 and horizon 1 need 11 or more"),
     "series_nobody": ("{series_csv: {path: n.csv, target: w, window: 2}}", "has no column 'w'"),
     "series_words": ("{series_csv: {path: words.csv, target: a, window: 2}}", "column 'a' must hold numbers"),
-    "series_gap": ("{series_csv: {path: gap.csv, target: v, window: 1}}", "gap.csv:3: no value for 'v' (1)"),
+    "series_gap": ("{series_csv: {path: gap.csv, target: v, window: 1}}", "gap.csv:3: no value for 'v' in 1 row"),
     "series_window": ("{series_csv: {path: n.csv, target: v, window: 0}}", "window: expected a whole number"),
     "images_nowhere": ("{image_folder: gone}", "gone: no such folder"),
     "images_a_file": ("{image_folder: n.csv}", "no such folder"),
@@ -287,7 +287,7 @@ OTHER: dict[str, tuple[str, str]] = {
     "npz_nowhere": ("{npz: gone.npz}", "gone.npz: no such file"),
     "npz_a_table": ("{npz: n.csv}", "cannot be read as an array"),
     "npz_steps": ("{npz: s.npz}", "classes of steps, labels or amounts?"),
-    "npz_lengths": ("{npz: unlike.npz}", "expected as many of both"),
+    "npz_lengths": ("{npz: unlike.npz}", "expected the same number of both"),
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def test_no_room_on_the_disk_is_told_before_there_is_a_run(
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
     result = dlx("run", small)
     assert result.code == 5
-    assert "twice that should be free, but 5.0 kB are" in result.err
+    assert "twice what it may need, but 5.0 kB are free" in result.err
     assert not list((world / "runs").glob("*"))
 
 

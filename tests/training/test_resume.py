@@ -355,8 +355,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(dlx: Dlx, worl
     file.write_bytes(file.read_bytes()[:-100])
     result = dlx("resume", stopped.name)
     assert result.code == 0, result.err
-    assert f"passed over checkpoint {newest}: state.npz has changed" in result.out
-    assert f"passed over checkpoint {newest}" in (stopped.path / "log.txt").read_text()
+    assert f"skipped checkpoint {newest}: state.npz has changed" in result.out
+    assert f"skipped checkpoint {newest}" in (stopped.path / "log.txt").read_text()
     assert before < newest
     whole = begin(world, "whole", SPECS["dropout_bn"])
     assert evidence.everything(stopped.path) == evidence.everything(whole.run.path)
@@ -612,7 +612,7 @@ def test_max_time_stops_all_and_a_resume_goes_on(dlx: Dlx, world: Path) -> None:
     result = dlx("run", "s.yaml", "s.yaml", "--max-time", "2s", "--json")
     assert result.code == 75, result.err
     assert [line["status"] for line in result.lines] == ["interrupted"]
-    assert "stopped by --max-time; 1 not begun" in result.err
+    assert "stopped by --max-time; 1 not started" in result.err
     assert dlx("resume", "--max-time", "1s").code == 75
     assert dlx("run", "s.yaml", "--max-time", "soon").code == 2
 

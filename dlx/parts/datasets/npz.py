@@ -118,7 +118,7 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str, name: str = "
     x, y = np.asarray(inputs), np.asarray(targets)
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or not x.size or not y.size:
         raise DataError(
-            f"inputs of shape {x.shape} and targets of shape {y.shape}; expected as many of both", where=where
+            f"inputs of shape {x.shape} and targets of shape {y.shape}; expected the same number of both", where=where
         )
     if x.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
         raise DataError(f"expected numbers, got {x.dtype} and {y.dtype}", where=where)

@@ -52,7 +52,11 @@ def series_csv(
         gaps = np.flatnonzero(frame[name].isna())
         if len(gaps):
             place = f"{path}:{table_reader.line_of(path, int(gaps[0]))}"
-            raise DataError(f"no value for {name!r} ({len(gaps)})", where=place, hint="a series has no gaps: fill them")
+            raise DataError(
+                f"no value for {name!r} in {len(gaps)} row{'s' * (len(gaps) > 1)}",
+                where=place,
+                hint="a series has no gaps: fill them",
+            )
     floats = [float32(frame[name].to_numpy(np.float64), f"values of {name!r}", str(path)) for name in columns]
     values = np.stack(floats, axis=1)
     count = len(values) - window - horizon + 1

@@ -250,7 +250,9 @@ def _check(inputs: Any, missing: str, allowed: Sequence[str], path: str) -> None
     }
     gaps = {name: rows for name, rows in gaps.items() if len(rows)}
     if gaps and missing == "error":
-        columns = ", ".join(f"{name!r} ({len(rows)})" for name, rows in list(gaps.items())[:6])
+        columns = ", ".join(
+            f"{name!r} in {len(rows)} row{'s' * (len(rows) > 1)}" for name, rows in list(gaps.items())[:6]
+        )
         first = min(int(rows[0]) for rows in gaps.values())
         raise DataError(
             f"no value for {columns}",
