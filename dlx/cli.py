@@ -9,7 +9,6 @@ import gc
 import importlib
 import io
 import os
-import shlex
 import sys
 from typing import Any, NoReturn
 
@@ -18,7 +17,6 @@ import click
 from dlx import __version__
 from dlx.commands import COMMANDS
 from dlx.errors import DlxError, did_you_mean
-from dlx.system import terminal
 
 # What other tools call a command.
 MEANT = {"train": "run", "fit": "run", "start": "run", "ls": "list", "remove": "rm", "delete": "rm", "diff": "compare",
@@ -41,7 +39,9 @@ class _Group(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             hint = did_you_mean(args[0], COMMANDS, MEANT)
             if args[0].endswith((".yaml", ".yml")):
-                hint = f" (did you mean `{shlex.join(['dlx', 'run', args[0]])}`?)"
+                from dlx.runs.find import command_line
+
+                hint = f" (did you mean `{command_line('dlx', 'run', args[0])}`?)"
             raise click.UsageError(f"no such command {args[0]!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -106,6 +106,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _say(text: str) -> None:
+    from dlx.system import terminal
+
     with contextlib.suppress(OSError):  # nobody may be there to read it
         click.echo(terminal.clean_lines(text), err=True)  # names in a spec or a run must not command the terminal
 

@@ -138,16 +138,13 @@ def _predict(
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
     """A text stream into `path`: a file takes its name only when it is whole, a device or a pipe is written to."""
-    from dlx.errors import DiskError
     from dlx.system import files
 
     target = Path(os.path.realpath(path))
     special = target.exists() and not target.is_file()
-    try:
-        with (
-            nullcontext(target) if special else files.replacing(target) as place,
-            place.open("w", encoding="utf-8", newline="") as stream,
-        ):
-            yield stream
-    except OSError as error:
-        raise DiskError(f"cannot write ({error.strerror})", where=str(path)) from error
+    with (
+        files.disk(path),
+        nullcontext(target) if special else files.replacing(target) as place,
+        place.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        yield stream

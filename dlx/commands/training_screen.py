@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlx.data.dataset import Stream
 from dlx.data.splits import majority_share
 from dlx.errors import DivergenceError
-from dlx.runs.find import command_line
+from dlx.runs.find import command_line, compare_all
 from dlx.runs.metrics import is_figure
 from dlx.runs.run import Run
 from dlx.system import terminal
@@ -239,12 +238,11 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
     _table(metrics, experiment, error)
     root = run.path.parent
     example = EXAMPLES.get(experiment.dataset.kind, "ARRAY.npy")
-    folder = shlex.quote(str(root))
     terminal.fields(
         [
-            ("next", f"dlx compare {folder}/*"),
+            ("next", compare_all(root)),
             ("", command_line("dlx", "predict", run.name, example, runs_dir=root)),
-            ("", f"tensorboard --logdir {folder}"),
+            ("", command_line("tensorboard", "--logdir", str(root))),
         ],
         error,
     )

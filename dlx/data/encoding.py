@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -58,6 +57,5 @@ class Encoding:
         A table that came as numbers has nothing fitted: of it, the columns are kept.
         """
         always = FIELDS[self.kind] if self.kind != "table" or self.types else ("columns", "categories")
-        defaults, names = Encoding(), [entry.name for entry in dataclasses.fields(self)]
-        values = {name: getattr(self, name) for name in names}
-        return {k: v for k, v in values.items() if k in always or v != getattr(defaults, k)}
+        defaults = vars(Encoding())
+        return {name: value for name, value in vars(self).items() if name in always or value != defaults[name]}

@@ -16,6 +16,12 @@ def sentence(error: BaseException) -> str:
     return message[:300] or type(error).__name__
 
 
+def memory_is_full(error: BaseException) -> bool:
+    """Whether Python, Keras or a backend had no memory left."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+    return named or any(mark in str(error) for mark in ("OOM", "RESOURCE_EXHAUSTED"))
+
+
 def shape_hint(name: str, shape: tuple[int | None, ...], message: str) -> str:
     """What to try where a layer does not take its input's shape; empty where that is unknown."""
     if name.startswith(("conv2d", "max_pooling2d", "average_pooling2d", "global_average")) and len(shape) != 3:

@@ -9,7 +9,7 @@ from typing import Any
 
 from dlx.data.dataset import Facts
 from dlx.errors import DlxError, SpecError, TrainingError
-from dlx.model.keras_errors import sentence, shape_hint
+from dlx.model.keras_errors import memory_is_full, sentence, shape_hint
 from dlx.parts.registry import Part
 from dlx.spec.sections import Spec
 
@@ -65,7 +65,7 @@ class Layers:
         except DlxError:
             raise
         except Exception as error:  # Keras raises ValueError, the backend what it likes
-            if "OOM" in str(error) or isinstance(error, MemoryError):
+            if memory_is_full(error):
                 raise TrainingError(
                     "the weights of this layer do not fit into memory",
                     where=self.spec.locate(part.where),

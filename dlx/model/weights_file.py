@@ -10,7 +10,6 @@ import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from dlx.system import files
 MEMBER = "model.weights.h5"
 MOST = 100_000  # arrays and groups of a network
 SLACK = 2**20  # what HDF5 and Keras write beside the arrays
+ELSEWHERE = "TMPDIR names another place for scratch files"
 
 
 def load(model: Any, root: Path, name: str) -> None:
@@ -27,11 +27,13 @@ def load(model: Any, root: Path, name: str) -> None:
     where = str(root)
     with tempfile.TemporaryDirectory(prefix="dlx-") as scratch:
         template, loaded = Path(scratch) / "network.weights.h5", Path(scratch) / "file.weights.h5"
-        _write(scratch, lambda: model.save_weights(template))
+        with files.disk(Path(scratch), ELSEWHERE):
+            model.save_weights(template)
         try:
             raw = _member(root, name, 2 * template.stat().st_size + SLACK)
             _check(template, raw)
-            _write(scratch, lambda: loaded.write_bytes(raw))
+            with files.disk(Path(scratch), ELSEWHERE):
+                loaded.write_bytes(raw)
             model.load_weights(loaded)
         except DiskError:
             raise
@@ -41,15 +43,6 @@ def load(model: Any, root: Path, name: str) -> None:
         except Exception as error:  # h5py and zipfile each raise their own
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
             raise RunError(f"{name} does not hold the weights of its spec ({reason})", where=where) from error
-
-
-def _write(scratch: str, write: Callable[[], Any]) -> None:
-    """Write into the scratch folder. Raises DiskError."""
-    try:
-        write()
-    except OSError as error:
-        message = f"cannot write ({error.strerror or error})"
-        raise DiskError(message, where=scratch, hint="TMPDIR names another place for scratch files") from error
 
 
 def _member(root: Path, name: str, most: int) -> bytes:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
-from dlx.errors import DiskError
 from dlx.system import files
 
 if TYPE_CHECKING:
@@ -56,12 +55,10 @@ def blank(width: float, height: float) -> Figure:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure whole or not at all; the suffix, .png or .svg, says the form. Raises DiskError."""
-    try:
+    with files.disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(path) as temporary:
             temporary.write_bytes(rendered(figure, path.suffix.removeprefix(".")))
-    except OSError as error:
-        raise DiskError(f"cannot write ({error.strerror or error})", where=str(path)) from error
 
 
 def rendered(figure: Figure, form: str = "png") -> bytes:

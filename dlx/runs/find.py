@@ -23,6 +23,11 @@ def command_line(*words: str, runs_dir: Path | None = None) -> str:
     return shlex.join([*words, *elsewhere])
 
 
+def compare_all(folder: Path) -> str:
+    """The command that compares every run of a folder, for a shell to expand."""
+    return f"{command_line('dlx', 'compare', str(folder))}/*"
+
+
 def is_run(path: Path) -> bool:
     """Whether a directory claims to be a run."""
     return (path / "run.json").is_file()

@@ -7,7 +7,6 @@ import functools
 import gc
 import json
 import os
-import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -106,7 +105,7 @@ def gather(words: Iterable[str], folder: Path) -> tuple[list[Entry], list[str]]:
                 continue
             seen.add(place)
             if find.is_folder_of_runs(path):
-                remarks.append(f"{path} is a folder of runs: dlx compare {shlex.quote(str(path))}/* compares them")
+                remarks.append(f"{path} is a folder of runs: {find.compare_all(path)} compares them")
             else:
                 entries.append(read(path, like))
                 like = like or entries[-1].settings

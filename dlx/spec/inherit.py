@@ -74,7 +74,7 @@ def _imported(root: Node) -> UserCode:
         elif not user_code.allowed():
             count = len(file.read_bytes().splitlines())
             lines = f"{count} line{'s' * (count != 1)}"
-            message = f"this spec wants to run {lines} of Python, {child.value}, which run with your permissions"
+            message = f"this spec wants to run {lines} of Python, {child.value}, with your permissions"
             hint = "read them first; --allow-code (or DLX_ALLOW_CODE=1) lets them run"
             problems.append(DlxError(message, where=f"{child.where}: imports", hint=hint))
     if problems:

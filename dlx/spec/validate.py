@@ -95,7 +95,7 @@ class _Checker:
 
     def value(self, node: Node, annotation: Any, address: str) -> Any:
         """The value of a node under an annotation, or _BAD after noting the problem."""
-        words = [word for o in options(annotation) if typing.get_origin(o) is Literal for word in typing.get_args(o)]
+        words = _words(annotation)
         if isinstance(node.value, str) and node.value in words:
             return node.value
         kind = annotation_kind(annotation)
@@ -204,6 +204,11 @@ class _Checker:
             return _BAD
 
 
+def _words(annotation: Any) -> list[Any]:
+    """The words that an annotation allows by themselves."""
+    return [word for o in options(annotation) if typing.get_origin(o) is Literal for word in typing.get_args(o)]
+
+
 def _least(annotation: Any) -> int:
     """The smallest number of entries that a list may have."""
     extra = [item for option in options(annotation) for item in typing.get_args(option)[1:]]
@@ -235,7 +240,7 @@ def _shown(node: Node) -> str:
 
 
 def _value_hint(node: Node, annotation: Any) -> str:
-    words = [word for o in options(annotation) if typing.get_origin(o) is Literal for word in typing.get_args(o)]
+    words = _words(annotation)
     if isinstance(node.value, str) and words:
         return did_you_mean(node.value, words).strip(" ()")
     far = isinstance(node.value, (int, float)) and abs(node.value) >= FAR

@@ -26,12 +26,12 @@ class UnsafeFileError(OSError):
 
 
 @contextlib.contextmanager
-def disk(path: Path) -> Iterator[None]:
+def disk(path: Path, hint: str = "") -> Iterator[None]:
     """What goes wrong with a file in the block is a DiskError at `path`."""
     try:
         yield
     except OSError as error:
-        raise DiskError(f"cannot write ({error.strerror or error})", where=str(path)) from error
+        raise DiskError(f"cannot write ({error.strerror or error})", where=str(path), hint=hint) from error
 
 
 def contents(root: Place, name: str, most: int) -> bytes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dlx.errors import TrainingError
-from dlx.model.keras_errors import sentence
+from dlx.model.keras_errors import memory_is_full, sentence
 from dlx.training.experiment import Experiment
 
 
 def backend_failure(error: Exception, experiment: Experiment) -> TrainingError | None:
     """What went wrong while the backend computed; None for an error of dlx itself."""
-    if type(error).__name__ == "ResourceExhaustedError" or "OOM" in str(error) or "RESOURCE_EXHAUSTED" in str(error):
+    if memory_is_full(error):
         return out_of_memory(experiment)
     if "Exception encountered when calling" in str(error):  # Keras, while the first steps are compiled
         return TrainingError(f"the network cannot be trained: {sentence(error)}", hint="dlx check shows its layers")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlx.engine.plan import Program, Progress, State
 from dlx.runs.run import Run
@@ -14,8 +14,6 @@ from dlx.training.experiment import Experiment
 from dlx.training.outcome import Start
 from dlx.training.tensorboard import TensorBoard
 
-if TYPE_CHECKING:
-    pass
 KEEP_COST, KEEP_SECONDS = 50, 60.0
 
 

@@ -28,7 +28,7 @@ from dlx.system.files import disk
 from dlx.training import checkpoints
 from dlx.training.budget import check_budget
 from dlx.training.experiment import Experiment, facts_of, plan_of, prepare
-from dlx.training.failures import backend_failure, out_of_memory
+from dlx.training.failures import backend_failure
 from dlx.training.initial_weights import begin_from, donor, donor_weights
 from dlx.training.outcome import GuardedObserver, Outcome, Start
 from dlx.training.program_cache import ProgramCache
@@ -139,9 +139,6 @@ def conduct(
             outcome = _train(ready, run, dataclasses.replace(options, observer=observer), start, stop)
     except DlxError as error:
         outcome = Outcome(run, "failed", error=error)
-    except MemoryError:
-        options.cache.clear()
-        outcome = Outcome(run, "failed", error=out_of_memory(experiment))
     except KeyboardInterrupt:
         outcome = Outcome(run, "interrupted", stop=stop.signal or "SIGINT")
     except Exception as error:

@@ -11,13 +11,11 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlx.errors import DataError, DiskError, first_line
 from dlx.system.units import byte_size
 
-if TYPE_CHECKING:
-    pass
 MAX_UNPACKED = 4 * 2**30
 MAX_MEMBERS = 200_000
 MAX_TAR_HEADER = 2**20

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,9 +18,6 @@ from dlx.parts.datasets.loading import fingerprint, float32, guess_task, know, r
 from dlx.parts.datasets.out_of_core import InMemory
 from dlx.parts.registry import FilePath
 from dlx.parts.types import ImageSize
-
-if TYPE_CHECKING:
-    pass
 
 Labelled = list[tuple[Path, str]]
 SHOWN = 8

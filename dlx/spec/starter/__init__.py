@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from dlx.errors import DataError, DiskError, DlxError, did_you_mean
+from dlx.errors import DataError, DlxError, did_you_mean
 from dlx.parts import REGISTRIES
+from dlx.spec.sections import run_name
 from dlx.spec.starter.arrays import arrays_spec
 from dlx.spec.starter.images import folder_spec
 from dlx.spec.starter.layout import Lines
 from dlx.spec.starter.named import named_spec
 from dlx.spec.starter.table import table_spec
+from dlx.system.files import disk
 
 
 def write_starter(data: str, label: str | None, output: str | None, force: bool) -> tuple[Path, list[str]]:
@@ -20,14 +21,11 @@ def write_starter(data: str, label: str | None, output: str | None, force: bool)
     Raises DataError where the data cannot be used, DlxError where the file exists, DiskError.
     """
     stem, lines, inputs = _starter(data, label, output)
-    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", stem).lstrip(".-") or "spec"
-    target = Path(output or f"{stem}.yaml")
+    target = Path(output or f"{run_name(stem)}.yaml")
     if target.exists() and not force:
         raise DlxError("is there already", where=str(target), hint="-o OTHER.yaml, or --force to write over it")
-    try:
+    with disk(target):
         target.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DiskError(f"cannot write ({error.strerror})", where=str(target)) from error
     return target, inputs
 
 
