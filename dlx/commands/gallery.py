@@ -133,13 +133,13 @@ class Gallery:
         if run.path not in self._subjects:
             predictor = load_predictor(run)
             try:
-                experiment = prepare(specs.load(run.spec_file, alone=True))
+                experiment = prepare(specs.load(run.spec_file, alone=True), scale="scaling" in run.info())
             except DataError as error:
                 message = f"its data cannot be loaded: {error.message}"
                 raise DataError(message, where=run.name, hint=error.hint) from error
             data = experiment.dataset, experiment.splits
             name = self._names[run.path]
-            self._subjects[run.path] = Subject(name, predictor.model, *data, run.history(), _best_epoch(run))
+            self._subjects[run.path] = Subject(name, predictor.network, *data, run.history(), _best_epoch(run))
             recorded = (run.info().get("dataset") or {}).get("fingerprint")
             if recorded not in (None, experiment.dataset.fingerprint):
                 self.remarks.append(f"{run.name}: the data has changed since the run")

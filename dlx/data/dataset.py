@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlx.data.encoding import Encoding
+from dlx.data.scaling import Scaling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +50,12 @@ class Stream:
         """The same at the positions `which`; reads nothing."""
         return Stream(self.read, self.rows[which], self.shape[1:], self.dtype, self.keys)
 
+    def mapped(self, convert: Callable[[np.ndarray], np.ndarray]) -> Stream:
+        """The same with every row that is read converted to float32 of the same shape."""
+        import numpy as np
+
+        return Stream(lambda rows: convert(self.read(rows)), self.rows, self.shape[1:], np.dtype(np.float32), self.keys)
+
 
 def padded(rows: np.ndarray, size: int) -> np.ndarray:
     """Rows with blank ones after them, `size` in all: XLA compiles one size once."""
@@ -86,7 +93,7 @@ class Split:
 
     inputs: (n, *shape), as stored (images stay uint8, 0..255, channels last), or a Stream; or, of what is still to be
         encoded, named columns (n,)
-    targets: (n,) int32 class numbers, or (n, steps); (n, k) float32 values; or labels, (n, k) float32 of 0 and 1
+    targets: (n,) int32 class numbers, or (n, steps); (n, k) float64 values; or labels, (n, k) float32 of 0 and 1
     index: (n,) int64 row numbers in the source, stable whatever is split off or left out
     """
 
@@ -117,6 +124,7 @@ class Dataset:
     encoding: of tables, texts and series, how a row becomes numbers.
     fit: the inputs of the train split -> what `encoding` still lacks, by field.
     encode: (inputs, encoding) -> (n, *shape).
+    scaling: how float64 inputs became float32 ones, where they did.
     gap: examples follow one another in time: a split is cut off at the end, `gap` examples after the rest.
     skipped: files that could not be read and were passed over, as the spec allowed.
     """
@@ -131,6 +139,7 @@ class Dataset:
     encoding: Encoding | None = None
     fit: Callable[[Any], dict[str, Any]] | None = None
     encode: Callable[..., np.ndarray] | None = None
+    scaling: Scaling | None = None
     gap: int | None = None
     skipped: tuple[str, ...] = ()
 

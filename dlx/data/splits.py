@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlx.data.dataset import Dataset, Split, Stream, Table
 from dlx.data.encoding import Encoding
+from dlx.data.scaling import COARSE, Scaling, moments, pieces_of, unsure
 from dlx.errors import DataError
 from dlx.system import machine
 from dlx.system.units import byte_size
@@ -127,6 +129,71 @@ def _spread(order: np.ndarray, labels: np.ndarray) -> np.ndarray:
         rows = np.flatnonzero(labels == label)
         place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
     return order[np.argsort(place, kind="stable")]
+
+
+def scaled_inputs(
+    dataset: Dataset, splits: Splits, first: Literal["", "scalar", "columns", "never"], names: Sequence[str] = ()
+) -> tuple[Dataset, Splits]:
+    """Both with float32 inputs: float64 ones are scaled first, as the spec's first preprocessing would.
+
+    first: what that preprocessing takes statistics of; "" where it takes none; "never" to leave that to the network,
+    however coarse float32 is. names: of the columns, for a message.
+    Raises DataError where float32 is too coarse for inputs that nothing scales.
+    """
+    inputs = splits.train.inputs
+    if inputs.dtype != "float64" and not (
+        inputs.dtype == "float32"
+        and first in ("scalar", "columns")
+        and unsure(*moments(pieces_of(inputs), first == "scalar"))
+    ):
+        return dataset, splits
+    scaling = Scaling.fit(inputs, scalar=first == "scalar") if first in ("scalar", "columns") else None
+    if first in ("", "scalar"):
+        _refuse_coarse(Scaling.fit(inputs), names, scaling)
+    convert = scaling.apply if scaling is not None else _float32
+
+    def converted(split: Split | None) -> Split | None:
+        if split is None:
+            return None
+        if isinstance(split.inputs, Stream):
+            return replace(split, inputs=split.inputs.mapped(convert))
+        return replace(split, inputs=convert(split.inputs))
+
+    train = converted(splits.train)
+    assert train is not None
+    validation = converted(splits.validation)
+    test = validation if splits.test_is_validation else converted(splits.test)
+    whole = replace(dataset, train=train, test=test, scaling=scaling)
+    return whole, Splits(train, validation, test, splits.test_is_validation)
+
+
+def _float32(values: Any) -> np.ndarray:
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        return np.asarray(values).astype(np.float32)
+
+
+def _refuse_coarse(scaling: Scaling, names: Sequence[str], common: Scaling | None) -> None:
+    """Raise DataError for columns of which float32 would keep too little, as they are or scaled by `common`."""
+    import numpy as np
+
+    if common is None:
+        columns = np.flatnonzero(scaling.coarse)
+    else:  # where a column lies in the common scale, the nearest float32 is half of 2**-23 of its size away
+        size = np.abs(common.apply(scaling.mean)) * 2.0**-24
+        columns = np.flatnonzero(size * common.deviation > COARSE * scaling.deviation)
+    if not len(columns):
+        return
+    shown = []
+    for column in columns[:4]:
+        name = f"column {names[column]!r}" if column < len(names) else f"input {column}"
+        shown.append(f"{name} ({scaling.mean[column]:.6g} ± {scaling.deviation[column]:.3g})")
+    more = f" and {len(columns) - 4} more" if len(columns) > 4 else ""
+    raise DataError(
+        f"float32, in which networks compute, is too coarse for {', '.join(shown)}{more}",
+        hint="preprocess: [normalize] scales each column in float64 first",
+    )
 
 
 def majority_share(split: Split, classes: int) -> float:

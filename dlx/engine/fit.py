@@ -113,7 +113,8 @@ def _rows(program: Program, plan: Plan, rows: np.ndarray, epochs: int) -> list[d
     mappings = []
     for number, row in enumerate(rows, epochs - len(rows) + 1):
         step = min(number * plan.steps_per_epoch, plan.steps)
-        figures = {name: float(value) for name, value in zip(program.columns, row, strict=True)}
+        named = zip(program.columns, row, strict=True)
+        figures = {name: float(value) * plan.units.get(name.partition("_")[2], 1.0) for name, value in named}
         mappings.append({"epoch": number, "step": step, **figures})
     return mappings
 

@@ -15,7 +15,7 @@ from jax import lax
 
 from dlx.engine.loop import Loop
 from dlx.engine.plan import ROWS, Plan, State
-from dlx.parts import metrics, penalties
+from dlx.parts import penalties
 from dlx.parts.schedules import Plateau
 from dlx.system.backend import keras
 
@@ -205,9 +205,7 @@ class JaxLoop(Loop):
     def _count(self, state: Arrays, y: Any, logits: Any, total: Any) -> Arrays:
         with self.scope(state) as scope:
             self.losses.update_state(total, sample_weight=jnp.float32(y.shape[0]))
-            predictions = self.network.activation(logits)
-            for metric in self.metrics:
-                metrics.update(metric, y, predictions)
+            self.measure(y, logits)
         return {**state, **self._changed(state, scope, "accumulators")}
 
     def results(self, state: Arrays) -> tuple[Arrays, Any]:

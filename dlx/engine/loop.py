@@ -88,6 +88,33 @@ class Loop(abc.ABC):
             each = share * each + (1.0 - share) * others
         return logits, self.total(each)
 
+    def measure(self, y: Any, logits: Any) -> None:
+        """Feed a batch to every metric: y as the loss takes it, (n, …), and logits."""
+        predictions = self.network.activation(logits)
+        for metric in self.metrics:
+            view = self.plan.units and metric.name in self.plan.units
+            see = self._in_units if view else self._in_data
+            metrics.update(metric, see(y), see(predictions))
+
+    def _in_units(self, values: Any) -> Any:
+        """A regression's values around the mean of the train split, in units of the largest deviation there.
+
+        What Plan.units names changes with neither but by a factor, and float32 keeps its digits.
+        """
+        scaling = self.network.scaling
+        if scaling is None:
+            return values
+        if self.network.scales:
+            return values * scaling.relative
+        return (keras.ops.cast(values, "float32") - scaling.mean.astype(np.float32)) / np.float32(scaling.largest)
+
+    def _in_data(self, values: Any) -> Any:
+        """Values in the data's own unit, which a metric of the user's code may depend on."""
+        scaling = self.network.scaling
+        if scaling is None or not self.network.scales:
+            return values
+        return values * scaling.deviation.astype(np.float32) + scaling.mean.astype(np.float32)
+
     def _losses(self, y: Any, logits: Any, training: bool) -> Any:
         """The loss of each class number or example, times the weight of its class in training."""
         each = self.network.loss(y, logits, self.network.activation)

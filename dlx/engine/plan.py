@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class Plan:
     steps: of the whole training; monitor: a column; patience: epochs, None for no early stop.
     schedule: progress in 0..1 to a factor of lr, None for a constant rate; plateau lowers it by the monitored figure.
     class_weights: what the loss of an example of each class counts, in training alone.
+    units: by the metric's name, what its figures are multiplied by: the loop computes them in units of its own.
     """
 
     seed: int
@@ -37,6 +38,7 @@ class Plan:
     schedule: Callable[[Any], Any] | None = None
     plateau: Plateau | None = None
     class_weights: tuple[float, ...] | None = None
+    units: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

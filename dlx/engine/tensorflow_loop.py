@@ -15,7 +15,7 @@ import tensorflow as tf
 from dlx.engine.loop import Loop
 from dlx.engine.plan import ROWS, Plan
 from dlx.engine.xla import RECURRENT, fuses, fuses_update
-from dlx.parts import metrics, penalties
+from dlx.parts import penalties
 from dlx.parts.schedules import Plateau
 from dlx.system.backend import keras
 
@@ -47,8 +47,6 @@ class TensorFlowLoop(Loop):
         pairs = [*zip(self.weights, network.logits.weights, strict=True)]
         pairs += zip(self.best, network.logits.weights, strict=True)
         pairs += zip(self.optimizer.variables, optimizer.variables, strict=True)
-        if self.network.scaler is not None:
-            pairs += zip(self.network.scaler.variables, network.scaler.variables, strict=True)
         for mine, given in pairs:
             mine.assign(given.value)
         for metric in (self.losses, *self.metrics):
@@ -195,9 +193,7 @@ class TensorFlowLoop(Loop):
     def _count(self, y: Any, logits: Any, total: Any) -> None:
         examples = tf.cast(tf.shape(y)[0], tf.float32)
         self.losses.update_state(total, sample_weight=examples)
-        predictions = self.network.activation(logits)
-        for metric in self.metrics:
-            metrics.update(metric, y, predictions)
+        self.measure(y, logits)
 
     def results(self) -> list[Any]:
         """The figures accumulated so far, which start over."""

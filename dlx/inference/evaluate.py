@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dlx.inference.exact import EXACT
 from dlx.inference.forward import BATCH, forward, in_batches
 from dlx.parts import metrics
 from dlx.system.backend import keras
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, float], np.ndarray]:
     """(figures, predictions) of a split under the model's present weights.
 
-    The figures are the loss with its penalties and each metric; predictions: (n, units) probabilities or values.
+    The figures are the loss with its penalties and each metric; predictions: (n, units) probabilities, or values in
+    float64.
     """
     import numpy as np
 
@@ -29,14 +31,19 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
     else:
         logits = np.concatenate(list(forward(network.logits, in_batches(split.inputs, size))))
         penalty = float(sum(network.logits.losses))
-    predictions = network.activation(keras.ops.convert_to_tensor(logits))
-    targets = keras.ops.convert_to_tensor(split.targets)
+    predictions = network.answers(logits)
+    targets = keras.ops.convert_to_tensor(network.learned(split.targets))
     each = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
-    figures = {"loss": float(keras.ops.mean(each)) + penalty}
+    figures = {"loss": float(keras.ops.convert_to_numpy(each).mean(dtype=np.float64)) + penalty}
+    if split.targets.dtype == np.float64:  # values
+        predictions = np.asarray(predictions, np.float64)
     for metric in network.metrics():
-        metrics.update(metric, targets, predictions)
+        if metric.name in EXACT:
+            figures[metric.name] = EXACT[metric.name](split.targets, predictions)
+            continue
+        metrics.update(metric, keras.ops.convert_to_tensor(split.targets), keras.ops.convert_to_tensor(predictions))
         figures[metric.name] = float(metric.result())
-    return figures, keras.ops.convert_to_numpy(predictions)
+    return figures, predictions
 
 
 def _penalizes_activity(model: Any) -> bool:

@@ -24,6 +24,13 @@ def forward(model: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         yield model.predict_on_batch(padded(batch, most) if on_jax else batch)[:count]
 
 
+def answers(network: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Probabilities (n, units), or values in the data's unit, of each batch of inputs as the network takes them."""
+    if network.scales and network.scaling is not None:
+        return map(network.scaling.undo, forward(network.logits, batches))
+    return forward(network.model, batches)
+
+
 def in_batches(inputs: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
     """`inputs` in pieces of `size`, in order; copies them out of a mapped file a piece at a time."""
     import numpy as np

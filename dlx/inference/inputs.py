@@ -166,14 +166,13 @@ class Inputs:
             yield [f"{where}:{start + row}" for row in range(len(piece))], piece
 
     def _checked_floats(self, piece: np.ndarray, start: int, where: str) -> np.ndarray:
-        """The piece, which begins at row `start`, as float32; raises DataError for values that training had none of."""
+        """The piece, which begins at row `start`; raises DataError for values that training had none of."""
         import numpy as np
 
-        with np.errstate(over="ignore"):
-            piece = piece.astype(np.float32)
-        if not np.isfinite(piece).all():
-            row = start + int(np.flatnonzero(~np.isfinite(piece.reshape(len(piece), -1)).all(axis=1))[0])
-            raise DataError(f"row {row} holds NaN or infinite values", where=where)
+        sound = np.abs(piece.reshape(len(piece), -1)) <= np.finfo(np.float32).max
+        if not sound.all():
+            row = start + int(np.flatnonzero(~sound.all(axis=1))[0])
+            raise DataError(f"row {row} holds NaN or infinite values, or some beyond 3.4e38", where=where)
         if self.dtype == "uint8" and (piece % 1).any():
             message = "holds fractions, but the run was trained on whole numbers from 0 to 255"
             raise DataError(message, where=where, hint="save it as uint8: numpy.uint8(255 * x), if it goes to 1")

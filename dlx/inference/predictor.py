@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from dlx.data.encoding import Encoding
+from dlx.data.scaling import Scaling
 from dlx.errors import DlxError, RunError
-from dlx.inference.forward import class_probabilities, forward, in_batches
+from dlx.inference.forward import answers, class_probabilities, in_batches
 from dlx.inference.inputs import BATCH, Batch, Inputs, shaped
 from dlx.inference.prediction import Prediction
-from dlx.model.restore import restore
+from dlx.model.network import Network
+from dlx.model.restore import input_scaling, restore
 from dlx.runs.run import Run
 
 if TYPE_CHECKING:
@@ -32,9 +34,10 @@ class Predictor:
     """A trained run, ready to predict: `.predict(array)` gives probabilities or values, `.run` is the Run."""
 
     run: Run
-    model: Any
+    network: Network
     info: Mapping[str, Any]
     inputs: Inputs
+    scaling: Scaling | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -65,8 +68,8 @@ class Predictor:
         import numpy as np
 
         array = shaped(np.asarray(inputs), self.inputs.shape, "the array")
-        answers = list(forward(self.model, in_batches(array, BATCH)))
-        whole = np.concatenate(answers) if answers else np.zeros((0, max(len(self.classes), 1)), np.float32)
+        pieces = list(answers(self.network, map(self._scaled, in_batches(array, BATCH))))
+        whole = np.concatenate(pieces) if pieces else np.zeros((0, max(len(self.classes), 1)), np.float32)
         return class_probabilities(whole, self.info["task"])
 
     def read(self, words: Sequence[str]) -> tuple[Iterator[Batch], int | None]:
@@ -77,9 +80,24 @@ class Predictor:
         """A Prediction of each input, a batch in memory at a time; `top` as in Prediction.of."""
         several, classes = self.info.get("task") == "multi_label", self.classes
         for names, array in batches:
-            for answers in forward(self.model, [array]):
-                for name, answer in zip(names, class_probabilities(answers, self.info["task"]), strict=True):
+            for piece in answers(self.network, [self._scaled(array)]):
+                for name, answer in zip(names, self._readable(piece), strict=True):
                     yield Prediction.of(name, answer, classes, top, several)
+
+    def _scaled(self, inputs: np.ndarray) -> np.ndarray:
+        """Raw inputs as the network takes them."""
+        import numpy as np
+
+        if self.scaling is not None:
+            return self.scaling.apply(inputs)
+        return inputs.astype(np.float32) if inputs.dtype == np.float64 else inputs
+
+    def _readable(self, predictions: np.ndarray) -> np.ndarray:
+        """Probabilities of every class, or values without digits that say nothing."""
+        targets = self.network.scaling
+        if targets is not None and self.network.scales:
+            return targets.rounded(predictions)
+        return class_probabilities(predictions, self.info["task"])
 
 
 def load_predictor(run: Run) -> Predictor:
@@ -89,10 +107,11 @@ def load_predictor(run: Run) -> Predictor:
         encoding = _encoding(info["input"], int(info.get("targets", 1)))
         facts = info["input"]
         inputs = Inputs(str(facts.get("kind")), tuple(facts["shape"]), str(facts.get("dtype")), encoding)
+        scaling = input_scaling(info)
     except (TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"run.json lacks what prediction needs ({reason})", where=str(run.path)) from error
-    return Predictor(run, network.model, info, inputs)
+    return Predictor(run, network, info, inputs, scaling)
 
 
 def _encoding(facts: Mapping[str, Any], targets: int) -> Encoding:

@@ -102,10 +102,11 @@ def _field(column: str, prediction: Prediction, labels: Sequence[str]) -> Any:
 
 
 def _short(value: float) -> str:
-    """A float32 in as many digits as it has, without an exponent."""
+    """A number in as many digits as it has, without an exponent; a float32 has fewer than a float64."""
     import numpy as np
 
-    return np.format_float_positional(np.float32(value), trim="-")
+    small = np.float32(value) if float(np.float32(value)) == value else np.float64(value)
+    return np.format_float_positional(small, trim="-")
 
 
 def _label_value(prediction: Prediction, place: int, count: int) -> Any:

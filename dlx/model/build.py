@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from dlx.data.dataset import Facts
+from dlx.data.scaling import Scaling
 from dlx.errors import DlxError, SpecError
 from dlx.model.check import check_size, may_be_large
-from dlx.model.head import make_head, make_loss, metrics_factory, scaled_loss, scales_targets
+from dlx.model.head import make_head, make_loss, metrics_factory, scales_targets, unscale
 from dlx.model.keras_errors import sentence
 from dlx.model.layers import Layers
 from dlx.model.network import Network
@@ -22,12 +23,19 @@ TOKENS = ("embedding", "reversible_embedding", "category_encoding")
 
 
 def build(
-    spec: Spec, facts: Facts, *, restored: bool = False, scale_targets: bool = True, file_size: int | None = None
+    spec: Spec,
+    facts: Facts,
+    *,
+    targets: Scaling | None = None,
+    restored: bool = False,
+    scaled: Literal["constants", "variables", "no"] = "constants",
+    file_size: int | None = None,
 ) -> Network:
     """The network of a spec for inputs and targets as in `facts`, its names and seeds started again. Loads Keras.
 
-    `restored`: weights will be loaded into it, so no pretrained ones are fetched. `scale_targets=False` is for runs
-    made before targets were scaled. `file_size`: the bytes of the file that the weights are in, where there is one.
+    `targets`: mean and deviation of a regression's. `restored`: weights will be loaded into it, so no pretrained ones
+    are fetched. `scaled`: how the model puts scaled targets back; "variables" and "no" are for runs made by an earlier
+    dlx. `file_size`: the bytes of the file that the weights are in, where there is one.
 
     Raises TrainingError where its weights alone do not fit into memory, and SpecError, located at the layer, where one
     cannot follow another or the head does not fit the task.
@@ -35,13 +43,13 @@ def build(
     backend.prepare(spec.seed, spec.precision)
     if may_be_large(spec, facts):
         try:
-            check_size(spec, lambda: int(_assemble(spec, facts, True, scale_targets).model.count_params()), file_size)
+            check_size(spec, lambda: int(_assemble(spec, facts, True, targets, scaled).model.count_params()), file_size)
         finally:  # else Keras would make the counted weights with those of the next network
             backend.prepare(spec.seed, spec.precision)
-    return _assemble(spec, facts, restored, scale_targets)
+    return _assemble(spec, facts, restored, targets, scaled)
 
 
-def _assemble(spec: Spec, facts: Facts, restored: bool, scale_targets: bool) -> Network:
+def _assemble(spec: Spec, facts: Facts, restored: bool, targets: Scaling | None, scaled: str) -> Network:
     layers = Layers(spec, facts, restored)
     tokens = facts.integer and bool(spec.layers) and spec.layers[0].name in TOKENS
     inputs = keras.Input(facts.shape, dtype="int32" if tokens else "float32", name="input")
@@ -53,10 +61,9 @@ def _assemble(spec: Spec, facts: Facts, restored: bool, scale_targets: bool) -> 
     for part in spec.layers[:-1]:
         x = layers.apply(part, layers.make(part), x)
     logits, activation = make_head(layers, spec.layers[-1], x)
-    loss, scaler = make_loss(layers, activation), None
-    if scale_targets and scales_targets(layers, activation):
-        scaler = keras.layers.Normalization(axis=-1, invert=True, dtype="float32", name="predictions")
-        predictions, loss = scaler(logits), scaled_loss(loss, scaler)
+    loss, scales = make_loss(layers, activation), scaled != "no" and scales_targets(layers, activation)
+    if scales:
+        predictions = unscale(logits, targets, scaled == "variables")
     else:
         predictions = keras.layers.Activation(activation, dtype="float32", name="predictions")(logits)
     try:
@@ -69,14 +76,15 @@ def _assemble(spec: Spec, facts: Facts, restored: bool, scale_targets: bool) -> 
     return Network(
         model=model,
         logits=body,
-        activation=scaler or keras.activations.get(activation),
+        activation=keras.activations.get(activation),
         loss=loss,
         metrics=metrics_factory(layers, units),
         preprocess=fitted,
         augment=_augmentations(layers),
         units=units,
         classes=facts.task == "classification",
-        scaler=scaler,
+        scales=scales,
+        scaling=targets,
         applied=layers.applied,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dlx.data.scaling import Scaling
 from dlx.model.keras_errors import sentence
 from dlx.model.layers import Layers
 from dlx.parts import losses, metrics
@@ -130,14 +131,12 @@ def scales_targets(layers: Layers, activation: str) -> bool:
     return layers.facts.task == "regression" and activation == "linear" and asked
 
 
-def scaled_loss(loss: Loss, scaler: Any) -> Loss:
-    """`loss` of targets as the network sees them: of mean 0 and standard deviation 1 over the train split."""
-
-    def scaled(targets: Any, logits: Any, activation: Any) -> Any:
-        deviation = keras.ops.sqrt(keras.ops.cast(scaler.adapt_variance.value, "float32"))
-        return loss((targets - scaler.adapt_mean.value) / deviation, logits, lambda same: same)
-
-    return scaled
+def unscale(logits: Any, scaling: Scaling | None, variables: bool) -> Any:
+    """The layer that puts scaled values back into the data's unit, applied: by constants, or by `variables`."""
+    if variables:
+        return keras.layers.Normalization(axis=-1, invert=True, dtype="float32", name="predictions")(logits)
+    numbers = (scaling.deviation.tolist(), scaling.mean.tolist()) if scaling is not None else (1.0, 0.0)
+    return keras.layers.Rescaling(*numbers, dtype="float32", name="predictions")(logits)
 
 
 def metrics_factory(layers: Layers, units: int) -> Callable[[], list[Any]]:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dlx.data.scaling import Scaling
 from dlx.parts.registry import Part
+from dlx.system.backend import keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +18,8 @@ class Network:
 
     model: raw inputs to predictions (probabilities, or values); logits: the same up to the last activation.
     loss: `(targets, logits, activation) -> losses`; metrics: makes fresh Keras metrics.
-    activation: logits to predictions; scaler: the layer that puts scaled targets back, if there is one.
+    activation: logits to predictions; of a network that learns scaled targets, to scaled ones.
+    scales: whether it learns scaled targets; scaling: mean and deviation of a regression's targets, where known.
     """
 
     model: Any
@@ -28,8 +31,23 @@ class Network:
     augment: Sequence[Callable[[Any, Any], Any]]
     units: int
     classes: bool
-    scaler: Any = None
+    scales: bool = False
+    scaling: Scaling | None = None
     applied: Sequence[tuple[Part, Any]] = ()
+
+    def learned(self, targets: Any) -> Any:
+        """Targets as the loss takes them: class numbers and labels as they are, values float32, scaled if it scales."""
+        import numpy as np
+
+        if self.scales and self.scaling is not None:
+            return self.scaling.apply(targets)
+        return np.asarray(targets, np.float32) if targets.dtype.kind == "f" else targets
+
+    def answers(self, logits: Any) -> Any:
+        """Logits, an array of NumPy, to probabilities, or to values in the data's unit."""
+        if self.scales and self.scaling is not None:
+            return self.scaling.undo(logits)
+        return keras.ops.convert_to_numpy(self.activation(keras.ops.convert_to_tensor(logits)))
 
 
 def layer_table(network: Network) -> list[tuple[str, str, str, int]]:

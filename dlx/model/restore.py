@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 
 from dlx import spec as specs
 from dlx.data.dataset import Facts
+from dlx.data.scaling import Scaling
 from dlx.errors import RunError, SpecError
 from dlx.model import weights_file
 from dlx.model.build import build
 from dlx.model.network import Network
+from dlx.model.statistics import for_scaled_inputs, scaling_of
 from dlx.parts import user_code
 from dlx.runs.run import Run
 
@@ -29,7 +32,11 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
     try:
         _unchanged(run, info)
         spec = specs.load(run.spec_file, alone=True, bare=True)
-        facts = _facts(info)
+        facts, targets, inputs = _facts(info), _scaling(info, "targets"), input_scaling(info)
+        if inputs is not None and (not spec.preprocess or inputs.mean.shape not in ((), facts.shape[-1:])):
+            raise ValueError("its scaling of inputs is not of this network")
+        if targets is not None and targets.mean.shape not in ((), (facts.targets,)):
+            raise ValueError("its scaling of targets is not of this network")
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"run.json lacks what prediction needs ({error!r})", where=str(run.path)) from error
     except SpecError as error:
@@ -39,11 +46,27 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
             raise RunError(message, where=str(run.path), hint=hint) from error
         raise RunError(f"its spec is not valid: {error.problems[0]}", where=str(run.path)) from error
     size = run.model_file.stat().st_size
-    network = build(spec, facts, restored=True, scale_targets=bool(info.get("scaled")), file_size=size)
+    how: Any = "no" if not info.get("scaled") else "constants" if "scaling" in info else "variables"
+    network = build(spec, facts, targets=targets, restored=True, scaled=how, file_size=size)
     weights_file.load(network.model, run.path, run.model_file.name)
-    if network.scaler is not None:
-        network.scaler.finalize_state()
+    if network.scales and how == "variables":
+        network.model.get_layer("predictions").finalize_state()
+        network = dataclasses.replace(network, scaling=scaling_of(network.model.get_layer("predictions")))
+    if inputs is not None:
+        for_scaled_inputs(network)
     return network, info
+
+
+def input_scaling(info: Mapping[str, Any]) -> Scaling | None:
+    """How inputs are scaled before the network of a run takes them; raises ValueError where that cannot be read."""
+    return _scaling(info, "inputs")
+
+
+def _scaling(info: Mapping[str, Any], name: str) -> Scaling | None:
+    recorded = info.get("scaling") or {}
+    if not isinstance(recorded, Mapping):
+        raise ValueError(f"its scaling is {recorded!r}")
+    return Scaling.of_record(recorded[name]) if name in recorded else None
 
 
 def _unchanged(run: Run, info: Mapping[str, Any]) -> None:

@@ -24,7 +24,7 @@ def transfer_weights(network: Network, donated: Mapping[str, list[np.ndarray]]) 
     """
     matched, fresh = [], []
     for layer in network.model.layers:
-        if not layer.weights or any(layer is made.layer for made in network.preprocess) or layer is network.scaler:
+        if not layer.weights or any(layer is made.layer for made in network.preprocess):
             continue  # what the train split decides is none of another run's
         own, given = [tuple(weight.shape) for weight in layer.weights], donated.get(layer.name)
         if given is None:

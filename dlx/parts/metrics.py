@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from dlx.data.scaling import Scaling
 from dlx.parts.losses import CLASSES, LABELS
 from dlx.parts.registry import Part, Registry
 from dlx.parts.types import Positive
@@ -48,6 +49,14 @@ def example(classes: bool, units: int) -> tuple[Any, Any]:
     return keras.ops.zeros((1,), "int32") if classes else keras.ops.zeros((1, units)), predictions
 
 
+def units(scaling: Scaling | None) -> dict[str, float]:
+    """By the name of each metric of values, what brings it from units of their largest deviation to the data's own."""
+    if scaling is None:
+        return {}
+    unit = scaling.largest
+    return {"mae": unit, "mse": unit * unit, "rmse": unit, "r2": 1.0}
+
+
 def metric_name(part: Part) -> str:
     """The name that a metric's figures have: top_k: 3 is top_3_accuracy."""
     return f"top_{part.args['k']}_accuracy" if part.name == "top_k" else part.name
@@ -82,7 +91,7 @@ def exact_match() -> Any:
 def auc(_units: int = 0, _task: str = CLASSES) -> Any:
     """The area under the ROC curve: of the second of two classes, else the mean over classes or labels.
 
-    Keras's approximation over 200 thresholds.
+    Exact in the final figures of a split; while a training runs, Keras's approximation over 200 thresholds.
     """
     several = _task == LABELS or _units > 2
 
@@ -167,6 +176,37 @@ def rmse() -> Any:
 
 
 @registry.register
-def r2() -> Any:
-    """The share of the targets' variance that is explained: 1 is perfect, 0 is as good as their mean."""
-    return keras.metrics.R2Score(name="r2")
+def r2(_units: int = 1) -> Any:
+    """The share of the targets' variance that is explained: 1 is perfect, 0 is as good as their mean.
+
+    Of several targets the mean; one that never varies counts as 1 where it is met exactly, else as 0.
+    """
+
+    class R2(keras.metrics.Metric):  # type: ignore[misc]
+        """Batches are merged by their means (Chan, Golub and LeVeque 1979): sums of squares lose their digits."""
+
+        def __init__(self) -> None:
+            super().__init__(name="r2")
+            self.count = self.add_weight(name="count", initializer="zeros")
+            names = ("mean", "spread", "error")
+            self.sums = [self.add_weight(name=n, shape=(_units,), initializer="zeros") for n in names]
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            targets, (mean, spread, error) = keras.ops.cast(y_true, "float32"), self.sums
+            size = keras.ops.cast(keras.ops.shape(targets)[0], "float32")
+            here = keras.ops.mean(targets, axis=0)
+            whole = self.count + size
+            apart = here - mean
+            inside = keras.ops.sum(keras.ops.square(targets - here), axis=0)
+            spread.assign_add(inside + keras.ops.square(apart) * (self.count * size / whole))
+            error.assign_add(keras.ops.sum(keras.ops.square(targets - y_pred), axis=0))
+            mean.assign_add(apart * (size / whole))
+            self.count.assign(whole)
+
+        def result(self) -> Any:
+            _, spread, error = self.sums
+            varies = spread > 0
+            shares = 1 - error / keras.ops.where(varies, spread, 1.0)
+            return keras.ops.mean(keras.ops.where(varies, shares, keras.ops.cast(error == 0, "float32")))
+
+    return R2()

@@ -1,6 +1,5 @@
 """Preprocessing: stock Keras layers inside the model, fitted on the train split only, always float32."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,10 +21,10 @@ registry = Registry(
 
 @dataclass(frozen=True)
 class Preprocess:
-    """A Keras layer, and the axes over which its statistics are taken; None when it has none to fit."""
+    """A Keras layer, and what its statistics are taken of: each column, all values, or None when it has none to fit."""
 
     layer: Any
-    reduce: Callable[[int], tuple[int, ...]] | None = None
+    statistics: Literal["columns", "scalar"] | None = None
 
 
 @registry.register
@@ -43,17 +42,22 @@ def resize(size: ImageSize) -> Preprocess:
 
 @registry.register
 def standardize(per: Literal["dataset", "channel"] = "dataset") -> Preprocess:
-    """Mean 0 and standard deviation 1 over the train split: one scalar each, or one a channel."""
-    if per == "dataset":
-        return _normalization(None, lambda rank: tuple(range(rank)))
-    return _normalization(-1, lambda rank: tuple(range(rank - 1)))
+    """Mean 0 and standard deviation 1 over the train split: one scalar each, or one a channel.
+
+    First in the list it scales float64 values before they become float32.
+    """
+    return _normalization("scalar" if per == "dataset" else "columns")
 
 
 @registry.register
 def normalize() -> Preprocess:
-    """Mean 0 and standard deviation 1 of each feature (the last axis) over the train split."""
-    return _normalization(-1, lambda rank: tuple(range(rank - 1)))
+    """Mean 0 and standard deviation 1 of each feature (the last axis) over the train split.
+
+    First in the list it scales float64 values before they become float32.
+    """
+    return _normalization("columns")
 
 
-def _normalization(axis: int | None, reduce: Callable[[int], tuple[int, ...]]) -> Preprocess:
-    return Preprocess(keras.layers.Normalization(axis=axis, dtype="float32"), reduce)
+def _normalization(statistics: Literal["columns", "scalar"]) -> Preprocess:
+    axis = None if statistics == "scalar" else -1
+    return Preprocess(keras.layers.Normalization(axis=axis, dtype="float32"), statistics)

@@ -130,11 +130,11 @@ def boundaries(subjects: Sequence[Subject], titles: Sequence[str] = ()) -> Figur
     """The decision boundaries of networks with two inputs, over their points; several have a title each."""
     import numpy as np
 
-    every = np.concatenate([split.inputs for s in subjects for split in _splits(s)])
+    every = np.concatenate([_points(s) for s in subjects])
     low, high = every.min(axis=0), every.max(axis=0)
     margin = np.where(high > low, 0.12 * (high - low), 0.5)
     (x0, y0), (x1, y1) = low - margin, high + margin
-    xs, ys = np.linspace(x0, x1, GRID, dtype=np.float32), np.linspace(y0, y1, GRID, dtype=np.float32)
+    xs, ys = np.linspace(x0, x1, GRID), np.linspace(y0, y1, GRID)
     grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
     panels = []
     for subject, words in zip(subjects, titles or [subjects[0].name], strict=True):
@@ -145,8 +145,8 @@ def boundaries(subjects: Sequence[Subject], titles: Sequence[str] = ()) -> Figur
                 title=f"{words}\n{subject.judged()}",
                 xs=xs,
                 ys=ys,
-                predictions=subject.predict(grid).reshape(GRID, GRID, -1),
-                points=np.concatenate([split.inputs for split in splits]),
+                predictions=subject.predict(_scaled(subject, grid)).reshape(GRID, GRID, -1),
+                points=_points(subject),
                 labels=np.concatenate([split.targets for split in splits]).reshape(-1),
                 held_out=held_out,
             )
@@ -154,6 +154,22 @@ def boundaries(subjects: Sequence[Subject], titles: Sequence[str] = ()) -> Figur
     encoding = subjects[0].dataset.encoding  # a column of two categories is two inputs as well
     names = list(table_encoding.input_names(encoding)) if encoding is not None else ["first input", "second input"]
     return draw_boundaries(panels, subjects[0].classes, names)
+
+
+def _points(subject: Subject) -> np.ndarray:
+    """The inputs of every split in the data's unit, (n, 2)."""
+    import numpy as np
+
+    inputs, scaling = np.concatenate([split.inputs for split in _splits(subject)]), subject.dataset.scaling
+    return inputs if scaling is None else scaling.undo(inputs)
+
+
+def _scaled(subject: Subject, points: np.ndarray) -> np.ndarray:
+    """Points in the data's unit as the network takes them."""
+    import numpy as np
+
+    scaling = subject.dataset.scaling
+    return points.astype(np.float32) if scaling is None else scaling.apply(points)
 
 
 def _splits(subject: Subject) -> list[Any]:

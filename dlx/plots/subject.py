@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.data.dataset import Dataset
 from dlx.data.splits import Splits
-from dlx.inference.forward import class_probabilities, classes_of, forward, in_batches
+from dlx.inference.forward import answers, class_probabilities, classes_of, in_batches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A trained network and its data. model: raw inputs (n, *shape) to probabilities (n, units) or values."""
+    """A trained network and its data, the inputs of which are scaled as the network takes them."""
 
     name: str
-    model: Any
+    network: Any
     dataset: Dataset
     splits: Splits
     history: Sequence[Mapping[str, Any]] = ()
@@ -45,6 +45,10 @@ class Subject:
         return f"{words}\nafter epoch {self.best_epoch:,}" if early else words
 
     @property
+    def model(self) -> Any:
+        return self.network.model
+
+    @property
     def classes(self) -> tuple[str, ...]:
         return self.dataset.classes
 
@@ -61,5 +65,5 @@ class Subject:
         """(n, classes) probabilities, both classes of one sigmoid unit among them, or (n, targets) values."""
         import numpy as np
 
-        outputs = np.concatenate(list(forward(self.model, in_batches(inputs))))
+        outputs = np.concatenate(list(answers(self.network, in_batches(inputs))))
         return class_probabilities(outputs, self.dataset.task)

@@ -14,7 +14,7 @@ from dlx.training.tracker import Tracker
 def estimate(experiment: Experiment, cache: ProgramCache, seconds: float = 1.0) -> float:
     """About how many seconds a training would take: trains for `seconds` and leaves nothing behind."""
     spec, began = experiment.spec, time.monotonic()
-    network = build(spec, experiment.facts)
+    network = build(spec, experiment.facts, targets=experiment.target_scaling)
     splits, plan = experiment.splits, plan_of(experiment)
     program = cache.program(experiment, network, make_optimizer(spec), plan)
     tracker, first = Tracker(experiment), 0.0

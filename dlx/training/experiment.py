@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
 
 from dlx.data.audit import Findings, audit, check_finite
 from dlx.data.dataset import Dataset, Facts, Split
-from dlx.data.splits import Splits, cut, encoded
+from dlx.data.scaling import Scaling
+from dlx.data.splits import Splits, cut, encoded, scaled_inputs
 from dlx.engine.plan import Plan
 from dlx.errors import DataError, DlxError, SpecError
-from dlx.parts import REGISTRIES
-from dlx.parts.datasets import loading
+from dlx.parts import REGISTRIES, metrics
+from dlx.parts.datasets import loading, table_encoding
+from dlx.parts.registry import Part
 from dlx.parts.schedules import Plateau
 from dlx.runs.metrics import maximized
 from dlx.spec.sections import Spec
@@ -32,6 +36,11 @@ class Experiment:
     @property
     def facts(self) -> Facts:
         return Facts.of(self.dataset)
+
+    @cached_property
+    def target_scaling(self) -> Scaling | None:
+        """Mean and deviation of a regression's targets over the train split."""
+        return Scaling.fit(self.splits.train.targets) if self.dataset.task == "regression" else None
 
     @property
     def batch_size(self) -> int:
@@ -61,9 +70,10 @@ class Experiment:
         return maximized(self.monitor)
 
 
-def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None) -> Experiment:
+def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None, scale: bool = True) -> Experiment:
     """Load and split the data of a spec; `load` takes the place of the loader, to keep data from one spec to the next.
 
+    `scale=False` is for runs made before inputs were scaled in float64: they become float32 as they are.
     Raises DataError, or SpecError where the spec does not fit the data.
     """
     started = time.time()
@@ -82,6 +92,8 @@ def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None) -> Experi
         if spec.strict and (lines := findings.lines(splits.sizes())):
             hint = "strict: false trains all the same, and counts them in the run"
             raise DataError("; ".join(lines), where=spec.locate("strict"), hint=hint)
+        names = list(table_encoding.input_names(dataset.encoding)) if dataset.encoding else []
+        dataset, splits = scaled_inputs(dataset, splits, _scales_first(spec) if scale else "never", names)
     except MemoryError as error:
         message = f"does not fit into memory ({error})" if str(error) else "does not fit into memory"
         raise DataError(message, where=spec.locate("dataset")) from error
@@ -92,6 +104,14 @@ def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None) -> Experi
         raise
     check_fit(spec, Facts.of(dataset))
     return Experiment(spec, dataset, splits, findings, started)
+
+
+def _scales_first(spec: Spec) -> Literal["", "scalar", "columns"]:
+    """What the spec's first preprocessing takes means and deviations of, where it takes some."""
+    first = spec.preprocess[0] if spec.preprocess else Part("")
+    if first.name == "standardize" and first.args["per"] == "dataset":
+        return "scalar"
+    return "columns" if first.name in ("normalize", "standardize") else ""
 
 
 def class_weights(spec: Spec, dataset: Dataset, train: Split) -> tuple[float, ...] | None:
@@ -119,6 +139,10 @@ def plan_of(experiment: Experiment) -> Plan:
     """How long the training is, how fast, and by which figure."""
     spec, stop = experiment.spec, experiment.spec.early_stop
     schedule = REGISTRIES["schedule"].make(spec.schedule)
+    units = metrics.units(experiment.target_scaling)
+    unit = units.get(experiment.monitor.partition("_")[2], 1.0)
+    if isinstance(schedule, Plateau):
+        schedule = replace(schedule, min_delta=schedule.min_delta / unit)
     return Plan(
         seed=spec.seed,
         lr=spec.lr,
@@ -128,8 +152,9 @@ def plan_of(experiment: Experiment) -> Plan:
         monitor=experiment.monitor,
         maximize=experiment.maximize,
         patience=stop.patience if stop else None,
-        min_delta=stop.min_delta if stop else 0.0,
+        min_delta=stop.min_delta / unit if stop else 0.0,
         schedule=None if isinstance(schedule, Plateau) else schedule,
         plateau=schedule if isinstance(schedule, Plateau) else None,
         class_weights=class_weights(spec, experiment.dataset, experiment.splits.train),
+        units=units,
     )

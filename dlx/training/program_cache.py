@@ -7,7 +7,7 @@ from typing import Any
 from dlx.engine.fit import compile_program
 from dlx.engine.plan import Plan, Program
 from dlx.model.network import Network
-from dlx.model.statistics import fit_preprocessing, fit_targets
+from dlx.model.statistics import fit_preprocessing
 from dlx.spec.sections import flat, resolved
 from dlx.training.experiment import Experiment
 
@@ -37,13 +37,12 @@ class ProgramCache:
     def program(self, experiment: Experiment, network: Network, optimizer: Any, plan: Plan) -> Program:
         """The compiled training, its preprocessing fitted on the train split."""
         train, validation = experiment.splits.train, experiment.splits.validation
-        fit_preprocessing(network, train.inputs)
-        fit_targets(network, train.targets)
+        fit_preprocessing(network, train.inputs, experiment.dataset.scaling)
         key = _structure(experiment, plan)
         if self._program is not None and self._key == key and not experiment.spec.imports:  # user code may keep state
             return self._program.reuse(network, optimizer, plan)
         self.clear()  # before other data comes
-        arrays = (train.inputs, train.targets), validation and (validation.inputs, validation.targets)
+        arrays = [s and (s.inputs, network.learned(s.targets)) for s in (train, validation)]
         program = compile_program(network, optimizer, plan, *arrays)
         self._key, self._program = key, program
         return program

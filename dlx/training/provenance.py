@@ -10,6 +10,7 @@ from typing import Any
 
 from dlx import __version__
 from dlx.data.dataset import Dataset
+from dlx.data.scaling import Scaling
 from dlx.model.network import Network, parameter_count
 from dlx.spec.sections import flat, resolved
 from dlx.system import backend
@@ -43,6 +44,7 @@ def run_record(
             "shape": list(dataset.shape),
             "dtype": dataset.train.inputs.dtype.name,
             "encoding": dataset.encoding.record() if dataset.encoding else {},
+            **_file_inputs(dataset.scaling),
         },
         "dataset": {
             "fingerprint": dataset.fingerprint,
@@ -54,7 +56,8 @@ def run_record(
         "classes": list(dataset.classes),
         "targets": experiment.facts.targets,
         "steps": experiment.facts.steps,
-        "scaled": network.scaler is not None,
+        "scaled": network.scales,
+        "scaling": _scaling(experiment),
         "parameters": parameter_count(network),
         "parent": parent,
         "code": spec.code.digests(),
@@ -75,6 +78,24 @@ def conditions(experiment: Experiment, device: backend.Device) -> dict[str, Any]
         "dataset.fingerprint": experiment.dataset.fingerprint,
         **{f"dataset.{name}": size for name, size in experiment.splits.sizes().items()},
     }
+
+
+def _scaling(experiment: Experiment) -> dict[str, Any]:
+    """Means and deviations, in float64, by which dlx scales inputs and targets."""
+    pairs = (("inputs", experiment.dataset.scaling), ("targets", experiment.target_scaling))
+    return {name: scaling.record() for name, scaling in pairs if scaling is not None}
+
+
+def _file_inputs(scaling: Scaling | None) -> dict[str, Any]:
+    """What is done to inputs before model.keras takes them: (x - offset) / divisor; nothing where it takes them raw."""
+    if scaling is None:
+        return {}
+    record = {}
+    if scaling.offset.any():
+        record["offset"] = scaling.offset.tolist()
+    if (scaling.divisor != 1.0).any():
+        record["divisor"] = scaling.divisor.tolist()
+    return record
 
 
 def _skipped(dataset: Dataset) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Any
 from dlx.engine.plan import Program, State
 from dlx.errors import DiskError
 from dlx.inference.evaluate import evaluate
-from dlx.inference.forward import decisions
+from dlx.inference.forward import class_probabilities
 from dlx.model.network import parameter_count
+from dlx.model.statistics import for_raw_inputs
 from dlx.plots import style
 from dlx.plots.curves import curves
 from dlx.plots.pictures import pictures_of
@@ -24,7 +25,8 @@ def leave(ready: Ready, session: Session, program: Program, state: State, outcom
     run, done = session.run, outcome.status == "done"
     if session.tracker.best_epoch or done:
         program.restore_best(state)
-        with run.replacing("model.keras") as path:
+        scaling = ready.experiment.dataset.scaling
+        with run.replacing("model.keras") as path, for_raw_inputs(ready.network, scaling):
             ready.network.model.save(path)
     if done:
         outcome.metrics = _final_figures(ready, session)
@@ -44,7 +46,7 @@ def _draw(ready: Ready, session: Session) -> None:
     """The run's pictures, into TensorBoard's Images tab; one that cannot be drawn is logged and costs nothing else."""
     run, tracker, experiment = session.run, session.tracker, ready.experiment
     best = tracker.best_epoch or None
-    subject = Subject(run.name, ready.network.model, experiment.dataset, experiment.splits, run.history(), best)
+    subject = Subject(run.name, ready.network, experiment.dataset, experiment.splits, run.history(), best)
     for name, draw in {"curves": curves, **pictures_of(subject)}.items():
         try:
             session.board.image(name, *style.png(draw(subject)), int(tracker.last["epoch"]))
@@ -73,7 +75,7 @@ def _final_figures(ready: Ready, session: Session) -> dict[str, Any]:
         evaluated = (split, predictions)
     if evaluated is not None:
         split, predictions = evaluated
-        values = decisions(predictions, experiment.dataset.task)
+        values = class_probabilities(predictions, experiment.dataset.task)
         with session.run.replacing("predictions.npz") as path:
             np.savez(path, index=split.index, label=split.targets, prediction=values)
     figures |= {

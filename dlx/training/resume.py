@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx import spec as specs
 from dlx.errors import DlxError, RunError, SpecError
+from dlx.parts import metrics
 from dlx.runs import find
 from dlx.runs.run import Run
 from dlx.runs.summary import identity
@@ -95,13 +96,16 @@ def resume(
     try:
         _check_status(run, settings)  # another process may have finished it in between
         spec = specs.load(run.spec_file, _overrides(settings, info), alone=True)
-        experiment = prepare(dataclasses.replace(spec, sweep={}))
+        experiment = prepare(dataclasses.replace(spec, sweep={}), scale="scaling" in info)
         changed = differences(info, conditions(experiment, backend.load()))
         changed += _changed_settings(info, run, experiment, CHANGEABLE if settings else ())
         if changed and not force:
             hint = "--force continues all the same: its figures are then not those of a training without a stop"
             raise RunError(f"would not continue as it was: {'; '.join(changed)}", where=str(run.path), hint=hint)
         start, damaged = _start(run, bool(settings))
+        if start is not None and "scaling" not in info:
+            unit = metrics.units(experiment.target_scaling).get(experiment.monitor.partition("_")[2], 1.0)
+            start = _in_units(start, unit)
         for line in [*(f"forced: {change}" for change in changed), *(f"skipped {line}" for line in damaged)]:
             run.log(line)
             options.observer.noted(line)
@@ -206,6 +210,17 @@ def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
         hint = f"{command} trains it from the start"
         raise RunError(f"has no whole checkpoint: {reason}", where=str(run.path), hint=hint)
     return None, passed
+
+
+def _in_units(start: Start, unit: float) -> Start:
+    """A start whose best figures were kept in the data's unit, as before the loop had units of its own."""
+    import numpy as np
+
+    kept = {
+        key: start.arrays[key] for key in ("loop/best", "loop/stop_best", "loop/plateau_best") if key in start.arrays
+    }
+    converted = {key: np.asarray(value / unit, np.float32) for key, value in kept.items()}
+    return dataclasses.replace(start, arrays={**start.arrays, **converted})
 
 
 def _misfit(run: Run, info: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from dlx import __version__
 from dlx import spec as specs
+from dlx.data.scaling import check_targets
 from dlx.engine.fit import fit, with_state
 from dlx.engine.plan import Plan, Program, State
 from dlx.errors import DiskError, DivergenceError, DlxError, RunError, SpecError
@@ -109,11 +110,19 @@ def make_ready(experiment: Experiment, root: Path, options: Options, restored: b
     if source is not None:  # `latest` is another run tomorrow
         spec = dataclasses.replace(experiment.spec, weights=FilePath(source[0].path.resolve()))
         experiment = dataclasses.replace(experiment, spec=spec)
-    network = build(experiment.spec, experiment.facts, restored=restored)
+    network = build(experiment.spec, experiment.facts, targets=experiment.target_scaling, restored=restored)
+    if experiment.target_scaling is not None and not network.scales:
+        check_targets(experiment.target_scaling)
     probe(network, experiment.spec)
     optimizer = make_optimizer(experiment.spec)
     check_budget(experiment, network, optimizer, root, data_loaded=bool(options.cache))
     notes = [] if source is None else begin_from(network, source[0].name, source[1])
+    scaling = experiment.dataset.scaling
+    if scaling is not None and (scaling.offset.any() or (scaling.divisor != 1.0).any()):
+        notes.append(
+            "float32 is too coarse for some inputs: model.keras takes them less input.offset, divided by "
+            "input.divisor, of run.json; dlx predict takes them as they are"
+        )
     return Ready(experiment, network, optimizer, notes)
 
 

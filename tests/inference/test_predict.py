@@ -76,8 +76,9 @@ def test_prediction_is_that_of_training(runs: Path, trained: Path, dlx: Dlx) -> 
     files = sorted((trained / "photos").rglob("*.png"))
     names = Run.open(runs / "photos-1").info()["classes"]
     answers = dlx("predict", "photos", *files, "--json").lines
-    for index, label in zip(saved["index"], saved["prediction"], strict=True):
-        assert answers[index]["label"] == names[label]
+    for index, shares in zip(saved["index"], saved["prediction"], strict=True):
+        assert answers[index]["label"] == names[shares.argmax()]
+        assert list(answers[index]["probabilities"].values()) == shares.tolist()
 
 
 def test_folders_patterns_and_rotation(dlx: Dlx, runs: Path, world: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import warnings
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -198,7 +199,8 @@ def subject(predictions: np.ndarray, targets: np.ndarray, classes: tuple[str, ..
             return predictions[: len(batch)]
 
     split = Split(images, targets.astype(np.int32), np.arange(len(targets)))
-    return Subject("run", Model(), Dataset(split, "classification", "", classes=classes), Splits(split, None, None))
+    network = SimpleNamespace(model=Model(), scales=False)
+    return Subject("run", network, Dataset(split, "classification", "", classes=classes), Splits(split, None, None))
 
 
 def texts(figure: object) -> list[str]:

@@ -14,7 +14,7 @@ from dlx.data import csv_file, images
 from dlx.data.dataset import Dataset, Facts, Split
 from dlx.errors import DataError
 from dlx.parts.datasets.image_reader import ImageReader
-from dlx.parts.datasets.loading import fingerprint, float32, guess_task, know, registry
+from dlx.parts.datasets.loading import fingerprint, finite, guess_task, know, registry
 from dlx.parts.datasets.out_of_core import InMemory
 from dlx.parts.registry import FilePath
 from dlx.parts.types import ImageSize
@@ -186,6 +186,6 @@ def _split(folder: Path, examples: Labelled, wanted: _Targets, reader: ImageRead
     if classes:
         targets: Any = np.array([number[label] for label in labels], np.int32)
     else:
-        targets = float32([float(label) for label in labels], "labels", str(folder))[:, None]
+        targets = finite([float(label) for label in labels], "labels", str(folder))[:, None]
     # A row's number is its place among all files, so that a skipped one moves no other.
     return Split(pixels, targets, np.array(kept, np.int64))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.data.dataset import Dataset, Facts, Split
+from dlx.data.scaling import narrowed
 from dlx.errors import DataError
 from dlx.parts.registry import Part, Registry
 
@@ -56,12 +57,12 @@ def know(name: str, known: Facts | Callable[..., Facts | None]) -> None:
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
-    """A hash of the arrays' bytes, types and shapes."""
+    """A hash of the arrays' bytes, types and shapes; float64 that float32 holds exactly counts as float32."""
     import numpy as np
 
     digest = hashlib.sha256()
     for array in arrays:
-        whole = np.ascontiguousarray(array)
+        whole = np.ascontiguousarray(narrowed(array) if array.dtype == np.float64 else array)
         digest.update(f"{whole.dtype}{whole.shape}".encode())
         digest.update(whole.data)
     return digest.hexdigest()
@@ -75,7 +76,7 @@ def split(inputs: np.ndarray, targets: np.ndarray) -> Split:
 
 
 def arrays(inputs: Any, targets: Any, classes: Sequence[str], source: str, **rest: Any) -> Dataset:
-    """A classification set of one split from in-memory arrays; floats become float32."""
+    """A classification set of one split from in-memory arrays; floats become float32, for they are of moderate size."""
     import numpy as np
 
     x = np.asarray(inputs)
@@ -91,13 +92,13 @@ def load(part: Part, task: str = "auto", registry: Registry = registry) -> Datas
     return dataset
 
 
-def float32(values: Any, what: str, where: str) -> Any:
-    """`values` as float32; raises DataError where one is not finite, or too large for it."""
+def finite(values: Any, what: str, where: str) -> Any:
+    """`values` as an array; raises DataError where one is not finite, or too large for float32."""
     import numpy as np
 
-    with np.errstate(over="ignore"):
-        numbers = np.asarray(values).astype(np.float32)
-    wrong = ~np.isfinite(numbers)
+    numbers = np.asarray(values)
+    with np.errstate(invalid="ignore"):
+        wrong = ~(np.abs(numbers) <= np.finfo(np.float32).max)
     if bad := int(wrong.sum()):
         rows = np.flatnonzero(wrong.reshape(len(numbers), -1).any(axis=1)) if numbers.ndim else np.empty(0, int)
         shown = ", ".join(map(str, rows[:8].tolist())) + " …" * (len(rows) > 8)

@@ -8,8 +8,9 @@ from typing import Any
 
 from dlx.data.dataset import Dataset, Split
 from dlx.data.npz import read_arrays
+from dlx.data.scaling import narrowed
 from dlx.errors import DataError
-from dlx.parts.datasets.loading import fingerprint, float32, guess_task, registry, split
+from dlx.parts.datasets.loading import fingerprint, finite, guess_task, registry, split
 from dlx.parts.registry import FilePath
 from dlx.system import machine
 
@@ -98,6 +99,7 @@ def _of_one_dtype(train: Split, test: Split, where: str) -> tuple[Split, Split]:
     import numpy as np
 
     first, second = (np.asarray(split.inputs) for split in (train, test))
+    common = np.float64 if np.float64 in (first.dtype, second.dtype) else np.float32
     if first.dtype == second.dtype:
         return train, test
     if np.uint8 in (first.dtype, second.dtype):
@@ -107,8 +109,8 @@ def _of_one_dtype(train: Split, test: Split, where: str) -> tuple[Split, Split]:
             hint="save both with the same dtype",
         )
     return (
-        Split(float32(first, "train inputs", where), train.targets, train.index),
-        Split(float32(second, "test inputs", where), test.targets, test.index),
+        Split(first.astype(common), train.targets, train.index),
+        Split(second.astype(common), test.targets, test.index),
     )
 
 
@@ -124,11 +126,10 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str, name: str = "
         raise DataError(f"expected numbers, got {x.dtype} and {y.dtype}", where=where)
     if x.ndim == 1:
         x = x[:, None]
-    if x.dtype.kind == "i" and x.ndim == 2:
-        small = x.min() >= -(2**31) and x.max() < 2**31
-        x = x.astype(np.int32) if small else float32(x, f"{name} inputs", where)  # tokens stay whole numbers
+    if x.dtype.kind == "i" and x.ndim == 2 and x.min() >= -(2**24) and x.max() <= 2**24:  # float32 holds these
+        x = x.astype(np.int32)  # tokens stay whole numbers
     elif x.dtype != np.uint8:
-        x = float32(x, f"{name} inputs", where)
+        x = narrowed(finite(x, f"{name} inputs", where))
     if task == "classification":
         y = y.reshape(len(y)) if y.size == len(y) else y
         whole = np.isfinite(y).all() and (np.floor(y) == y).all()
@@ -144,4 +145,5 @@ def _array_split(inputs: Any, targets: Any, task: str, where: str, name: str = "
             f"expected a column of zeros and ones for each label, got {'other values' if y.ndim == 2 else y.shape}",
             where=where,
         )
-    return split(x, float32(y, "targets", where).reshape(len(y), -1))
+    values = finite(y, "targets", where).reshape(len(y), -1)
+    return split(x, values.astype(np.float32 if task == "multi_label" else np.float64))

@@ -13,7 +13,7 @@ from dlx.data.dataset import Dataset, Split
 from dlx.data.encoding import Encoding
 from dlx.errors import DataError, did_you_mean
 from dlx.parts.datasets import table_encoding, table_reader
-from dlx.parts.datasets.loading import float32, registry
+from dlx.parts.datasets.loading import finite, registry
 from dlx.parts.registry import FilePath
 from dlx.parts.types import Positive
 
@@ -57,7 +57,7 @@ def series_csv(
                 where=place,
                 hint="a series has no gaps: fill them",
             )
-    floats = [float32(frame[name].to_numpy(np.float64), f"values of {name!r}", str(path)) for name in columns]
+    floats = [finite(frame[name].to_numpy(np.float64), f"values of {name!r}", str(path)) for name in columns]
     values = np.stack(floats, axis=1)
     count = len(values) - window - horizon + 1
     if count < 2:
@@ -87,7 +87,7 @@ def windows(rows: Sequence[Sequence[str]], header: Sequence[str], encoding: Enco
     missing = [name for name in encoding.columns if name not in columns]
     if missing:
         raise DataError(f"has no column {missing[0]!r}{did_you_mean(missing[0], header)}", where=where)
-    values = np.stack([float32(columns[name], f"values of {name!r}", where) for name in encoding.columns], axis=1)
+    values = np.stack([finite(columns[name], f"values of {name!r}", where) for name in encoding.columns], axis=1)
     if len(values) < encoding.window:
         raise DataError(f"{len(values)} rows; a prediction needs {encoding.window}", where=where)
     view: np.ndarray = np.lib.stride_tricks.sliding_window_view(values, encoding.window, axis=0).transpose(0, 2, 1)

@@ -19,7 +19,7 @@ from dlx.data.dataset import Dataset, Split, Table
 from dlx.data.encoding import Encoding
 from dlx.errors import DataError
 from dlx.parts.datasets import out_of_core
-from dlx.parts.datasets.loading import FEW, float32, guess_task, registry
+from dlx.parts.datasets.loading import FEW, finite, guess_task, registry
 from dlx.parts.datasets.out_of_core import InMemory
 from dlx.parts.datasets.table_encoding import check_finite, encode, fit
 from dlx.parts.datasets.table_reader import is_number, is_numeric, line_of, no_column, read_table, shape_of
@@ -221,7 +221,7 @@ def _suspect(values: np.ndarray, name: str, where: str) -> None:
 def targets_of(
     frame: pd.DataFrame, labels: Sequence[str], task: str, classes: Sequence[str], path: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(targets, row numbers): class numbers (n,) int32, or values or labels (n, k) float32."""
+    """(targets, row numbers): class numbers (n,) int32, values (n, k) float64, or labels (n, k) float32."""
     import numpy as np
     import pandas as pd
 
@@ -237,7 +237,8 @@ def targets_of(
         if np.isnan(values).any():
             raise DataError(f"column {name!r} must hold numbers for a {task}", where=str(path))
     named = zip(labels, numbers, strict=True)
-    return np.stack([float32(values, f"values of {name!r}", str(path)) for name, values in named], axis=1), rows
+    values = np.stack([finite(values, f"values of {name!r}", str(path)) for name, values in named], axis=1)
+    return (values.astype(np.float32) if task == "multi_label" else values), rows
 
 
 def _check(inputs: Any, missing: str, allowed: Sequence[str], path: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.data.encoding import Encoding
 from dlx.errors import DataError, did_you_mean
-from dlx.parts.datasets.loading import float32
+from dlx.parts.datasets.loading import finite
 from dlx.parts.datasets.table_reader import ABSENT, number
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def check_finite(values: np.ndarray, name: str, where: str) -> None:
     """Raise DataError for infinite values, and for those too large for float32; a gap is none."""
     import numpy as np
 
-    float32(values[~np.isnan(values)], f"values of {name!r}", where)
+    finite(values[~np.isnan(values)], f"values of {name!r}", where)
 
 
 def fit(inputs: Columns) -> dict[str, Any]:
@@ -47,8 +47,9 @@ def fit(inputs: Columns) -> dict[str, Any]:
 
 
 def encode(inputs: Columns, encoding: Encoding, where: str = "", strict: bool = False, first: int = 1) -> np.ndarray:
-    """Columns as (n, inputs) float32: a number as it is, a category as one input a value, a flag where asked.
+    """Columns as (n, inputs): a number as it is, a category as one input a value, a flag where asked.
 
+    They are float64 where a column holds numbers, else float32.
     With `strict`, as in prediction, a gap, a word that training never saw and a missing column are errors where
     `missing: error` was set; `first` is the number of the first row in its file. Raises DataError.
     """
@@ -64,14 +65,14 @@ def encode(inputs: Columns, encoding: Encoding, where: str = "", strict: bool = 
             raise DataError(f"no value for {name!r}", where=f"{where}, row {int(np.flatnonzero(gap)[0]) + first}")
         if known is None:
             filled = np.where(gap, encoding.fill.get(name, np.nan), values)
-            blocks.append(float32(filled, f"values of {name!r}", where)[:, None])
+            blocks.append(finite(filled, f"values of {name!r}", where)[:, None])
         else:
             if encoding.missing == "median":
                 values = np.where(gap, encoding.fill[name], values)
             blocks.append(_one_hot(values, known, f"column {name!r}", where, strict and not encoding.lenient))
         if encoding.missing == "flag" and name in encoding.gaps:
             blocks.append(gap[:, None])
-    return np.concatenate([np.asarray(block, np.float32) for block in blocks], axis=1)
+    return np.concatenate([np.asarray(b, np.float32) if b.dtype == bool else b for b in blocks], axis=1)
 
 
 def _column(inputs: Columns, name: str, encoding: Encoding, count: int, where: str) -> Any:
