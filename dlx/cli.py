@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
+# Until `main` can answer it, Ctrl-C ends the process without a traceback.
+_answers = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+_answers = _answers and threading.current_thread() is threading.main_thread()
+if _answers:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+# ruff: noqa: E402
 import atexit
 import contextlib
 import errno
 import gc
 import importlib
-import io
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import click
@@ -17,10 +27,14 @@ import click
 from dlx import __version__
 from dlx.commands import COMMANDS
 from dlx.errors import DlxError, did_you_mean
+from dlx.system import streams
 
 # What other tools call a command.
 MEANT = {"train": "run", "fit": "run", "start": "run", "ls": "list", "remove": "rm", "delete": "rm", "diff": "compare",
          "new": "init", "validate": "check", "infer": "predict", "tune": "sweep"}  # fmt: skip
+
+
+TRAINS = (["run"], ["resume"], ["sweep"])  # what nobody's closing of a pipe stops
 
 
 class _Group(click.Group):
@@ -63,46 +77,50 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of the contract."""
-    atexit.register(gc.freeze)  # else Python looks through all of Keras for garbage as it ends: a second
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("DLX_DEBUG"))
     words = [word for word in words if word != "--debug"]
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # not every encoding has an arrow, or a Chinese class
-            stream.reconfigure(errors="backslashreplace")
+    atexit.register(gc.freeze)  # else Python looks through all of Keras for garbage as it ends: a second
+    with streams.standard(lasting=words[:1] in TRAINS) as pipes:
+        code = _code(words, debug, pipes)
+    sys.exit(code)
+
+
+def _code(words: list[str], debug: bool, pipes: Sequence[streams.Pipe]) -> int:
+    """Run a command; returns its exit code, its error printed."""
     try:
         code = cli.main(words, prog_name="dlx", standalone_mode=False)
         sys.stdout.flush()
-        _exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except DlxError as error:
         if debug:
             raise
         _say(str(error))
-        _exit(error.exit_code)
+        return error.exit_code
     except click.exceptions.Exit as error:
-        _exit(error.exit_code)
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         if debug:
             raise
         _say("stopped")
-        _exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        _exit(2)
-    except BrokenPipeError:
-        # The reader went away (`dlx list | head`); Python must not try to flush into the pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _exit(0)
+        return 2
+    except (BrokenPipeError, SystemExit):  # rich ends the process when a pipe breaks
+        if not any(pipe.broken for pipe in pipes):
+            raise
+        return 0
     except OSError as error:
         if debug:
             raise
         _say(f"{error.filename or 'a file'}: {error.strerror or error}")
-        _exit(2 if error.errno == errno.ENAMETOOLONG else 5)
+        return 2 if error.errno == errno.ENAMETOOLONG else 5
     except Exception as error:
         if debug:
             raise
         _say(f"internal error: {type(error).__name__}: {error}\n  --debug shows where; please report it")
-        _exit(1)
+        return 1
 
 
 def _say(text: str) -> None:
@@ -112,5 +130,5 @@ def _say(text: str) -> None:
         click.echo(terminal.clean_lines(text), err=True)  # names in a spec or a run must not command the terminal
 
 
-def _exit(code: int) -> NoReturn:
-    sys.exit(code)
+if _answers:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

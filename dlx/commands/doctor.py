@@ -72,14 +72,16 @@ def command(launch: Launch) -> int:
 def _places(root: Path) -> list[tuple[str, str]]:
     """Where runs and data are, and how much room there is."""
     from dlx.data import store
+    from dlx.errors import DiskError
     from dlx.runs import find
 
     count = sum(find.is_run(path) for path in find.below(root))
-    here = ", ".join(name for name, copy in store.entries() if copy) or "no named set yet"
-    return [
-        ("  runs", f"{root.resolve()}, {count} run{'s' * (count != 1)}; {_room(root)}"),
-        ("  data", f"{store.home()}: {here}; {_room(store.home())}"),
-    ]
+    runs = ("  runs", f"{root.resolve()}, {count} run{'s' * (count != 1)}; {_room(root)}")
+    try:
+        here = ", ".join(name for name, copy in store.entries() if copy) or "no named set yet"
+        return [runs, ("  data", f"{store.home()}: {here}; {_room(store.home())}")]
+    except DiskError as error:
+        return [runs, ("  data", f"{error.message}; {error.hint}")]
 
 
 def _version(name: str) -> str:

@@ -97,7 +97,14 @@ def _json(function: F) -> F:
 
 
 def _tags(function: F) -> F:
-    return click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; any number of times.")(function)
+    def decoded(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+        from dlx.system.files import as_utf8
+
+        return tuple(map(as_utf8, value))
+
+    return click.option(
+        "--tag", "tags", multiple=True, metavar="TAG", callback=decoded, help="Add a tag; any number of times."
+    )(function)
 
 
 def _max_time(function: F) -> F:

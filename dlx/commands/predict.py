@@ -16,9 +16,9 @@ from dlx.commands.options import Launch, launch_options
 
 if TYPE_CHECKING:
     from dlx.inference.predictor import Predictor
-    from dlx.inference.writers import Write
+    from dlx.inference.writers import Writer
 
-FORMS = {".csv": "csv", ".json": "json", ".jsonl": "json"}
+FORMS = {".csv": "csv", ".json": "array", ".jsonl": "json"}
 
 
 @click.command("predict", short_help="Ask a trained run about new inputs.")
@@ -31,8 +31,10 @@ FORMS = {".csv": "csv", ".json": "json", ".jsonl": "json"}
 @click.option("--json", "form", flag_value="json", help="One JSON object a line for each input.")
 @click.option("--csv", "form", flag_value="csv", help="A CSV row for each input.")
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write to FILE: .csv, .json or .jsonl."
-)
+    "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False),
+    help="Write to FILE: .csv, .json (one array) or .jsonl (an object a line). A file of that name is replaced once "
+    "the new one is whole; but none of the inputs is, and nothing inside a run.",
+)  # fmt: skip
 @launch_options()
 def command(
     run: str,
@@ -59,7 +61,7 @@ def command(
     from dlx.runs import find
 
     chosen = [name.strip() for name in next(csv.reader([columns]))] if columns else None
-    form = form or _form_of(output) or ("csv" if chosen is not None else None)
+    form = _form(form, output) or ("csv" if chosen is not None else None)
     existing = find.one(run, launch.root)
     launch.want()
     predictor = load_predictor(existing)
@@ -69,12 +71,12 @@ def command(
     return 3 if predictor.skipped else 0
 
 
-def _form_of(output: str | None) -> str | None:
-    """The form that an output's suffix names; raises DlxError where it names none."""
+def _form(wanted: str | None, output: str | None) -> str | None:
+    """The form asked for, or else the one that an output's suffix names; raises DlxError where it names none."""
     from dlx.errors import DlxError
 
-    if not output:
-        return None
+    if not output or (wanted is not None and not (wanted == "json" and output.lower().endswith(".json"))):
+        return wanted
     form = FORMS.get(Path(output).suffix.lower())
     if form is None:
         raise DlxError(
@@ -86,7 +88,7 @@ def _form_of(output: str | None) -> str | None:
 
 def _writer(
     stream: TextIO, predictor: Predictor, form: str | None, top: int | None, columns: Sequence[str] | None
-) -> Write:
+) -> Writer:
     """What writes one prediction in the form asked for.
 
     `columns` are those of a CSV file; without them a run whose data has an `id` writes the id and the label.
@@ -98,17 +100,17 @@ def _writer(
         return writers.columns_writer(stream, chosen, predictor.labels)
     if columns is not None:
         raise DlxError("--columns are those of a CSV file", hint="leave --json and --top out, or --columns")
-    if form == "json":
-        return writers.json_writer(stream)
+    if form in ("json", "array"):
+        return writers.json_writer(stream, array=form == "array")
     if form == "csv":
-        return writers.csv_writer(stream, predictor.classes, top, predictor.labels)
+        return writers.csv_writer(stream, predictor.classes, top, predictor.value_names, predictor.steps > 0)
     return writers.table_writer(stream, predictor.classes, top)
 
 
 def _predict(
     predictor: Predictor,
     inputs: Sequence[str],
-    writer: Callable[[TextIO], Write],
+    writer: Callable[[TextIO], Writer],
     output: str | None,
     top: int | None,
 ) -> None:
@@ -116,15 +118,18 @@ def _predict(
     from dlx.system import terminal
 
     batches, count = predictor.read(inputs)
+    if output:
+        _check_output(Path(output), predictor.inputs.files)
     with ExitStack() as stack:
         stream = stack.enter_context(_opened(Path(output))) if output else sys.stdout
-        write = writer(stream)
+        to = writer(stream)
         bar = stack.enter_context(terminal.Bar(count or 1, "inputs", plain=bool(output) and (count or 0) > 10_000))
         quiet = not output and stream.isatty()
         for number, prediction in enumerate(predictor.stream(batches, top), 1):
-            write(prediction)
+            to.write(prediction)
             if count and not quiet and number % 256 == 0:
                 bar.update(number)
+        to.end()
         stream.flush()
     errors = terminal.console(error=True)
     for remark in predictor.remarks:
@@ -133,6 +138,24 @@ def _predict(
         errors.print(terminal.clean_lines(f"skipped {problem}"))
     if output:
         errors.print(terminal.clean(f"wrote {output}"))
+
+
+def _check_output(output: Path, inputs: Sequence[Path]) -> None:
+    """Raise DlxError where an output would take the place of an input, or of a file of a run."""
+    from dlx.errors import DlxError
+    from dlx.runs.find import is_run
+
+    target = Path(os.path.realpath(output))
+    for path in inputs:
+        if target.exists() and path.exists() and os.path.samefile(path, target):
+            hint = "-o names another file, which is written; the inputs stay as they are"
+            raise DlxError(f"is one of the inputs ({path})", where=str(output), hint=hint)
+    for folder in target.parents:
+        if is_run(folder):
+            hint = "-o names a file elsewhere"
+            raise DlxError(
+                f"is inside the run {folder.name}, in which nothing but dlx writes", where=str(output), hint=hint
+            )
 
 
 @contextmanager

@@ -13,8 +13,7 @@ from dlx.commands import completion
 from dlx.commands.options import Launch, launch_options, overrides
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from dlx.errors import DlxError
     from dlx.spec.sections import Spec
     from dlx.training.outcome import Outcome
 
@@ -38,75 +37,102 @@ def command(specs: tuple[str, ...], settings: tuple[str, ...], name: str | None,
     dlx run configs/digits.yaml --repeat 3        the same with three seeds
     """
     from dlx.spec import write_value
+    from dlx.system.files import as_utf8
 
     launch.want()
-    labels = [] if name is None else [f"name={write_value(name)}"]
+    labels = [] if name is None else [f"name={write_value(as_utf8(name))}"]
+    loaded, code = load_all(specs, [*settings, *labels], launch)
     planned = [
         dataclasses.replace(spec, seed=(spec.seed + number) % 2**32, tags=[*spec.tags, *launch.tags])
-        for spec in load_all(specs, [*settings, *labels])
+        for spec in loaded
         for number in range(repeat)
     ]
-    return run_all(planned, launch)
+    return run_all(planned, launch, code)
 
 
-def load_all(paths: Sequence[str], settings: Sequence[str]) -> list[Spec]:
-    """Every spec, or a SpecError with the problems of all of them."""
+def load_all(paths: Sequence[str], settings: Sequence[str], launch: Launch) -> tuple[list[Spec], int]:
+    """(every valid spec, the exit code of the others, which are reported); a single one's problems are raised."""
     from dlx import spec as specs
-    from dlx.errors import DlxError, SpecError
+    from dlx.errors import DlxError
     from dlx.runs.find import command_line
     from dlx.system import terminal
+    from dlx.training.initial_weights import settled
 
     loaded: list[Spec] = []
-    problems: list[DlxError] = []
+    report = _Report(len(paths), launch.json)
     for path in paths:
         try:
-            loaded.append(specs.load(path, settings))
-        except SpecError as error:
-            problems += [problem for problem in error.problems if str(problem) not in map(str, problems)]
-    if problems:
-        raise SpecError(problems)
-    for path, spec in zip(paths, loaded, strict=True):
+            spec = settled(specs.load(path, settings), launch.root)
+        except DlxError as error:
+            report.add(error)
+            continue
         if spec.sweep:
             hint = f"{command_line('dlx', 'sweep', path)} trains its alternatives of {', '.join(spec.sweep)}"
             terminal.console(error=True).print(terminal.clean(f"{spec.name} is trained without its sweep; {hint}"))
-    return [dataclasses.replace(spec, sweep={}) for spec in loaded]
+        loaded.append(dataclasses.replace(spec, sweep={}))
+    return loaded, report.code
 
 
-def run_all(planned: Sequence[Spec], launch: Launch) -> int:
-    """Run every spec; returns the exit code: of the first run that did not end well, else 0."""
-    from dlx.errors import DlxError, SpecError
+class _Report:
+    """Errors of one of several specs, each problem once; that of a single one is raised."""
+
+    def __init__(self, of: int, json: bool) -> None:
+        self._of, self._json, self._shown, self.code = of, json, set[str](), 0
+
+    def add(self, error: DlxError) -> None:
+        """Print what was wrong with a spec, and its line where the output is JSON."""
+        from dlx.errors import SpecError
+        from dlx.system import terminal
+
+        if self._json and (self._of > 1 or not isinstance(error, SpecError)):
+            from dlx.commands.training_screen import run_line
+
+            print(run_line(None, "failed"), flush=True)
+        if self._of == 1:
+            raise error
+        problems = error.problems if isinstance(error, SpecError) else [error]
+        for problem in problems:
+            if str(problem) not in self._shown:
+                self._shown.add(str(problem))
+                terminal.console(error=True).print(terminal.clean_lines(str(problem)))
+        self.code = self.code or error.exit_code
+
+
+def run_all(planned: Sequence[Spec], launch: Launch, code: int = 0) -> int:
+    """Run every spec; returns the exit code: of the first that did not end well, else 0; `code` is of some before."""
+    from dlx.errors import DlxError
     from dlx.runs.find import command_line
     from dlx.system import signals, terminal
 
     trainer = _Trainer(planned, launch)
-    code, stopped, names = 0, "", list[str]()
+    report, stopped, names = trainer.report, "", list[str]()
+    report.code = code
     for number in range(len(planned)):
+        if number in trainer.reported:
+            continue
         if stopped := stopped or signals.Stop(trainer.options.deadline).reason:
-            code = code or signals.code(stopped)
+            report.code = report.code or signals.code(stopped)
             terminal.console(error=True).print(f"stopped by {stopped}; {len(planned) - number} not started")
             break
         try:
             outcome = trainer.train(number)
         except DlxError as error:
-            if launch.json and not isinstance(error, SpecError):
-                from dlx.commands.training_screen import run_line
-
-                print(run_line(None, "failed"), flush=True)
-            if len(planned) == 1 or isinstance(error, SpecError):
-                raise
-            terminal.console(error=True).print(terminal.clean_lines(str(error)))
-            code = code or error.exit_code
+            if number not in trainer.reported:
+                report.add(error)
             continue
         names.append(outcome.run.name)
-        code, stopped = code or outcome.exit_code, outcome.stop
+        report.code, stopped = report.code or outcome.exit_code, outcome.stop
     if len(names) > 1:
         compare = command_line("dlx", "compare", *names, runs_dir=launch.root)
         terminal.console(error=launch.json).print(f"\n{len(names)} runs; compare them:  {compare}")
-    return code
+    return report.code
 
 
 class _Trainer:
-    """Trains several specs one after another; what the last one compiled is kept for the next."""
+    """Trains several specs one after another; what the last one compiled is kept for the next.
+
+    reported: the numbers of those that only Keras could find something wrong with, before the first one trains.
+    """
 
     def __init__(self, planned: Sequence[Spec], launch: Launch) -> None:
         from dlx.commands.training_screen import RunScreen
@@ -114,6 +140,7 @@ class _Trainer:
 
         self._planned, self._launch, self._begun = planned, launch, False
         self.options = Options(["dlx", *sys.argv[1:]], RunScreen(launch.json), deadline=launch.deadline)
+        self.report, self.reported = _Report(len(planned), launch.json), set[int]()
 
     def train(self, number: int) -> Outcome:
         from dlx.commands import training_screen
@@ -129,31 +156,32 @@ class _Trainer:
             self._begun = True
             backend.load()
             if len(self._planned) > 1:
-                check_all(self._planned, root)
+                self._check_all(number)
         outcome = train.train(prepared, root, self.options)
         if json:
             print(training_screen.run_line(outcome.run, outcome.status, outcome.run.metrics()), flush=True)
         return outcome
 
+    def _check_all(self, first: int) -> None:
+        """Report what only Keras can find wrong with any of the specs; raises that of the `first`, which is next."""
+        from dlx import spec as specs
+        from dlx.errors import DataError, DlxError
+        from dlx.training.train import check
 
-def check_all(planned: Sequence[Spec], root: Path) -> None:
-    """Raise what only Keras can find wrong with any of several specs; a single one is built next anyway."""
-    from dlx import spec as specs
-    from dlx.errors import DataError, DlxError, SpecError
-    from dlx.training.train import check
-
-    problems: list[DlxError] = []
-    checked: set[str] = set()
-    for spec in planned:
-        text = specs.dump(dataclasses.replace(spec, seed=0))
-        if text in checked:
-            continue
-        checked.add(text)
-        try:
-            check(spec, root)
-        except DataError:
-            continue  # reported when its turn comes
-        except SpecError as error:
-            problems += [problem for problem in error.problems if str(problem) not in map(str, problems)]
-    if problems:
-        raise SpecError(problems)
+        found: dict[str, DlxError | None] = {}
+        for number, spec in enumerate(self._planned[first:], first):
+            text = specs.dump(dataclasses.replace(spec, seed=0))
+            if text not in found:
+                found[text] = None
+                try:
+                    check(spec, self._launch.root)
+                except DataError:
+                    continue  # reported when its turn comes
+                except DlxError as error:
+                    found[text] = error
+            if (problem := found[text]) is not None:
+                self.reported.add(number)
+                self.report.add(problem)
+        first_problem = next(iter(found.values()))
+        if first_problem is not None:
+            raise first_problem

@@ -47,8 +47,25 @@ def command(spec: str, settings: tuple[str, ...], dry_run: bool, launch: Launch)
 
         print()
         compare([str(run.path) for run in runs], launch.root)
+        _show_best(runs)
         print(f"\nnext  {command_line('dlx', 'plot', *(run.name for run in runs), runs_dir=launch.root)}")
     return code
+
+
+def _show_best(runs: Sequence[Run]) -> None:
+    """The best run by the figure that the trainings were steered by; test figures choose nothing."""
+    from dlx.runs.compare import Row, best_rows, figure_text
+    from dlx.runs.summary import read
+    from dlx.system import terminal
+
+    rows = [Row([read(run.path)]) for run in runs]
+    monitors = {str(row.first.info.get("monitor", "")) for row in rows}
+    monitor = monitors.pop() if len(monitors) == 1 else ""
+    best = best_rows(rows, monitor)
+    if best:
+        names = ", ".join(row.name for row in best)
+        figure = figure_text(best[0].figure(monitor) or 0.0)
+        terminal.console().print(terminal.clean(f"\nbest by {monitor}: {names}  {figure}"))
 
 
 def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> tuple[list[Run], int]:
@@ -61,7 +78,7 @@ def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> 
     from dlx.training.session import Options
 
     launch.want()
-    trials = [_tagged(trial, launch.tags) for trial in trials_of(path, settings)]
+    trials = [_settled(trial, launch) for trial in trials_of(path, settings)]
     screen = SweepScreen(len(trials), launch.json)
     options = Options(["dlx", *sys.argv[1:]], parent=trials[0].spec.name, deadline=launch.deadline)
     here = Here(launch.root, options, screen.observer)
@@ -77,8 +94,12 @@ def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> 
     return [result.run for result in results if result.run is not None], code
 
 
-def _tagged(trial: Trial, tags: Sequence[str]) -> Trial:
-    return dataclasses.replace(trial, spec=dataclasses.replace(trial.spec, tags=[*trial.spec.tags, *tags]))
+def _settled(trial: Trial, launch: Launch) -> Trial:
+    """The trial with the tags of the command, and with the run whose weights it begins from found."""
+    from dlx.training.initial_weights import settled
+
+    spec = settled(trial.spec, launch.root)
+    return dataclasses.replace(trial, spec=dataclasses.replace(spec, tags=[*spec.tags, *launch.tags]))
 
 
 def _list(trials: Sequence[Trial], here: Here) -> int:

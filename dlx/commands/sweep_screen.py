@@ -60,7 +60,10 @@ class SweepScreen:
             when = duration(float(metrics.get("total_seconds", 0))) if result.fresh else "finished before"
             out.print(terminal.clean(f"{count}  {name}{trial.label}  {figures}  ({when})"))
         else:
-            out.print(terminal.clean(f"{count}  {name}{trial.label}  {result.status}"), style="bold red")
+            words = "is running in another process" if result.status == "running" else result.status
+            out.print(
+                terminal.clean(f"{count}  {name}{trial.label}  {words}"), style="bold red" * (words == result.status)
+            )
             if result.error is not None:
                 terminal.console(error=True).print(terminal.clean_lines(f"  {result.error}"))
         if self._json:
@@ -94,8 +97,8 @@ class _TrialBar(Observer):
 
 
 def _reported(metrics: Mapping[str, Any]) -> list[str]:
-    """The figures of the last split that has some: test, else validation, else train."""
-    for split in ("test_", "val_", "train_"):
+    """The figures to choose by: those of validation, else of test, else of train."""
+    for split in ("val_", "test_", "train_"):
         keys = [k for k, v in metrics.items() if k.startswith(split) and is_figure(k) and v is not None]
         if keys:
             return keys

@@ -52,8 +52,14 @@ def show_plan(experiment: Experiment, error: bool = False, number: int = 1, of: 
     if dataset.skipped:
         names = ", ".join(dataset.skipped[:3]) + " …" * (len(dataset.skipped) > 3)
         pairs.append(("skipped", f"{len(dataset.skipped)} that cannot be read: {names}"))
+    if dataset.unlabelled:
+        pairs.append(("left out", f"{dataset.unlabelled:,} row{'s' * (dataset.unlabelled > 1)} without a label"))
+    if dataset.encoding and dataset.encoding.dates:
+        names = ", ".join(dataset.encoding.dates[:8]) + " …" * (len(dataset.encoding.dates) > 8)
+        pairs.append(("dates", f"{names}: days since 1970-01-01"))
     findings = experiment.findings.lines(splits.sizes())
     pairs += [("attention" if place == 0 else "", line) for place, line in enumerate(findings)]
+    pairs += [("equal rows", line) for line in experiment.findings.remarks(splits.sizes())]
     pairs.append(("input", _input(experiment)))
     for heading, kind, parts in (
         ("preprocess", "preprocess", spec.preprocess),

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dlx.data.dataset import Dataset, Stream
+from dlx.data.dataset import Dataset, Split, Stream
+from dlx.data.encoding import Encoding
 from dlx.data.splits import Splits
 from dlx.errors import DataError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SHOWN = 8
+FEW_COLUMNS = 8  # a table of more is not looked through for how often its values meet by chance
 
 
 def check_finite(splits: Splits) -> None:
@@ -40,11 +42,12 @@ class Findings:
     """What is questionable with the data, though it can be trained on.
 
     unseen: the classes without an example in train; shared: by split, the row numbers of the examples that are in
-    train, too.
+    train, too; chance: the splits of which as many are to be expected, as a table's few columns have few values.
     """
 
     unseen: tuple[str, ...] = ()
     shared: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    chance: tuple[str, ...] = ()
 
     def lines(self, sizes: Mapping[str, int]) -> list[str]:
         """Each finding in words; `sizes` of the splits."""
@@ -53,10 +56,17 @@ class Findings:
             names = ", ".join(self.unseen[:SHOWN]) + " …" * (len(self.unseen) > SHOWN)
             lines.append(f"no example of {names} is in train")
         for name, rows in self.shared.items():
+            if name in self.chance:
+                continue
             shown = ", ".join(map(str, rows[:SHOWN])) + " …" * (len(rows) > SHOWN)
             which = f"row{'s' * (len(rows) > 1)} {shown}"
             lines.append(f"{len(rows):,} of the {sizes[name]:,} {name} examples are in train, too: {which}")
         return lines
+
+    def remarks(self, sizes: Mapping[str, int]) -> list[str]:
+        """What is worth to know, and no reason to worry."""
+        equal = ((name, f"{len(self.shared[name]):,} of the {sizes[name]:,} {name} examples") for name in self.chance)
+        return [f"{count} equal one of train, as is to be expected of so few columns" for _, count in equal]
 
     def record(self) -> dict[str, Any]:
         """The same as run.json keeps it: names and counts."""
@@ -86,7 +96,7 @@ def audit(dataset: Dataset, splits: Splits) -> Findings:
     by_file = all(isinstance(s.inputs, Stream) and s.inputs.keys is not None for s in splits.named().values())
     keys = partial(_keys, by_file=by_file)
     sieve = keys(splits.train.inputs, few=True)
-    shared = {}
+    shared, chance = {}, []
     for name, split in others.items():
         sifted = keys(split.inputs, few=True)
         some = np.flatnonzero(np.isin(sifted, sieve))
@@ -96,7 +106,42 @@ def audit(dataset: Dataset, splits: Splits) -> Findings:
         same = some[np.isin(keys(split.inputs, some), keys(splits.train.inputs, there))]
         if len(same):
             shared[name] = tuple(int(row) for row in split.index[same])
-    return Findings(unseen, shared)
+            if _few_columns(dataset) and _meets_by_chance(dataset.encoding, splits.train, split, same):
+                chance.append(name)
+    return Findings(unseen, shared, tuple(chance))
+
+
+def _few_columns(dataset: Dataset) -> bool:
+    """Whether it is a table of so few columns that equal rows need not be one row twice."""
+    encoding, inputs = dataset.encoding, dataset.train.inputs
+    columns = (len(encoding.columns) or inputs.shape[1]) if encoding else inputs.shape[1]
+    return dataset.kind == "table" and not isinstance(inputs, Stream) and columns <= FEW_COLUMNS
+
+
+def _meets_by_chance(encoding: Encoding | None, train: Split, others: Split, same: np.ndarray) -> bool:
+    """Whether rows of a table that are in train, too, at the places `same`, are others that look alike.
+
+    That is so where one in ten has another target than its like in train; or where about as many would meet if every
+    column drew its values by itself (columns that go together meet more often, so five times as many are no surprise).
+    """
+    import numpy as np
+
+    keys = _keys(train.inputs)
+    order = np.argsort(keys, kind="stable")
+    like = order[np.searchsorted(keys[order], _keys(others.inputs[same]))]
+    if (train.targets[like] != others.targets[same]).reshape(len(same), -1).any(axis=1).mean() >= 0.1:
+        return True
+    encoding = encoding or Encoding()
+    columns = encoding.columns or [str(number) for number in range(train.inputs.shape[1])]
+    share, start = np.ones(len(others)), 0
+    for name in columns:
+        width = len(encoding.categories.get(name, "1")) + (encoding.missing == "flag" and name in encoding.gaps)
+        block = np.concatenate([split.inputs[:, start : start + width] for split in (train, others)])
+        _, place = np.unique(_keys(block), return_inverse=True)
+        counts = np.bincount(place[: len(train)], minlength=place.max() + 1)
+        share *= counts[place[len(train) :]] / len(train)
+        start += width
+    return len(same) <= 5.0 * float((1.0 - np.exp(-len(train) * share)).sum())
 
 
 def _keys(inputs: Any, rows: np.ndarray | None = None, *, few: bool = False, by_file: bool = False) -> np.ndarray:

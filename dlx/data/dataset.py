@@ -126,7 +126,7 @@ class Dataset:
     encode: (inputs, encoding) -> (n, *shape).
     scaling: how float64 inputs became float32 ones, where they did.
     gap: examples follow one another in time: a split is cut off at the end, `gap` examples after the rest.
-    skipped: files that could not be read and were passed over, as the spec allowed.
+    skipped: files that could not be read and were passed over, as the spec allowed. unlabelled: rows without a label.
     """
 
     train: Split
@@ -142,6 +142,7 @@ class Dataset:
     scaling: Scaling | None = None
     gap: int | None = None
     skipped: tuple[str, ...] = ()
+    unlabelled: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -19,8 +19,8 @@ class Encoding:
 
     columns: the inputs, in order; label: what is predicted, one column or several; id: the column that numbers rows.
     Of a table: missing (what becomes of a gap), types, categories (the values of each), fill (what fills a gap), gaps
-    (the columns that had some). Of texts: column, vocabulary, max_tokens, sequence_length. Of a series: window and
-    horizon.
+    (the columns that had some), dates (the columns that are days since 1970-01-01). Of texts: column, vocabulary,
+    max_tokens, sequence_length. Of a series: window and horizon.
     """
 
     kind: Literal["table", "text", "series"] = "table"
@@ -32,6 +32,7 @@ class Encoding:
     categories: dict[str, list[str]] = field(default_factory=dict)
     fill: dict[str, float | str | None] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
+    dates: list[str] = field(default_factory=list)
     column: str = ""
     max_tokens: int = 0
     sequence_length: int = 1

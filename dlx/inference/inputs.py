@@ -9,7 +9,7 @@ import itertools
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 BATCH = 256
 TABLE_ROWS = 8192
+TABLES = (".csv", ".npy", ".npz", ".txt")
 Batch = tuple[list[str], "np.ndarray"]
 
 
@@ -52,7 +53,8 @@ def shaped(array: np.ndarray, shape: tuple[int, ...], where: str) -> np.ndarray:
 class Inputs:
     """The inputs of a run: what kind they are, their shape and dtype, and how they are encoded.
 
-    `skipped` collects the inputs that could not be read, with the reason; `remarks` what is to know of the others.
+    `skipped` collects the inputs that could not be read, with the reason; `remarks` what is to know of the others;
+    `files` are those that the last command line named.
     """
 
     kind: str
@@ -61,6 +63,7 @@ class Inputs:
     encoding: Encoding
     skipped: list[DlxError] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
 
     @property
     def labels(self) -> list[str]:
@@ -74,23 +77,28 @@ class Inputs:
 
         Raises DataError for a word that names nothing, before anything is predicted.
         """
-        pictures: list[Path] = []
-        others: list[Iterator[Batch]] = []
+        paths: list[Path | None] = []  # None is standard input
         for word in words:
-            if word == "-":
-                others.append(self._standard_input())
-                continue
-            for path in _paths(word):
-                if path.is_dir():
-                    pictures += images.files(path)
-                elif path.suffix.lower() in (".csv", ".npy", ".npz", ".txt"):
-                    others.append(self._file(path))
-                else:
-                    pictures.append(path)
+            paths += [None] if word == "-" else _files(word)
+        self.files = [path for path in paths if path is not None]
+        pictures = [path for path in self.files if path.suffix.lower() not in TABLES]
         if pictures:
             self._check_images(pictures[0])
-        count = len(pictures) if not others else None
-        return itertools.chain(self._images(pictures), *others), count
+        batches: list[Iterator[Batch]] = []
+        for tables, group in itertools.groupby(paths, lambda path: path is None or path.suffix.lower() in TABLES):
+            if tables:
+                batches += [self._standard_input() if path is None else self._file(path) for path in group]
+            else:
+                batches.append(self._images([path for path in group if path is not None]))
+        return itertools.chain(*batches), len(pictures) if len(pictures) == len(paths) else None
+
+    def of_columns(self, columns: Mapping[str, Sequence[Any]], where: str) -> Iterator[Batch]:
+        """Batches of a table in memory, columns by name: read as the same table in a CSV file would be."""
+        texts = [_texts(column) for column in columns.values()]
+        if len({len(column) for column in texts}) > 1:
+            lengths = ", ".join(f"{name!r} {len(column)}" for name, column in zip(columns, texts, strict=True))
+            raise DataError(f"has columns of different lengths: {lengths}", where=where)
+        return self._table(_Lines([[str(name) for name in columns], *map(list, zip(*texts, strict=True))]), where)
 
     def _check_images(self, first: Path) -> None:
         """Raise DataError where the run was not trained on images."""
@@ -290,6 +298,33 @@ def _paths(word: str) -> list[Path]:
     if not paths:
         raise DataError("no such file", where=word)
     return paths
+
+
+def _files(word: str) -> list[Path]:
+    """The files that a word names, those in folders of images among them."""
+    return [file for path in _paths(word) for file in (images.files(path) if path.is_dir() else [path])]
+
+
+def _texts(column: Sequence[Any]) -> list[str]:
+    """The values of a column as a CSV file has them; a gap (None, NaN) is empty."""
+    values = column.tolist() if hasattr(column, "tolist") else list(column)
+    texts = ["" if value is None else str(value) for value in values]
+    return ["" if text in ("nan", "NaT", "<NA>") else text for text in texts]
+
+
+class _Lines:
+    """Rows of text that are read as those of a CSV reader are."""
+
+    def __init__(self, rows: Iterable[list[str]]) -> None:
+        self._rows, self.line_num = iter(rows), 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> list[str]:
+        row = next(self._rows)
+        self.line_num += 1
+        return row
 
 
 def _rows(reader: Any, header: list[str], pending: list[list[str]], where: str) -> Iterator[tuple[int, list[str]]]:

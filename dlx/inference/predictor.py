@@ -49,6 +49,19 @@ class Predictor:
         return self.inputs.labels
 
     @property
+    def steps(self) -> int:
+        """How many classes an input has, one for each step of a sequence; 0 where it has one."""
+        return int(self.info.get("steps") or 0)
+
+    @property
+    def value_names(self) -> list[str]:
+        """What the values of a regression are called: value, or the columns that it learned, or value_0, value_1, …"""
+        count = int(self.info.get("targets", 1))
+        if count == 1:
+            return ["value"]
+        return self.labels if len(self.labels) == count else [f"value_{number}" for number in range(count)]
+
+    @property
     def submission(self) -> list[str] | None:
         """The columns that a prediction of a table is wanted as: its id and what is predicted; None without an id."""
         return [self.inputs.encoding.id, *self.labels] if self.inputs.encoding.id else None
@@ -64,11 +77,20 @@ class Predictor:
         return self.inputs.remarks
 
     def predict(self, inputs: Any) -> np.ndarray:
-        """Raw inputs (n, *shape), as the dataset stores them, to probabilities (n, classes) or values (n, targets)."""
+        """Probabilities (n, classes), or values (n, targets) in the data's unit.
+
+        inputs: an array (n, *shape), as the dataset stores them; or a table, a DataFrame or a mapping of names to
+        columns, which is read as `dlx predict` reads the same table from a CSV file: by name, with the run's encoding,
+        with the same errors, and with `remarks`; or, of a run that was trained on texts, a list of them.
+        """
         import numpy as np
 
-        array = shaped(np.asarray(inputs), self.inputs.shape, "the array")
-        pieces = list(answers(self.network, map(self._scaled, in_batches(array, BATCH))))
+        batches: Iterable[np.ndarray]
+        if (table := self._table(inputs)) is not None:
+            batches = (array for _, array in self.inputs.of_columns(table, "the table"))
+        else:
+            batches = in_batches(shaped(np.asarray(inputs), self.inputs.shape, "the array"), BATCH)
+        pieces = list(answers(self.network, map(self._scaled, batches)))
         whole = np.concatenate(pieces) if pieces else np.zeros((0, max(len(self.classes), 1)), np.float32)
         return class_probabilities(whole, self.info["task"])
 
@@ -83,6 +105,16 @@ class Predictor:
             for piece in answers(self.network, [self._scaled(array)]):
                 for name, answer in zip(names, self._readable(piece), strict=True):
                     yield Prediction.of(name, answer, classes, top, several)
+
+    def _table(self, inputs: Any) -> Mapping[str, Sequence[Any]] | None:
+        """The named columns of what is a table, or texts; None for anything else."""
+        if isinstance(inputs, Mapping):
+            return inputs
+        if hasattr(inputs, "columns") and hasattr(inputs, "iloc"):
+            return {str(name): inputs.iloc[:, place] for place, name in enumerate(inputs.columns)}
+        if self.inputs.kind == "text" and len(inputs) and all(isinstance(text, str) for text in inputs):
+            return {self.inputs.encoding.column: inputs}
+        return None
 
     def _scaled(self, inputs: np.ndarray) -> np.ndarray:
         """Raw inputs as the network takes them."""

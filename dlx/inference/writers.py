@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TextIO
 
 from dlx.errors import DlxError, did_you_mean
@@ -11,16 +12,35 @@ from dlx.inference.prediction import Prediction, TableRow
 from dlx.system import terminal
 from dlx.system.json_text import finite, one_line
 
-Write = Callable[[Prediction], None]
 NAME_WIDTH, CLASS_WIDTH = 36, 24
 
 
-def json_writer(stream: TextIO) -> Write:
-    """One JSON object a line."""
-    return lambda prediction: print(one_line(finite(prediction.record())), file=stream)
+@dataclass(frozen=True)
+class Writer:
+    """Writes predictions as they come; `end` writes what is left when there are no more."""
+
+    write: Callable[[Prediction], None]
+    end: Callable[[], None] = lambda: None
 
 
-def table_writer(stream: TextIO, classes: Sequence[str], top: int | None) -> Write:
+def json_writer(stream: TextIO, array: bool = False) -> Writer:
+    """One JSON object a line, or all of them in one array."""
+    before = "[\n"
+
+    def write(prediction: Prediction) -> None:
+        nonlocal before
+        line = one_line(finite(prediction.record()))
+        stream.write(f"{before if array else ''}{line}{'' if array else chr(10)}")
+        before = ",\n"
+
+    def end() -> None:
+        if array:
+            print("\n]" if before[0] == "," else "[]", file=stream)
+
+    return Writer(write, end)
+
+
+def table_writer(stream: TextIO, classes: Sequence[str], top: int | None) -> Writer:
     """A line an input, or with `top` a line for each of the most probable classes."""
     widest = min(max((terminal.cells(terminal.clean(name)) for name in classes), default=0), CLASS_WIDTH)
 
@@ -38,23 +58,25 @@ def table_writer(stream: TextIO, classes: Sequence[str], top: int | None) -> Wri
             head = name if place == 0 else " " * NAME_WIDTH
             print(f"{head}  {terminal.padded(terminal.clean(label), widest)}  {share:7.2%}", file=stream)
 
-    return write
+    return Writer(write)
 
 
-def csv_writer(stream: TextIO, classes: Sequence[str], top: int | None, labels: Sequence[str] = ()) -> Write:
-    """A row an input under a header; `labels` name the values of a regression of several targets."""
-    rows = _CleanRows(stream)
+def csv_writer(
+    stream: TextIO, classes: Sequence[str], top: int | None, values: Sequence[str] = (), steps: bool = False
+) -> Writer:
+    """A row an input under a header; `values` name those of a regression, `steps`: a class for each of several."""
 
-    def header(prediction: Prediction) -> list[str]:
+    def header() -> list[str]:
         if not classes:
-            count = len(prediction.values)
-            return ["input", *(["value"] if count == 1 else labels or [f"value_{n}" for n in range(count)])]
-        if isinstance(prediction.probabilities, list):  # a class for each step
+            return ["input", *values]
+        if steps:
             return ["input", "label"]
         if top:
             ranks = range(1, min(top, len(classes)) + 1)
             return ["input", *(f"{kind}_{n}" for n in ranks for kind in ("label", "probability"))]
         return ["input", "label", *classes]
+
+    rows = _CleanRows(stream, header())
 
     def fields(prediction: Prediction) -> list[Any]:
         if not classes:
@@ -64,23 +86,23 @@ def csv_writer(stream: TextIO, classes: Sequence[str], top: int | None, labels: 
         return [prediction.input, _label_text(prediction), *prediction.shares.values()]
 
     def write(prediction: Prediction) -> None:
-        rows.write(header(prediction), fields(prediction))
+        rows.write(fields(prediction))
 
-    return write
+    return Writer(write, rows.begin)
 
 
-def columns_writer(stream: TextIO, columns: Sequence[str], labels: Sequence[str]) -> Write:
+def columns_writer(stream: TextIO, columns: Sequence[str], labels: Sequence[str]) -> Writer:
     """The columns asked for, each of the table that was read, or of what was predicted; a number as short as it is.
 
     Raises DlxError, at the first input, for a column that there is not.
     """
-    rows = _CleanRows(stream)
+    rows = _CleanRows(stream, columns)
 
     def write(prediction: Prediction) -> None:
         values = [_field(column, prediction, labels) for column in columns]
-        rows.write(columns, [_short(value) if isinstance(value, float) else value for value in values])
+        rows.write([_short(value) if isinstance(value, float) else value for value in values])
 
-    return write
+    return Writer(write, rows.begin)
 
 
 def _field(column: str, prediction: Prediction, labels: Sequence[str]) -> Any:
@@ -125,14 +147,18 @@ def _label_text(prediction: Prediction) -> str:
 class _CleanRows:
     """CSV rows whose words hold no control characters: names in a table or a run may reach a terminal."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._writer, self._begun = csv.writer(stream, lineterminator="\n"), False
+    def __init__(self, stream: TextIO, header: Sequence[Any]) -> None:
+        self._writer, self._header = csv.writer(stream, lineterminator="\n"), list(header)
 
-    def write(self, header: Iterable[Any], fields: Iterable[Any]) -> None:
+    def begin(self) -> None:
+        """Write the header, unless it is there."""
+        if self._header:
+            self._write(self._header)
+            self._header = []
+
+    def write(self, fields: Iterable[Any]) -> None:
         """A row, the header before the first one."""
-        if not self._begun:
-            self._write(header)
-            self._begun = True
+        self.begin()
         self._write(fields)
 
     def _write(self, fields: Iterable[Any]) -> None:

@@ -30,7 +30,7 @@ def repeat(times: Annotated[int, Field(gt=0, le=100)], layers: Stack, _build: An
 
 @registry.register
 def residual(
-    layers: Stack, activation: Activation | None = None, name: Name = None, _build: Any = None
+    layers: Stack, activation: Activation | None = None, name: Name = None, _build: Any = None, _make: Any = None
 ) -> Callable[[Any], Any]:
     """x + layers(x), then the activation (He et al. 2015).
 
@@ -41,22 +41,23 @@ def residual(
 
     def apply(x: Any) -> Any:
         y = stack(x)
-        y = keras.layers.Add(name=name)([_shortcut(x, tuple(y.shape)), y])
+        y = keras.layers.Add(name=name)([_shortcut(x, tuple(y.shape), _make), y])
         return keras.layers.Activation(activation)(y) if activation else y
 
     return apply
 
 
-def _shortcut(x: Any, shape: tuple[int | None, ...]) -> Any:
+def _shortcut(x: Any, shape: tuple[int | None, ...], make: Callable[[Part], Any]) -> Any:
     """x brought to `shape` (batch axis first) by the cheapest learned projection."""
     before = tuple(x.shape)
     if before == shape:
         return x
     if len(before) == len(shape) == 4:
         strides = [-(-a // b) if a and b else 1 for a, b in zip(before[1:3], shape[1:3], strict=True)]
-        x = keras.layers.Conv2D(shape[-1], 1, strides=strides, padding="same", use_bias=False)(x)
+        arguments = {"filters": shape[-1], "kernel_size": 1, "strides": strides, "padding": "same", "use_bias": False}
+        x = make(Part("conv2d", arguments))(x)
     elif len(before) == len(shape):
-        x = keras.layers.Dense(shape[-1], use_bias=False)(x)
+        x = make(Part("dense", {"units": shape[-1], "use_bias": False}))(x)
     if tuple(x.shape) != shape:
         raise ValueError(
             f"the layers turn {before[1:]} into {shape[1:]}, and no projection of the input has that shape"
@@ -166,7 +167,7 @@ def transformer_block(
 
 
 @registry.register
-def position_embedding(name: Name = None) -> Callable[[Any], Any]:
+def position_embedding(name: Name = None, _make: Any = None) -> Callable[[Any], Any]:
     """Adds a learned vector for each place in the sequence: (steps, features) to the same (Gehring et al. 2017)."""
 
     def apply(x: Any) -> Any:
@@ -174,7 +175,7 @@ def position_embedding(name: Name = None) -> Callable[[Any], Any]:
             raise ValueError(f"expected (steps, features), got {tuple(x.shape[1:])}; put it behind an embedding")
         ones = keras.ops.ones_like(x[:, :, 0])
         places = keras.ops.cumsum(keras.ops.cast(ones, "int32"), axis=1) - 1
-        vectors = keras.layers.Embedding(x.shape[1], x.shape[2], name=name)(places)
+        vectors = _make(Part("embedding", {"input_dim": x.shape[1], "output_dim": x.shape[2], "name": name}))(places)
         return keras.layers.Add()([x, vectors])
 
     return apply

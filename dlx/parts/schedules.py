@@ -75,13 +75,16 @@ def cosine(warmup: Warmup = 0.0, final: Fraction = 0.0) -> Schedule:
 def cosine_restarts(
     cycles: Annotated[int, Field(ge=1, le=1000)] = 4, shrink: Above0 = 1.0, final: Fraction = 0.0
 ) -> Schedule:
-    """Half a cosine, started again `cycles` times, each `shrink` times as high (Loshchilov and Hutter 2016)."""
+    """Half a cosine, started again `cycles` times, each `shrink` times as high (Loshchilov and Hutter 2016).
+
+    As in Keras, `final` is below all of them: (1 - final) · shrinkⁿ · cosine + final.
+    """
 
     def factor(progress: Any) -> Any:
         number = keras.ops.minimum(keras.ops.floor(progress * cycles), cycles - 1.0)
         inside = progress * cycles - number
         high = keras.ops.power(shrink, number)
-        return final + (high - final) * 0.5 * (1.0 + keras.ops.cos(math.pi * keras.ops.clip(inside, 0.0, 1.0)))
+        return final + (1.0 - final) * high * 0.5 * (1.0 + keras.ops.cos(math.pi * keras.ops.clip(inside, 0.0, 1.0)))
 
     return factor
 

@@ -93,7 +93,8 @@ def fold(entries: Sequence[Entry]) -> list[Row]:
                 [k for k in first if k not in entry.settings] if len(entry.settings) - len(other) < len(first) else []
             )
             same = [pair for pair in [*other, *((k, ABSENT) for k in lacks)] if pair[0].split(".")[0] not in LABELS]
-            key = (repr(sorted(same)), str((entry.info.get("dataset") or {}).get("fingerprint")))
+            made = [str(entry.info.get(name)) for name in ("backend", "device")]
+            key = (repr(sorted(same)), str((entry.info.get("dataset") or {}).get("fingerprint")), *made)
             alike = rows.get(key)
             seeds = [e.settings.get("seed") for e in alike.entries] if alike else []
             if entry.settings.get("seed") in seeds:
@@ -143,21 +144,26 @@ def figure_names(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
                 )
         return list(chosen)
     twins = all(entry.metrics.get("test_is_validation") for row in rows for entry in row.entries if entry.metrics)
+    monitors = {str(row.first.info.get("monitor", "")) for row in rows}
     wanted = []
-    for split in ("train", "val", "test"):
+    for split in ("val", "train", "test"):  # what is chosen by comes first, what nothing is chosen by comes last
         if split == "test" and twins:
             continue
         names = [key for key in known if key.startswith(f"{split}_") and is_figure(key)]
-        wanted += sorted(names, key=lambda key: not key.endswith("loss"))
+        wanted += sorted(names, key=lambda key: (key not in monitors, not key.endswith("loss")))
     return [*wanted, *(key for key in ("best_epoch", "epochs", "train_seconds") if key in known)]
 
 
 def best_rows(rows: Sequence[Row], metric: str) -> list[Row]:
     """The rows with the best figure, several if they are equal.
 
-    None with fewer than two to choose from, nor among runs on unlike data, whose figures say nothing of one another.
+    None with fewer than two to choose from, nor among runs on unlike data, whose figures say nothing of one another;
+    nor by a figure of test where there is one of validation: who chooses by test has no test.
     """
     if not is_figure(metric):
+        return []
+    validated = metric.replace("test_", "val_", 1)
+    if metric.startswith("test_") and any(validated in entry.metrics for row in rows for entry in row.entries):
         return []
     having = [(value, row) for row in rows if (value := row.figure(metric)) is not None]
     if len(having) < 2 or len({row.first.data for _, row in having}) > 1:

@@ -47,12 +47,24 @@ def differences(rows: Sequence[Row]) -> list[Column]:
     columns.append(Column("seed", "seed", seeds))
     prints = [str((row.first.info.get("dataset") or {}).get("fingerprint", ""))[:8] or ABSENT for row in rows]
     columns.append(Column("data", "data", prints))
+    for name in ("backend", "device"):  # a condition is part of a figure
+        columns.append(Column(name, name, [_condition(row, name) for row in rows]))
     readable = [bool(row.first.settings) for row in rows]
     order = {section: place for place, section in enumerate(("dataset", *LISTS, "optimizer", "lr"))}
     differing = [c for c in columns if len({cell for cell, ok in zip(c.cells, readable, strict=True) if ok}) > 1]
     if any(column.address.startswith("dataset") for column in differing):
         differing = [column for column in differing if column.address != "data"]
     return sorted(differing, key=lambda c: order.get(c.address.split(".")[0], 99))
+
+
+def _condition(row: Row, name: str) -> str:
+    """What the runs of a row were computed with; several where they differ."""
+    values = []
+    for entry in row.entries:
+        value = str(entry.info.get(name) or ABSENT)
+        described = entry.info.get("device_name") if name == "device" and value.startswith("gpu") else None
+        values.append(str(described or value))
+    return ", ".join(dict.fromkeys(values))
 
 
 def text(value: Any) -> str:

@@ -77,6 +77,19 @@ class History:
         """The rows up to a mark. Raises RunError where the file cannot be read."""
         return _rows(self._until(mark))
 
+    def keep(self) -> str:
+        """Keep a copy of the history under the next free name; returns it, or an empty text where there is none."""
+        raw = self._until({"bytes": 2**62})
+        if not raw:
+            return ""
+        with files.disk(self._folder):
+            number = 1
+            while (name := f"history-{number}.jsonl") and (self._folder / name).exists():
+                number += 1
+            with files.replacing(self._folder / name) as temporary:
+                temporary.write_bytes(raw)
+        return name
+
     def rewind(self, mark: Mapping[str, Any]) -> None:
         """Cut off what was added after a mark."""
         raw = self._until(mark)

@@ -17,6 +17,8 @@ from dlx.system.json_text import DECODER, document
 from dlx.system.units import duration
 
 FORMAT = 1
+# What a setting was in runs made before it had a name: a new key of a spec that is always written goes in here.
+ABSENT: dict[str, Any] = {"plots": False, "strict": False}
 TRASH = ".trash"  # beside the runs: see dlx.runs.trash
 MAX_JSON = 16 * 2**20
 
@@ -53,6 +55,7 @@ class Run:
         for key in ("dataset", "input", "git", "versions", "code"):
             if not isinstance({} if record.get(key) is None else record[key], dict):
                 raise RunError(f"run.json has no mapping under {key!r}", where=str(self.path))
+        record["settings"] = {**record["settings"], **{k: v for k, v in ABSENT.items() if k not in record["settings"]}}
         if not isinstance(record.get("monitor", ""), str):
             raise RunError("run.json names no figure under 'monitor'", where=str(self.path))
         return record
@@ -133,6 +136,7 @@ class Run:
     @classmethod
     def create(cls, root: Path, name: str) -> Run:
         """Claim `root/name-N` with the first free N, by an exclusive mkdir, and hold its lock."""
+        name = files.as_path(name)
         try:
             files.make_private(root)
             number = _next_number(root, name)

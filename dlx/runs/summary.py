@@ -19,8 +19,10 @@ from dlx.runs.run import Run
 from dlx.system.json_text import finite
 
 # What a run is called and its notes are no settings of the experiment.
-LABELS = ("name", "description", "tags", "plots", "strict", "seed")
-KEPT = ("dataset", "monitor", "start", "started", "code")  # of run.json, beside the settings
+NOTES = ("name", "description", "tags", "plots", "strict")
+LABELS = (*NOTES, "seed")
+# Of run.json, beside the settings.
+KEPT = ("dataset", "monitor", "start", "started", "code", "backend", "device", "device_name")
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Entry:
 
 def identity(settings: Mapping[str, Any], apart: Sequence[str] = ()) -> str:
     """What distinguishes experiments: all settings but labels and what `apart` names. The seed is not a label."""
-    labels = {*LABELS, *apart} - {"seed"}
+    labels = {*NOTES, *apart}
     kept = {key: value for key, value in settings.items() if key.split(".")[0] not in labels}
     return json.dumps(finite(kept), sort_keys=True)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,51 @@ from dlx.parts.datasets import loading
 from dlx.parts.registry import FilePath
 from dlx.runs import find
 from dlx.runs.run import Run
-from dlx.runs.summary import Entry, identity, read
+from dlx.runs.summary import NOTES, Entry, identity, read
 from dlx.search.sweep import Result
 from dlx.spec.grid import Trial
-from dlx.spec.sections import Spec, flat, resolved
+from dlx.spec.sections import Spec, changes, flat, resolved
 from dlx.system import backend, signals
+from dlx.system.files import disk, make_private
 from dlx.training.experiment import Experiment, prepare
 from dlx.training.outcome import Observer, Outcome
 from dlx.training.resume import resume, unfinished
 from dlx.training.session import Options
 from dlx.training.train import train
+
+CLAIMS = ".claims"
+
+
+@contextlib.contextmanager
+def claimed(root: Path, identity: str) -> Iterator[bool]:
+    """Whether a trial is this process's alone within the block: two equal sweeps share their work.
+
+    The claim is a lock below the runs folder, which ends with the process, however that ends. Raises DiskError.
+    """
+    from filelock import FileLock, Timeout
+
+    place = root / CLAIMS / hashlib.sha256(identity.encode()).hexdigest()[:16]
+    lock = FileLock(place, is_singleton=False)
+    with disk(place):
+        while not lock.is_locked:
+            make_private(place.parent)
+            try:
+                lock.acquire(blocking=False)
+            except FileNotFoundError:  # another one has just removed the empty folder
+                continue
+            except Timeout:
+                break
+    if not lock.is_locked:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        # Whoever holds the file without its name looks first which trials are finished.
+        place.unlink(missing_ok=True)
+        lock.release()
+        with contextlib.suppress(OSError):  # others have claims in it
+            place.parent.rmdir()
 
 
 class Finished:
@@ -31,21 +68,45 @@ class Finished:
     def __init__(self, root: Path, fingerprint: Callable[[Spec], str | None]) -> None:
         self._root, self._fingerprint = root, fingerprint
         self._runs: dict[str, Entry] = {}
-        for path in find.below(root):
+        self._seen: set[Path] = set()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look for runs that have finished since."""
+        for path in find.below(self._root):
+            if path in self._seen or not (path / "metrics.json").is_file():
+                continue
             entry = read(path)
             if entry.status == "done":
+                self._seen.add(path)
                 self._runs[identity(entry.settings)] = entry
 
     def find(self, trial: Trial) -> Run | None:
         """The run that has the settings of a trial."""
-        base = (self._root / "any").resolve()  # paths in a run are relative to it, and its code is in it
+        spec, base = self._as_recorded(trial.spec)
         code = trial.spec.code.digests()
-        spec = dataclasses.replace(trial.spec, imports=[FilePath(base / "code" / name) for name in code])
-        entry = self._runs.get(identity(flat(resolved(spec, str(base)))))
+        settings = flat(resolved(spec, str(base)))
+        entry = self._runs.get(identity(settings)) or self._older(spec, len(settings), str(base))
         if entry is None or (entry.info.get("code") or {}) != code:
             return None
         recorded = (entry.info.get("dataset") or {}).get("fingerprint")
         return Run(entry.path) if self._fingerprint(trial.spec) in (None, recorded) else None
+
+    def identity(self, spec: Spec) -> str:
+        """What tells a spec from every other: its settings as a run records them, and its code."""
+        recorded, base = self._as_recorded(spec)
+        return identity(flat(resolved(recorded, str(base)))) + repr(sorted(spec.code.digests().items()))
+
+    def _as_recorded(self, spec: Spec) -> tuple[Spec, Path]:
+        """(a spec, the folder its paths are relative to) as a run has them: its code is in it."""
+        base = (self._root / "any").resolve()
+        imports = [FilePath(base / "code" / name) for name in spec.code.digests()]
+        return dataclasses.replace(spec, imports=imports), base
+
+    def _older(self, spec: Spec, count: int, base: str) -> Entry | None:
+        """A run made before some of the settings had names, which was trained with what they stand for now."""
+        older = (entry for entry in self._runs.values() if len(entry.settings) < count)
+        return next((entry for entry in older if not changes(entry.settings, spec, base, NOTES)), None)
 
 
 class Here:
@@ -62,11 +123,21 @@ class Here:
         if late := signals.Stop(self._options.deadline).reason:
             return Result("not begun", stop=late)
         try:
-            outcome = self._resumed(trial.spec)
-            if outcome is None:
-                outcome = train(self.prepare(trial.spec), self._root, self._watched())
+            with claimed(self._root, self.finished.identity(trial.spec)) as free:
+                if not free:
+                    return Result("running", fresh=False)
+                return self._trained(trial)
         except DlxError as error:
             return Result("failed", error=error)
+
+    def _trained(self, trial: Trial) -> Result:
+        """How a trial that no other process trains ends here; one may have finished it in between."""
+        self.finished.refresh()
+        if (run := self.finished.find(trial)) is not None:
+            return Result("done", run, fresh=False)
+        outcome = self._resumed(trial.spec)
+        if outcome is None:
+            outcome = train(self.prepare(trial.spec), self._root, self._watched())
         return Result(outcome.status, outcome.run, outcome.error, outcome.stop)
 
     def _watched(self) -> Options:

@@ -17,7 +17,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from dlx.errors import DlxError, SpecError
-from dlx.system.files import UnsafeFileError, contents
+from dlx.system.files import UnsafeFileError, as_utf8, contents
 from dlx.system.units import byte_size
 
 MAX_BYTES = 2**20
@@ -158,9 +158,9 @@ def _no_file(path: Path) -> DlxError:
 
 
 def read_text(text: str, where: str, base: Path, marks: bool = True) -> Node | None:
-    """The nodes of a YAML text; None when it holds nothing. Without `marks` every node is at `where`."""
+    """The nodes of a YAML text; None when it holds nothing. Without `marks` (of a command line) all are at `where`."""
     try:
-        root = _Loader(text).get_single_node()
+        root = _Loader(text if marks else as_utf8(text)).get_single_node()
     except _Refused as error:
         raise SpecError([DlxError(error.message, where=_at(where, error.mark, marks), hint=error.hint)]) from error
     except yaml.MarkedYAMLError as error:

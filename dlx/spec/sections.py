@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,8 @@ from dlx.parts.optimizers import default_learning_rate
 from dlx.parts.registry import FilePath, Part, Parts, Registries, plain
 from dlx.parts.types import Layers, NonNegative, Positive, PositiveFloat, Seed
 from dlx.parts.user_code import UserCode
+from dlx.runs.run import ABSENT
+from dlx.system.json_text import finite
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 RunName = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]  # letters of any script
@@ -153,4 +155,49 @@ def flat(value: Any, address: str = "") -> dict[str, Any]:
     return settings
 
 
-__all__ = ["ORDER", "EarlyStop", "FilePath", "Regularization", "Spec", "completed", "flat", "resolved"]
+KINDS = {
+    "dataset": "dataset", "preprocess": "preprocess", "augment": "augment", "layers": "layer", "optimizer": "optimizer",
+    "schedule": "schedule", "loss": "loss", "metrics": "metric",
+}  # fmt: skip
+
+
+def defaults(spec: Spec) -> dict[str, Any]:
+    """What each setting of the spec is where it is not written, by address: a run that lacks one was made before it."""
+
+    def walk(value: Any, address: str, kind: str) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, Part):
+            parameters = spec.registries[kind].parameters(value.name)
+            for key, item in value.args.items():
+                here = f"{address}.{value.name}.{key}"
+                if key in parameters and not parameters[key].required:
+                    yield from flat(plain(parameters[key].default), here).items()
+                yield from walk(item, here, kind)
+        elif isinstance(value, list):
+            for number, item in enumerate(value):
+                yield from walk(item, f"{address}.{number}", kind)
+
+    written = dict(ABSENT)
+    for section, kind in KINDS.items():
+        written |= dict(walk(getattr(spec, section), section, kind))
+    return written
+
+
+def changes(before: Mapping[str, Any], spec: Spec, base: str | None, apart: Container[str] = ()) -> list[str]:
+    """The addresses at which a spec differs from the settings `before` that a run recorded, in words.
+
+    A setting that the run lacks is what it was before it had a name; sections in `apart` are left out.
+    """
+    now, unwritten = finite(flat(resolved(spec, base))), defaults(spec)
+    changed = []
+    for key in {**before, **now}:
+        if key.split(".")[0] in apart:
+            continue
+        was, name = before.get(key, unwritten.get(key, "not there")), before.get(key)
+        if key not in now and any(other.startswith(f"{key}.{name}.") for other in now):
+            continue  # a part without arguments then has some now
+        if was != now.get(key, "not there"):
+            changed.append(f"{key} was {was}, is {now.get(key, 'not there')}")
+    return changed
+
+
+__all__ = ["ORDER", "EarlyStop", "FilePath", "Regularization", "Spec", "changes", "completed", "flat", "resolved"]

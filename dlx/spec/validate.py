@@ -20,6 +20,7 @@ from dlx.spec.describe import FAR, article, describe
 from dlx.spec.parse import Node
 from dlx.spec.rules import broken_rules
 from dlx.spec.sections import Spec, completed
+from dlx.system.files import as_path
 
 MANY = 100  # problems: later ones are reported without the nearest name
 
@@ -134,7 +135,7 @@ class _Checker:
             self.problem(node.where, address, f"expected a path, got {_shown(node)}")
             return _BAD
         try:
-            return FilePath((node.base / Path(node.value).expanduser()).resolve())
+            return FilePath((node.base / Path(as_path(node.value)).expanduser()).resolve())
         except (OSError, RuntimeError, UnicodeError) as error:  # a home that is not known, links in a circle
             self.problem(node.where, address, f"expected a path, got {_shown(node)} ({error})")
             return _BAD

@@ -112,6 +112,23 @@ def special_file(root: Place) -> str | None:
     return None
 
 
+def as_utf8(word: str) -> str:
+    """A word of the command line as UTF-8, whatever the locale says: specs are written in it."""
+    try:
+        return word if word.isascii() else os.fsencode(word).decode("utf-8")
+    except UnicodeError:
+        return word
+
+
+def as_path(text: str) -> str:
+    """A text in UTF-8 as the file system's name, whatever the locale says."""
+    try:
+        os.fsencode(text)
+    except UnicodeError:
+        return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+    return text
+
+
 def make_private(folder: Path) -> None:
     """Make a folder, and those above it that are not there, for the user alone."""
     if not folder.is_dir():

@@ -25,13 +25,17 @@ from dlx.training.checks import check_data, check_fit
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """A spec with its data loaded and split. Making one loads no Keras."""
+    """A spec with its data loaded and split. Making one loads no Keras.
+
+    started: seconds since 1970; begun: the same moment of time.monotonic(), which no one sets back.
+    """
 
     spec: Spec
     dataset: Dataset
     splits: Splits
     findings: Findings = field(default_factory=Findings)
     started: float = field(default_factory=time.time)
+    begun: float = field(default_factory=time.monotonic)
 
     @property
     def facts(self) -> Facts:
@@ -76,7 +80,7 @@ def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None, scale: bo
     `scale=False` is for runs made before inputs were scaled in float64: they become float32 as they are.
     Raises DataError, or SpecError where the spec does not fit the data.
     """
-    started = time.time()
+    started, begun = time.time(), time.monotonic()
     try:
         dataset = load(spec) if load else loading.load(spec.dataset, spec.task, spec.registries["dataset"])
         if spec.task not in ("auto", dataset.task):
@@ -103,7 +107,7 @@ def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None, scale: bo
             error.where = spec.locate(error.where or "dataset")
         raise
     check_fit(spec, Facts.of(dataset))
-    return Experiment(spec, dataset, splits, findings, started)
+    return Experiment(spec, dataset, splits, findings, started, begun)
 
 
 def _scales_first(spec: Spec) -> Literal["", "scalar", "columns"]:

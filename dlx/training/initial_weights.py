@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from dlx.errors import RunError
 from dlx.model.network import Network
 from dlx.model.restore import restore
 from dlx.model.transfer import transfer_weights, weights_of
+from dlx.parts.registry import FilePath
 from dlx.runs import find
 from dlx.runs.run import Run
 from dlx.spec.sections import Spec
@@ -20,6 +22,13 @@ def donor_weights(spec: Spec, root: Path) -> tuple[Run, dict[str, Any]] | None:
         return None
     run = donor(spec, root)
     return run, weights_of(restore(run)[0])
+
+
+def settled(spec: Spec, root: Path) -> Spec:
+    """The spec with the run that `weights` names by its directory: `latest` is another one later. Raises RunError."""
+    if spec.weights is None:
+        return spec
+    return replace(spec, weights=FilePath(donor(spec, root).path.resolve()))
 
 
 def donor(spec: Spec, root: Path) -> Run:

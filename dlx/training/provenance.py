@@ -99,9 +99,10 @@ def _file_inputs(scaling: Scaling | None) -> dict[str, Any]:
 
 
 def _skipped(dataset: Dataset) -> dict[str, Any]:
-    """How many files were passed over, and which, where some were."""
+    """How many files were passed over, and which, and how many rows without a label were left out, where some were."""
     names = list(dataset.skipped)
-    return {"skipped": len(names), "skipped_files": names[:100]} if names else {}
+    files = {"skipped": len(names), "skipped_files": names[:100]} if names else {}
+    return {**files, **({"unlabelled": dataset.unlabelled} if dataset.unlabelled else {})}
 
 
 def _relative(word: str) -> str:

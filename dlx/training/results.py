@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from dlx.engine.plan import Program, State
-from dlx.errors import DiskError
+from dlx.errors import DiskError, DlxError
 from dlx.inference.evaluate import evaluate
 from dlx.inference.forward import class_probabilities
 from dlx.model.network import parameter_count
@@ -21,25 +24,73 @@ from dlx.training.session import Ready, Session
 
 
 def leave(ready: Ready, session: Session, program: Program, state: State, outcome: Outcome) -> None:
-    """Save the best weights; of a training that came to its end also the figures, metrics.json last of all."""
+    """Save the best weights; of a training that came to its end also the figures, metrics.json last of all.
+
+    What cannot be written costs nothing of the rest. Where the disk has no room for the model or the predictions, the
+    run is failed, with its figures in failure.json, and its checkpoint lets it end when there is room.
+    """
     run, done = session.run, outcome.status == "done"
+    problems: list[DiskError] = []
     if session.tracker.best_epoch or done:
         program.restore_best(state)
-        scaling = ready.experiment.dataset.scaling
-        with run.replacing("model.keras") as path, for_raw_inputs(ready.network, scaling):
-            ready.network.model.save(path)
+        with _remembered(session, "model.keras", problems):
+            _save_model(ready, session)
     if done:
-        outcome.metrics = _final_figures(ready, session)
+        outcome.metrics, predictions = _final_figures(ready, session)
+        with _remembered(session, "predictions.npz", problems):
+            _save_predictions(ready, session, predictions)
         if ready.experiment.spec.plots:
-            with disk(run.path):
+            with _remembered(session, "its pictures"):
                 _draw(ready, session)
-        run.log("done")
-    with disk(run.path):
-        session.board.ended(done)
-        if done:
-            checkpoints.prune(run.checkpoints, 1)
+    with _remembered(session, "TensorBoard's files"):
+        session.board.ended(done and not problems)
+    if problems:
+        raise problems[0]
     if done:
+        run.log("done")
+        with disk(run.path):
+            checkpoints.prune(run.checkpoints, 1)
         run.finish(outcome.metrics)
+
+
+@contextlib.contextmanager
+def _remembered(session: Session, what: str, problems: list[DiskError] | None = None) -> Iterator[None]:
+    """What goes wrong in the block is noted, and a problem of the disk added to `problems`; the rest continues."""
+    try:
+        with disk(session.run.path):
+            yield
+    except Exception as error:  # Keras, matplotlib, and with python -W error every warning of theirs
+        reason = error.message if isinstance(error, DlxError) else f"{type(error).__name__}: {error}"
+        line = f"{what} cannot be written: {' '.join(reason.split())[:300]}"
+        session.observer.noted(line)
+        with contextlib.suppress(DlxError):
+            session.run.log(line)
+        if isinstance(error, DiskError) and problems is not None:
+            problems.append(error)
+
+
+def _save_model(ready: Ready, session: Session) -> None:
+    """Write model.keras, which takes inputs as they are in the data."""
+    scaling = ready.experiment.dataset.scaling
+    with (
+        session.run.replacing("model.keras") as path,
+        for_raw_inputs(ready.network, scaling),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # Keras's own use of what NumPy and Python have deprecated
+        ready.network.model.save(path)
+
+
+def _save_predictions(ready: Ready, session: Session, predictions: tuple[Any, Any] | None) -> None:
+    """Write predictions.npz: (split, predictions) of test, or of validation where there is no test."""
+    import numpy as np
+
+    if predictions is None:
+        return
+    split, values = predictions
+    shown = class_probabilities(values, ready.experiment.dataset.task)
+    with session.run.replacing("predictions.npz") as path:
+        np.savez(path, index=split.index, label=split.targets, prediction=shown)
 
 
 def _draw(ready: Ready, session: Session) -> None:
@@ -50,16 +101,12 @@ def _draw(ready: Ready, session: Session) -> None:
     for name, draw in {"curves": curves, **pictures_of(subject)}.items():
         try:
             session.board.image(name, *style.png(draw(subject)), int(tracker.last["epoch"]))
-        except (OSError, DiskError):
-            raise
         except Exception as error:  # a finished training is worth more than its pictures
             run.log(f"no picture of {name}: {type(error).__name__}: {error}")
 
 
-def _final_figures(ready: Ready, session: Session) -> dict[str, Any]:
-    """The final figures: train ones of the last epoch, the others from the best weights; saves the predictions."""
-    import numpy as np
-
+def _final_figures(ready: Ready, session: Session) -> tuple[dict[str, Any], tuple[Any, Any] | None]:
+    """(the final figures: train ones of the last epoch, the others from the best weights; (split, its predictions))"""
     experiment, tracker, splits = ready.experiment, session.tracker, ready.experiment.splits
     figures: dict[str, Any] = {key: value for key, value in tracker.last.items() if key.startswith("train_")}
     size = min(max(experiment.batch_size, 128), 4096)
@@ -73,11 +120,6 @@ def _final_figures(ready: Ready, session: Session) -> dict[str, Any]:
         result, predictions = evaluate(ready.network, split, size)
         figures |= {f"{name}_{key}": value for key, value in result.items()}
         evaluated = (split, predictions)
-    if evaluated is not None:
-        split, predictions = evaluated
-        values = class_probabilities(predictions, experiment.dataset.task)
-        with session.run.replacing("predictions.npz") as path:
-            np.savez(path, index=split.index, label=split.targets, prediction=values)
     figures |= {
         "best_epoch": tracker.best_epoch or None,
         "epochs": int(tracker.last["epoch"]),
@@ -89,4 +131,4 @@ def _final_figures(ready: Ready, session: Session) -> dict[str, Any]:
     }
     if splits.test_is_validation:
         figures["test_is_validation"] = True
-    return figures
+    return figures, evaluated

@@ -13,10 +13,9 @@ from dlx.errors import DlxError, RunError, SpecError
 from dlx.parts import metrics
 from dlx.runs import find
 from dlx.runs.run import Run
-from dlx.runs.summary import identity
-from dlx.spec.sections import Spec, flat, resolved
+from dlx.runs.summary import NOTES
+from dlx.spec.sections import Spec, changes
 from dlx.system import backend, machine
-from dlx.system.json_text import finite
 from dlx.training import checkpoints
 from dlx.training.experiment import Experiment, prepare
 from dlx.training.outcome import Outcome, Start
@@ -53,19 +52,17 @@ def unfinished(spec: Spec, root: Path) -> Run | None:
     """The newest interrupted or crashed run below `root` of the same settings and code, tags and notes apart."""
     pattern = re.compile(re.escape(spec.name) + r"-\d+")
     named = [path for path in find.below(root) if pattern.fullmatch(path.name) and find.is_run(path)]
-    wanted = ""
     code = sorted(spec.code.digest(path) for path in spec.imports)
     for run in map(Run, sorted(named, key=find.natural, reverse=True)):
         if not _stopped(run, ("interrupted", "crashed")):
             continue
-        base = str((root / "any").resolve())
-        wanted = wanted or identity(flat(resolved(spec, base)), ("imports",))
         try:
             info = run.info()
         except RunError:
             continue
         recorded = sorted(map(str, (info.get("code") or {}).values()))
-        if identity(info["settings"], ("imports",)) == wanted and code == recorded:
+        base = str((root / "any").resolve())
+        if code == recorded and not changes(info["settings"], spec, base, (*NOTES, "imports")):
             return run
     return None
 
@@ -123,6 +120,10 @@ def resume(
 
 def _rewound(ready: Ready, run: Run, start: Start | None, forced: Sequence[str]) -> Experiment:
     """Bring the run directory back to where the training continues."""
+    if start is None or forced:  # what is trained again need not come to the same
+        kept = run.epochs.keep()
+        if kept:
+            run.log(f"the history so far is kept as {kept}")
     checkpoints.drop(run.checkpoints, start.info["number"] if start is not None else 0)
     run.rewind(start.info["history"] if start is not None else {"bytes": 0})
     step = start.step if start is not None else 0
@@ -188,9 +189,7 @@ def differences(info: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
 
 def _changed_settings(info: Mapping[str, Any], run: Run, experiment: Experiment, free: Sequence[str]) -> list[str]:
     """Where spec.yaml differs from the settings in run.json; what `free` names may differ."""
-    before, now = info["settings"], finite(flat(resolved(experiment.spec, str(run.path.resolve()))))
-    keys = [key for key in {**before, **now} if before.get(key) != now.get(key) and key.split(".")[0] not in free]
-    return [f"{key} was {before.get(key, 'not there')}, is {now.get(key, 'not there')}" for key in keys]
+    return changes(info["settings"], experiment.spec, str(run.path.resolve()), free)
 
 
 def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
@@ -228,9 +227,6 @@ def _misfit(run: Run, info: Mapping[str, Any]) -> str:
     for key in ("step", "epochs", "best_epoch", "steady_steps"):
         if type(info[key]) is not int or not 0 <= info[key] < 2**53:
             return f"state.json has no number under {key!r}"
-    for key in ("seconds", "carried", "steady_seconds", "total_seconds"):
-        if type(info[key]) not in (int, float) or not 0 <= info[key] < 2**53:
-            return f"state.json has no number of seconds under {key!r}"
     if not isinstance(info["events"] or {}, dict):
         return "state.json does not tell how long the event files were"
     if not isinstance(info["history"], dict) or type(info["history"]["bytes"]) is not int:

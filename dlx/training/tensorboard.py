@@ -57,7 +57,8 @@ class Events:
 
     def hparams(self, settings: Mapping[str, Any], name: str) -> None:
         """What the HParams tab shows of a run: its settings."""
-        summary = summary_v2.hparams_pb(settings, trial_id=name, start_time_secs=time.time())
+        shown = {key: _utf8(value) if isinstance(value, str) else value for key, value in settings.items()}
+        summary = summary_v2.hparams_pb(shown, trial_id=_utf8(name), start_time_secs=time.time())
         self._write(event_pb2.Event(wall_time=time.time(), summary=summary))
 
     def ended(self, success: bool) -> None:
@@ -151,6 +152,11 @@ class TensorBoard:
     def close(self) -> None:
         for events in (self._session, *self._splits.values()):
             events.close()
+
+
+def _utf8(text: str) -> str:
+    """A text that a protocol buffer takes: a file name may hold bytes that are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _files(folder: Path) -> list[Path]:

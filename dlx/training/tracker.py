@@ -15,6 +15,7 @@ from dlx.training.outcome import Start
 from dlx.training.tensorboard import TensorBoard
 
 KEEP_COST, KEEP_SECONDS = 50, 60.0
+MOST_SECONDS = 100 * 365 * 86400.0
 
 
 class Tracker:
@@ -24,10 +25,10 @@ class Tracker:
         self._experiment = experiment
         record: Mapping[str, Any] = start.info if start is not None else {}
         self.step, self.epochs, self.best_epoch = (int(record.get(key, 0)) for key in ("step", "epochs", "best_epoch"))
-        self.seconds, self.carried = float(record.get("seconds", 0.0)), float(record.get("carried", 0.0))
-        self._steady_seconds = float(record.get("steady_seconds", 0.0))
+        self.seconds, self.carried = _seconds(record, "seconds"), _seconds(record, "carried")
+        self._steady_seconds = _seconds(record, "steady_seconds")
         self._steady_steps = int(record.get("steady_steps", 0))
-        self._before = float(record.get("total_seconds", 0.0))
+        self._before = _seconds(record, "total_seconds")
         self._compiled = False
         self.last: Mapping[str, Any] = start.rows[-1] if start is not None and start.rows else {}
 
@@ -45,7 +46,7 @@ class Tracker:
     @property
     def total_seconds(self) -> float:
         """Since the command was typed, and in all that were stopped before."""
-        return self._before + time.time() - self._experiment.started
+        return self._before + time.monotonic() - self._experiment.begun
 
     def examples_per_second(self) -> float:
         steps, seconds = (self._steady_steps, self._steady_seconds) if self._steady_steps else (self.step, self.seconds)
@@ -64,6 +65,12 @@ class Tracker:
             "steady_steps": self._steady_steps,
             "total_seconds": self.total_seconds,
         }
+
+
+def _seconds(record: Mapping[str, Any], key: str) -> float:
+    """Seconds that a checkpoint counted; 0 for what cannot be true: a clock that was set back is no reason to stop."""
+    value = record.get(key, 0.0)
+    return float(value) if type(value) in (int, float) and 0 <= value < MOST_SECONDS else 0.0
 
 
 class CheckpointKeeper:

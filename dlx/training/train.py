@@ -26,11 +26,12 @@ from dlx.spec.rules import all_parts
 from dlx.spec.sections import Spec
 from dlx.system import backend, signals
 from dlx.system.files import disk
+from dlx.system.json_text import finite
 from dlx.training import checkpoints
 from dlx.training.budget import check_budget
 from dlx.training.experiment import Experiment, facts_of, plan_of, prepare
 from dlx.training.failures import backend_failure
-from dlx.training.initial_weights import begin_from, donor, donor_weights
+from dlx.training.initial_weights import begin_from, donor, donor_weights, settled
 from dlx.training.outcome import GuardedObserver, Outcome, Start
 from dlx.training.program_cache import ProgramCache
 from dlx.training.provenance import run_record
@@ -60,7 +61,7 @@ def check(spec: Spec, root: Path) -> Network:
 
 def train_file(path: str, root: Path, overrides: Sequence[str], cache: ProgramCache) -> Outcome:
     """Load a spec, prepare and train it: the whole of `dlx run` for one file."""
-    spec = dataclasses.replace(specs.load(path, overrides), sweep={})
+    spec = settled(dataclasses.replace(specs.load(path, overrides), sweep={}), root)
     return train(prepare(spec), root, Options(sys.argv[:1], cache=cache))
 
 
@@ -107,9 +108,6 @@ def make_ready(experiment: Experiment, root: Path, options: Options, restored: b
     has no room for the training.
     """
     source = None if restored else donor_weights(experiment.spec, root)
-    if source is not None:  # `latest` is another run tomorrow
-        spec = dataclasses.replace(experiment.spec, weights=FilePath(source[0].path.resolve()))
-        experiment = dataclasses.replace(experiment, spec=spec)
     network = build(experiment.spec, experiment.facts, targets=experiment.target_scaling, restored=restored)
     if experiment.target_scaling is not None and not network.scales:
         check_targets(experiment.target_scaling)
@@ -169,7 +167,9 @@ def conduct(
 def _close(run: Run, outcome: Outcome) -> None:
     with contextlib.suppress(DlxError):
         if outcome.error is not None:
-            details = {"diverged": True} if isinstance(outcome.error, DivergenceError) else {}
+            details: dict[str, Any] = {"diverged": True} if isinstance(outcome.error, DivergenceError) else {}
+            if outcome.metrics:  # all was computed, and not all could be written
+                details["metrics"] = finite(outcome.metrics)
             run.fail("failed", outcome.error.message, hint=outcome.error.hint, **details)
         elif outcome.status == "interrupted":
             run.fail("interrupted", f"stopped by {outcome.stop}")
@@ -195,9 +195,12 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
     try:
         outcome, state = _fit(experiment, session, program, plan, options.chunk_steps)
         if not isinstance(outcome.error, DiskError):
-            leave(ready, session, program, state, outcome)
+            try:
+                leave(ready, session, program, state, outcome)
+            except DiskError as error:
+                outcome.status, outcome.error = "failed", error
     finally:
-        with disk(run.path):
+        with contextlib.suppress(OSError):  # its files hold what was flushed
             board.close()
     return outcome
 

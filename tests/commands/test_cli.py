@@ -191,3 +191,76 @@ def test_check_reports_every_spec(dlx: Dlx, gate: Path, world: Path) -> None:
     assert "unknown key 'foo'" in result.err
     assert "unknown key 'bar'" in result.err
     assert "gate.yaml: ok" in result.out
+
+
+# Streams that are closed, and readers that go away
+
+
+def piped(command: str, world: Path) -> subprocess.CompletedProcess[str]:
+    """A line of a shell, where `dlx` is this one; the exit code is that of its first command."""
+    script = f'dlx() {{ "{sys.executable}" -m dlx "$@"; }}\n{command}\nexit ${{PIPESTATUS[0]}}'
+    return subprocess.run(["bash", "-c", script], cwd=world, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(
+    "command", ["dlx run gate.yaml >&-", "dlx run gate.yaml 2>&-", "dlx run gate.yaml >&- 2>&- <&-", "dlx run gate.yaml | true",
+                "dlx run gate.yaml --json 2>&1 | head -1", "dlx sweep gate.yaml -s lr=1,2 | head -1"],
+)  # fmt: skip
+def test_a_closed_output_stops_no_training(gate: Path, world: Path, command: str) -> None:
+    done = piped(command, world)
+    assert (done.returncode, "error" in done.stderr) == (0, False), done.stderr
+    runs = list((world / "runs").glob("gate-*/metrics.json"))
+    assert len(runs) == (2 if "sweep" in command else 1)
+
+
+def test_a_reader_that_goes_away_is_no_failure(gate: Path, world: Path) -> None:
+    for command in ("dlx list --runs-dir ROOT | head -1", "dlx parts | head -1", "dlx compare ROOT/* | true",
+                    "dlx list >&-", "dlx schema | head -c 10"):  # fmt: skip
+        done = piped(command.replace("ROOT", str(ROOT / "runs/tutorials")), world)
+        assert (done.returncode, done.stderr) == (0, ""), command
+
+
+def test_a_failure_is_one_whoever_reads(gate: Path, world: Path) -> None:
+    assert piped("dlx run nothing.yaml >&- 2>&-", world).returncode == 2
+    words = "-s 'regularization={l2: 1.0e+10}' -s optimizer=sgd -s lr=1.0e+30"
+    assert piped(f"dlx run gate.yaml {words} 2>&1 | true", world).returncode == 4
+
+
+def test_an_interrupt_shows_no_traceback(world: Path) -> None:
+    """From when dlx's own first line runs: what comes before is Python's own."""
+    script = (
+        "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "class Finder:\n    def find_spec(self, name, path, target=None):\n"
+        "        if name == sys.argv[1]:\n            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\nfrom dlx.cli import main\nmain(['list'])"
+    )
+    for module in ("click", "dlx.commands", "dlx.commands.list", "dlx.runs.find"):
+        words = [sys.executable, "-c", script, module]
+        done = subprocess.run(words, cwd=world, capture_output=True, text=True, timeout=60, check=False)
+        assert "Traceback" not in done.stderr, module
+        assert done.returncode in (130, -2), module
+
+
+def test_a_user_without_a_home_is_told_of_dlx_data(dlx: Dlx, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(*_: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("DLX_DATA")
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    result = dlx("data", "list")
+    assert result.code == 5
+    assert "this user has no home folder" in result.err
+    assert "export DLX_DATA=" in result.err
+    assert dlx("doctor").code in (0, 5)
+
+
+def test_init_leaves_no_half_file(dlx: Dlx, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (world / "digits.yaml").write_text("mine\n")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert dlx("init", "digits", "--force").code == 5
+    assert (world / "digits.yaml").read_text() == "mine\n"
+    assert [path.name for path in world.iterdir()] == ["digits.yaml"]

@@ -12,9 +12,10 @@ from conftest import Dlx
 from PIL import Image
 
 from dlx import spec as specs
-from dlx.data.audit import audit
+from dlx.data.audit import Findings, audit
 from dlx.data.dataset import Dataset, Split, Stream
-from dlx.data.splits import Splits
+from dlx.data.encoding import Encoding
+from dlx.data.splits import Splits, cut
 from dlx.system import machine
 from dlx.training.experiment import prepare
 
@@ -117,3 +118,27 @@ def test_an_image_that_is_cut_off_is_found_before_the_first_step(dlx: Dlx, world
     assert result.code == 3
     assert "a/3.jpg" in result.err
     assert not (world / "runs").exists()
+
+
+def test_equal_rows_of_a_table_of_few_columns_are_no_alarm() -> None:
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 2, 1500).astype(np.int32)
+
+    def look(inputs: np.ndarray, targets: np.ndarray) -> Findings:
+        whole = Split(inputs, targets, np.arange(len(targets)))
+        encoding = Encoding(columns=[str(n) for n in range(inputs.shape[1])])
+        data = Dataset(whole, "classification", "", classes=("a", "b"), kind="table", encoding=encoding)
+        return audit(data, cut(data, 0.3, "none"))
+
+    few = look(random.integers(0, 8, (1500, 4)).astype(np.float64), labels)
+    together = look(np.repeat(random.integers(0, 200, (1500, 1)), 4, axis=1).astype(np.float64), labels)
+    for found in (few, together):
+        assert len(found.shared["test"]) > 50
+        assert found.chance == ("test",)
+        assert found.lines({"test": 450}) == []
+        (remark,) = found.remarks({"test": 450})
+        assert remark.endswith("of the 450 test examples equal one of train, as is to be expected of so few columns")
+        assert found.record()["shared_with_train"]["test"] > 50
+    doubled = look(np.tile(random.normal(size=(750, 4)), (2, 1)), np.tile(labels[:750], 2))
+    assert doubled.chance == ()
+    assert "test examples are in train, too" in doubled.lines({"test": 450})[0]

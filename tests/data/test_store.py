@@ -34,3 +34,28 @@ def test_an_array_that_a_power_cut_emptied_is_named(world: Path) -> None:
     (world / "info.json").write_text("{}")
     with pytest.raises(DataError, match="the store's copy is damaged"):
         store._mapped(world)
+
+
+def test_several_add_one_set_at_once(world: Path) -> None:
+    import multiprocessing
+
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    arrays = {
+        f"{kind}_{split}": random.integers(0, 10 if kind == "y" else 256, (count, *shape), np.uint8)
+        for split, count in (("train", 40), ("test", 20))
+        for kind, shape in (("x", (28, 28)), ("y", ()))
+    }
+    np.savez(world / "s.npz", **arrays)
+    context = multiprocessing.get_context("fork")
+    for _ in range(5):
+        others = [context.Process(target=store.add, args=("mnist", world / "s.npz")) for _ in range(6)]
+        for other in others:
+            other.start()
+        for other in others:
+            other.join()
+        assert [other.exitcode for other in others] == [0] * 6
+        loaded, _ = store.load("mnist")
+        assert np.array_equal(loaded["y_train"], arrays["y_train"])
+    assert [path.name for path in store.home().iterdir() if not path.name.endswith(".lock")] == ["mnist"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from conftest import SMALL, Dlx
 from PIL import Image
 
 import dlx as api
+from dlx.errors import DataError
 from dlx.inference import inputs
 from dlx.inference.predictor import load_predictor
 from dlx.runs.run import Run
@@ -294,3 +296,112 @@ def test_a_table_is_encoded_as_in_training(dlx: Dlx, world: Path, missing: str) 
     assert all(0 < share < 1 for share in found.values())
     if missing == "median":
         assert found["gap"] == said("size,colour\n3,red\n")[0]  # the median of 0 to 6
+
+
+# Outputs
+
+
+@pytest.mark.parametrize("how", ["itself", "a link to it", "a link to its folder", "another name of it"])
+def test_an_output_takes_the_place_of_no_input(dlx: Dlx, runs: Path, world: Path, how: str) -> None:
+    (world / "in").mkdir()
+    table = world / "in" / "flowers.csv"
+    table.write_text("5.1,3.5,1.4,0.2\n")
+    output = {
+        "itself": table,
+        "a link to it": world / "link.csv",
+        "a link to its folder": world / "folder" / "flowers.csv",
+        "another name of it": world / "other.csv",
+    }[how]
+    if how == "a link to it":
+        output.symlink_to(table)
+    elif how == "a link to its folder":
+        output.parent.symlink_to(table.parent)
+    elif how == "another name of it":
+        output.hardlink_to(table)
+    result = dlx("predict", "iris", table, "-o", output)
+    assert (result.code, result.out) == (2, "")
+    assert f"{output}: is one of the inputs ({table})" in result.err
+    assert table.read_text() == "5.1,3.5,1.4,0.2\n"
+
+
+def test_an_output_is_inside_no_run(dlx: Dlx, runs: Path, world: Path) -> None:
+    table = world / "flowers.csv"
+    table.write_text("5.1,3.5,1.4,0.2\n")
+    before = (runs / "iris-1/metrics.json").read_bytes()
+    for output in (runs / "iris-1/metrics.json", runs / "iris-1/code/new.json"):
+        result = dlx("predict", "iris", table, "-o", output)
+        assert result.code == 2
+        assert "is inside the run iris-1, in which nothing but dlx writes" in result.err
+    assert (runs / "iris-1/metrics.json").read_bytes() == before
+    assert dlx("predict", "iris", table, "-o", runs / "out.json").code == 0
+    (runs / "out.json").unlink()
+
+
+def test_outputs_are_in_the_order_of_the_inputs(dlx: Dlx, runs: Path, world: Path) -> None:
+    for name in "ab":
+        picture(world / f"{name}.png", size=(8, 8))
+    np.save(world / "x.npy", np.zeros((2, 8, 8, 3), np.uint8))
+    lines = dlx("predict", "photos", "x.npy", "a.png", "x.npy", "b.png", "--json").lines
+    assert [line["input"] for line in lines] == ["x.npy:0", "x.npy:1", "a.png", "x.npy:0", "x.npy:1", "b.png"]
+
+
+def test_a_json_file_is_one_array_and_jsonl_has_lines(dlx: Dlx, runs: Path, world: Path) -> None:
+    (world / "f.csv").write_text("5.1,3.5,1.4,0.2\n6,3,5,2\n")
+    for name in ("a.json", "b.jsonl"):
+        assert dlx("predict", "iris", "f.csv", "-o", name).code == 0
+    assert dlx("predict", "iris", "f.csv", "--json", "-o", "c.json").code == 0
+    array = json.loads((world / "a.json").read_text())
+    assert [line["input"] for line in array] == ["f.csv:1", "f.csv:2"]
+    assert [json.loads(line) for line in (world / "b.jsonl").read_text().splitlines()] == array
+    assert json.loads((world / "c.json").read_text()) == array
+
+
+def test_an_output_without_predictions_has_its_header(dlx: Dlx, runs: Path, world: Path) -> None:
+    (world / "no.png").write_bytes(b"no image")
+    for name in ("out.csv", "out.json", "out.jsonl"):
+        result = dlx("predict", "photos", "no.png", "-o", name)
+        assert result.code == 3
+        assert "skipped no.png" in result.err
+    assert (world / "out.csv").read_text() == "input,label,blau ☂,red\n"
+    assert (world / "out.json").read_text() == "[]\n"
+    assert (world / "out.jsonl").read_text() == ""
+
+
+# Tables from Python
+
+
+def test_a_table_is_predicted_by_name(dlx: Dlx, world: Path) -> None:
+    import pandas as pd
+
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({
+        "height": random.normal(170, 10, 200), "colour": random.choice(["red", "green", "blue"], 200),
+        "weight": random.normal(70, 8, 200),
+    })  # fmt: skip
+    frame["price"] = 3 * frame["height"] - 2 * frame["weight"] + 10 * (frame["colour"] == "red")
+    frame.to_csv(world / "t.csv", index=False)
+    (world / "t.yaml").write_text(
+        "dataset: {csv: {path: t.csv, label: price, missing: median}}\npreprocess: [normalize]\nlayers: [output]\n"
+        "lr: 0.05\nepochs: 5\n"
+    )
+    assert dlx("run", "t.yaml").code == 0
+    expected = [line["value"] for line in dlx("predict", "t", "t.csv", "--json").lines]
+    predictor = api.load(world / "runs/t-1")
+    assert predictor.predict(frame)[:, 0] == pytest.approx(expected)
+    assert predictor.predict(frame[["weight", "price", "colour", "height"]])[:, 0] == pytest.approx(expected)
+    assert predictor.predict({name: frame[name] for name in reversed(frame.columns)})[:, 0] == pytest.approx(expected)
+    assert predictor.remarks == []
+    holes = frame.drop(columns="weight").assign(colour=[None, *frame["colour"][1:]])
+    holes.to_csv(world / "holes.csv", index=False)
+    filled = [line["value"] for line in dlx("predict", "t", "holes.csv", "--json").lines]
+    assert predictor.predict(holes)[:, 0] == pytest.approx(filled)
+    assert predictor.remarks == ["the table has no column 'weight': filled as `missing` sets it"]
+    for wrong, message in (
+        (frame.rename(columns={"height": "heigth"}), "the table: has no column 'height', but one called 'heigth'"),
+        (frame.assign(height="tall"), "the table: column 'height' must hold numbers, as in training"),
+        ({"height": [1, 2], "weight": [3]}, "the table: has columns of different lengths: 'height' 2, 'weight' 1"),
+    ):
+        with pytest.raises(DataError, match=re.escape(message)):
+            predictor.predict(wrong)
+    array = np.concatenate([frame[["height"]], pd.get_dummies(frame["colour"]), frame[["weight"]]], axis=1)
+    assert predictor.predict(array.astype(float))[:, 0] == pytest.approx(expected)

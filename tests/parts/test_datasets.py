@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import pickle
+import re
 import stat
 import tarfile
 import zipfile
@@ -292,6 +293,15 @@ def test_limit_draws_evenly_over_the_classes(world: Path) -> None:
     assert np.bincount(data.train.targets).tolist() == [5] * 10
     assert len(data.train) == 50
     assert np.array_equal(data.train.inputs, made_up("cifar10", 200)["x_train"][data.train.index])
+    whole = load("cifar10")
+    assert data.test is not None
+    assert whole.test is not None
+    assert len(data.test) == len(whole.test)
+    tested = load("cifar10", test_limit=20)
+    assert tested.test is not None
+    assert (len(tested.train), len(tested.test)) == (200, 20)
+    assert np.bincount(tested.test.targets).tolist() == [2] * 10
+    assert len({data.fingerprint, tested.fingerprint, whole.fingerprint, load("cifar10", limit=20).fingerprint}) == 4
 
 
 def test_without_a_copy_and_without_a_network(dlx: Dlx, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -873,7 +883,7 @@ def test_a_table_that_stays_on_disk_is_that_in_memory(
     (memory, *rest), (disk, *other) = found
     for mine, theirs in zip(memory, disk, strict=True):
         assert np.array_equal(mine, theirs)
-        assert mine.dtype == theirs.dtype == np.float32
+        assert mine.dtype == theirs.dtype == np.float64  # which training scales, or makes float32
     assert repr(rest) == repr(other)
     assert not list((world / "store").iterdir())  # nothing is left beside the data
 
@@ -883,3 +893,104 @@ def test_a_column_that_is_dropped_is_not_read_from_a_table_on_disk(world: Path) 
     how = {"path": str(world / "t.csv"), "label": "label", "features": ["size", "flag"], "missing": "median"}
     data = load("csv", in_memory=False, **how)
     assert sorted(data.train.inputs) == ["flag", "size"]
+
+
+# Rows without a label, and dates
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_rows_without_a_label_can_be_left_out(world: Path, in_memory: bool) -> None:
+    (world / "t.csv").write_text("size,price\n1,10.5\n2,\n3,30\n,40\n5,NA\n")
+    how: dict[str, Any] = {
+        "path": str(world / "t.csv"),
+        "label": "price",
+        "in_memory": in_memory,
+        "_task": "regression",
+    }
+    with pytest.raises(DataError, match=r"no value for 'price' in 2 rows") as caught:
+        load("csv", **how)
+    assert caught.value.where.endswith("t.csv:3")
+    assert "missing_label: drop" in caught.value.hint
+    with pytest.raises(DataError, match="no value for 'size' in 1 row") as caught:
+        load("csv", **how, missing_label="drop")
+    assert caught.value.where.endswith("t.csv:5")
+    data = load("csv", **how, missing_label="drop", missing="median")
+    assert data.unlabelled == 2
+    assert data.train.index.tolist() == [0, 2, 3]
+    assert data.train.targets.tolist() == [[10.5], [30], [40]]
+    _, splits = encoded(data, cut(data, "none", "none"))
+    assert splits.train.inputs[np.arange(3)].tolist() == [[1], [3], [2]]
+    (world / "t.csv").write_text("size,price\n1,\n2,\n")
+    with pytest.raises(DataError, match="no row has a value for 'price'"):
+        load("csv", **how, missing_label="drop")
+
+
+def test_left_out_rows_are_counted_and_said(dlx: Dlx, world: Path) -> None:
+    rows = "".join(f"good film {n},{'yes' if n % 2 else 'no'}\nbad film {n},\n" for n in range(20))
+    (world / "t.csv").write_text(f"text,label\n{rows}")
+    (world / "t.yaml").write_text(
+        "dataset: {text_csv: {path: t.csv, text: text, label: label, missing_label: drop, sequence_length: 4}}\n"
+        "layers: [{embedding: {input_dim: 20000, output_dim: 2}}, flatten, output]\nepochs: 1\n"
+    )
+    result = dlx("run", "t.yaml")
+    assert result.code == 0, result.err
+    assert "left out  20 rows without a label" in result.out.replace("left out    ", "left out  ")
+    info = json.loads((world / "runs/t-1/run.json").read_text())
+    assert info["dataset"]["unlabelled"] == 20
+    assert info["dataset"]["train"] + info["dataset"]["validation"] == 20
+
+
+DATED = "day,moment,kind\n" + "".join(
+    f"2026-03-{1 + n % 28:02},2026-03-{1 + n % 28:02} {n % 24:02}:30,{'ab'[n % 2]}\n" for n in range(60)
+)
+
+
+def test_dates_become_days(dlx: Dlx, world: Path) -> None:
+    (world / "t.csv").write_text(DATED)
+    data = load("csv", path=str(world / "t.csv"), label="kind")
+    assert data.encoding is not None
+    assert data.encoding.dates == ["day", "moment"]
+    assert data.train.inputs["day"][:2].tolist() == [20513.0, 20514.0]  # 2026-03-01 and the day after
+    assert data.train.inputs["moment"][1] == pytest.approx(20514 + 1.5 / 24)
+    (world / "t.yaml").write_text(
+        "dataset: {csv: {path: t.csv, label: kind}}\npreprocess: [normalize]\nlayers: [output]\nepochs: 1\n"
+    )
+    result = dlx("run", "t.yaml")
+    assert result.code == 0, result.err
+    assert "day, moment: days since 1970-01-01" in result.out
+    assert json.loads((world / "runs/t-1/run.json").read_text())["input"]["encoding"]["dates"] == ["day", "moment"]
+    (world / "new.csv").write_text("day,moment\n2026-04-01,2026-04-01T08:00:00Z\n")
+    assert len(dlx("predict", "t", "new.csv", "--json").lines) == 1
+    (world / "new.csv").write_text("day,moment\nsoon,2026-04-01T08:00\n")
+    refused = dlx("predict", "t", "new.csv")
+    assert refused.code == 3
+    assert "new.csv: column 'day' must hold dates, as in training" in refused.err
+    words = load("csv", path=str(world / "t.csv"), label="kind", categorical=["day", "moment"])
+    assert words.encoding is not None
+    assert words.encoding.dates == []
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("03/04/2026,31/12/2025", "holds dates such as 03/04/2026, in which day and month cannot be told apart"),
+        ("2026-02-30,2026-02-01", "holds '2026-02-30', which is no date (day is out of range for month)"),
+    ],
+)
+def test_dates_that_are_none_are_said(world: Path, column: str, message: str) -> None:
+    first, second = column.split(",")
+    (world / "t.csv").write_text(f"day,kind\n{first},a\n{second},b\n")
+    with pytest.raises(DataError, match=re.escape(message)):
+        load("csv", path=str(world / "t.csv"), label="kind")
+
+
+def test_the_days_of_a_gap_are_filled(world: Path) -> None:
+    from dlx.parts.datasets.dates import days
+
+    found = days(["2026/03/01", "", "2026/3/2 1:02:03,5 +0200"], "day", "")
+    assert found is not None
+    assert found[0] == 20513.0
+    assert np.isnan(found[1])
+    assert found[2] == pytest.approx(20514 + (1 * 3600 + 2 * 60 + 3.5 - 7200) / 86400)
+    assert days(["red", "2026-03-01"], "day", "") is None
+    assert days(["", "NA"], "day", "") is None

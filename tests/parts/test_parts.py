@@ -228,6 +228,36 @@ def test_a_layer_builds_trains_saves_reloads_and_predicts_the_same(world: Path, 
     assert np.array_equal(np.asarray(plain(inputs, training=False)), expected)
 
 
+# What a penalty on every kernel and embedding counts, by the names that Keras gives its variables.
+PENALIZED = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "embeddings", "reverse_embeddings")
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "pretrained"])
+def test_the_penalty_is_the_sum_over_every_kernel_and_embedding(world: Path, name: str) -> None:
+    shape, example = EXAMPLES[name]
+    text = write_value(example)
+    own = "_regularizer" in text or "activity_regularization" in text
+    tail = [] if name == "output" else ["flatten", "output"]
+    spec = make_spec(world, [example, *tail], regularization={"l2": 0.01, "l1": 0.001})
+    backend.prepare(spec.seed, spec.precision)
+    network = build(spec, facts(shape))
+    kernels = [v.numpy() for v in network.model.variables if v.name.split("/")[-1] in PENALIZED]
+    expected = sum(0.01 * np.square(kernel).sum() + 0.001 * np.abs(kernel).sum() for kernel in kernels)
+    losses = [float(loss) for loss in network.model.losses]
+    assert own or sum(losses) == pytest.approx(expected, rel=1e-5)
+    assert len(losses) >= len(kernels)
+
+
+def test_a_shortcut_counts_in_the_penalty(world: Path) -> None:
+    inner = {"residual": [{"dense": 7}]}
+    spec = make_spec(world, ["flatten", inner, "output"], regularization={"l2": 0.01})
+    network = build(spec, facts((6,)))
+    kernels = [v.numpy() for v in network.model.variables if v.name == "kernel"]
+    assert sorted(kernel.shape for kernel in kernels) == [(6, 7), (6, 7), (7, 3)]
+    expected = sum(0.01 * np.square(kernel).sum() for kernel in kernels)
+    assert sum(float(loss) for loss in network.model.losses) == pytest.approx(expected, rel=1e-5)
+
+
 def kerass(package: str) -> dict[str, Any]:
     """Every class that Keras itself exports there, by our name of it."""
     module = getattr(backend.keras, package)
@@ -389,6 +419,33 @@ def test_schedules(part: Part, points: dict[float, float]) -> None:
     for progress, expected in points.items():
         assert float(factor(np.float32(progress))) == pytest.approx(expected, abs=1e-6)
     assert REGISTRIES["schedule"].make(Part("constant")) is None
+
+
+def test_schedules_are_kerass() -> None:
+    """Those that Keras has, too: the rate at each of 400 steps of a training of which 80 warm up."""
+    schedules, steps, warm = backend.keras.optimizers.schedules, 400, 80
+    pairs = {
+        "cosine": ({"final": 0.1}, schedules.CosineDecay(1.0, steps, alpha=0.1)),
+        "warmed": ({"final": 0.1, "warmup": warm / steps}, schedules.CosineDecay(0.0, steps - warm, alpha=0.1, warmup_target=1.0, warmup_steps=warm)),
+        "cosine_restarts": ({"cycles": 8, "shrink": 0.5, "final": 0.1}, schedules.CosineDecayRestarts(1.0, steps // 8, t_mul=1.0, m_mul=0.5, alpha=0.1)),
+        "exponential": ({"final": 0.02}, schedules.ExponentialDecay(1.0, steps, 0.02)),
+        "polynomial": ({"power": 2.0, "final": 0.2}, schedules.PolynomialDecay(1.0, steps, end_learning_rate=0.2, power=2.0)),
+        "inverse_time": ({"decay": 9.0}, schedules.InverseTimeDecay(1.0, steps, 9.0)),
+        "step": ({"at": [0.5, 0.75], "factor": 0.1}, schedules.PiecewiseConstantDecay([199, 299], [1.0, 0.1, 0.01])),
+    }  # fmt: skip
+    for name, (arguments, theirs) in pairs.items():
+        factor = REGISTRIES["schedule"].make(Part("cosine" if name == "warmed" else name, arguments))
+        for step in range(steps):
+            expected = float(theirs(step))
+            assert float(factor(np.float32(step / steps))) == pytest.approx(expected, abs=2e-6), (name, step)
+
+
+def test_a_cycle_never_rises() -> None:
+    factor = REGISTRIES["schedule"].make(Part("cosine_restarts", {"cycles": 8, "shrink": 0.5, "final": 0.1}))
+    rates = [float(factor(np.float32((cycle + place / 50) / 8))) for cycle in range(8) for place in range(50)]
+    for cycle in range(8):
+        inside = rates[50 * cycle : 50 * cycle + 50]
+        assert inside == sorted(inside, reverse=True)
 
 
 @pytest.mark.parametrize(

@@ -284,3 +284,37 @@ def test_a_setting_and_a_figure_of_one_name_are_two_columns(dlx: Dlx, world: Pat
     assert "epochs" in head
     assert "metrics.epochs" in head
     assert len(set(head)) == len(head)
+
+
+# What a comparison is judged by
+
+
+def test_test_figures_stand_apart_and_choose_nothing(dlx: Dlx, world: Path) -> None:
+    for number, (val, test) in enumerate([(0.5, 0.9), (0.6, 0.7)]):
+        figures = {"train_loss": 1.0, "val_loss": 1 - val, "val_accuracy": val, "test_loss": 0.1, "test_accuracy": test}
+        made(world / "runs", "r", {"lr": number}, figures, monitor="val_accuracy")
+    head, *_ = dlx("compare", "runs/r-1", "runs/r-2", "--csv").out.splitlines()
+    figures = ["val_accuracy", "val_loss", "train_loss", "test_loss", "test_accuracy"]
+    assert head.split(",")[-5:] == figures
+    out = dlx("compare", "runs/r-1", "runs/r-2", "--columns", "val_accuracy,test_accuracy").out
+    assert "0.6000*" in out
+    assert "0.9000*" not in out
+    alone = [made(world / "runs", "s", {"lr": n}, {"test_accuracy": 0.5 + n / 10}) for n in range(2)]
+    assert "0.6000*" in dlx("compare", *alone).out
+
+
+def test_conditions_are_shown_where_they_differ(dlx: Dlx, world: Path) -> None:
+    cpu = {"backend": "tensorflow", "device": "cpu", "device_name": "no GPU found; CPU, 2 cores"}
+    gpu = {"backend": "jax", "device": "gpu:0", "device_name": "NVIDIA L4"}
+    paths = [made(world / "runs", "r", {"lr": 1}, {"val_loss": 0.5}, **where) for where in (cpu, gpu, cpu)]
+    out = dlx("compare", *paths, "--csv").out.splitlines()
+    assert out[0].split(",")[:5] == ["run", "status", "n", "backend", "device"]
+    assert [line.split(",")[3:5] for line in out[1:]] == [
+        ["tensorflow", "cpu"],
+        ["jax", "NVIDIA L4"],
+        ["tensorflow", "cpu"],
+    ]
+    alike = dlx("compare", paths[0], paths[2], "--csv").out.splitlines()
+    assert "backend" not in alike[0]
+    seeds = [made(world / "runs", "s", {"seed": n}, {"val_loss": 0.5}, **where) for n, where in enumerate((cpu, gpu))]
+    assert len(dlx("compare", *seeds, "--csv").out.splitlines()) == 3

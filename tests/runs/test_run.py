@@ -79,7 +79,9 @@ def test_a_run_directory_holds_what_the_contract_says(dlx: Dlx, small: Path, wor
     with np.load(path / "predictions.npz", allow_pickle=False) as saved:
         assert set(saved.files) == {"index", "label", "prediction"}
         assert len(saved["index"]) == info["dataset"]["test"]
-        assert (saved["label"] == saved["prediction"]).mean() == pytest.approx(metrics["test_accuracy"])
+        assert saved["prediction"].shape == (info["dataset"]["test"], 10)
+        chosen = saved["prediction"].argmax(axis=1)
+        assert (saved["label"] == chosen).mean() == pytest.approx(metrics["test_accuracy"])
     assert json.loads((path / "lock").read_text())["pid"] == os.getpid()
     with zipfile.ZipFile(path / "model.keras") as archive:
         assert "dlx" not in archive.read("config.json").decode()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlx.errors import SpecError
+from dlx.search.local import Finished, claimed
 from dlx.spec.grid import _alternatives, trials_of
 from dlx.spec.parse import write_value
 
@@ -174,3 +177,59 @@ def test_a_run_on_other_data_is_not_finished(dlx: Dlx, world: Path) -> None:
 def test_a_dry_run_has_no_json(dlx: Dlx, spec: Path) -> None:
     done = dlx("sweep", "gate.yaml", "--dry-run", "--json")
     assert (done.code, done.out) == (2, "")
+
+
+# Two sweeps, and weights from another run
+
+
+def test_a_combination_that_is_running_counts_as_taken(dlx: Dlx, spec: Path, world: Path) -> None:
+    trials = trials_of("gate.yaml")
+    finished = Finished(world / "runs", lambda spec: None)
+    with claimed(world / "runs", finished.identity(trials[1].spec)) as free:
+        assert free
+        with claimed(world / "runs", finished.identity(trials[1].spec)) as again:
+            assert not again
+        done = dlx("sweep", "gate.yaml", "--json")
+        assert done.code == 0
+        assert [line["status"] for line in done.lines] == ["done", "running", "done", "done"]
+        assert "2/4  lr=0.5 layers.hidden.units=3  is running in another process" in done.err
+    assert len(list((world / "runs").glob("gate-*"))) == 3
+    assert [line["status"] for line in dlx("sweep", "gate.yaml", "--json").lines] == ["done"] * 4
+    assert not (world / "runs/.claims").exists()
+
+
+@pytest.mark.slow
+def test_two_equal_sweeps_at_once_share_their_work(spec: Path, world: Path) -> None:
+    words = [sys.executable, "-m", "dlx", "sweep", "gate.yaml"]
+    both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for one in both:
+        _, err = one.communicate(timeout=300)
+        assert one.returncode == 0, err
+    settings = [json.loads(path.read_text())["settings"] for path in (world / "runs").glob("gate-*/run.json")]
+    assert len(settings) == len({(s["lr"], s["layers.0.dense.units"]) for s in settings}) == 4
+
+
+@pytest.mark.parametrize("folder", [[], ["--runs-dir", "elsewhere"]])
+def test_a_sweep_from_a_runs_weights_recognizes_its_trials(dlx: Dlx, world: Path, folder: list[str]) -> None:
+    (world / "gate.yaml").write_text(GATE)
+    assert dlx("run", "gate.yaml", "--name", "first", *folder).code == 0
+    words = ["gate.yaml", "-s", "weights=first"]
+    assert dlx("check", *words, *folder).code == 0
+    assert dlx("run", *words, *folder).code == 0
+    assert dlx("sweep", *words, "-s", "lr=0.1,0.2", *folder).code == 0
+    assert "2 of them finished before" in dlx("sweep", *words, "-s", "lr=0.1,0.2", *folder).out
+    missing = dlx("sweep", "gate.yaml", "-s", "weights=nobody", "-s", "lr=0.1,0.2", *folder)
+    assert missing.code == 2
+    assert "weights" in missing.err
+
+
+def test_a_sweep_is_judged_by_validation(dlx: Dlx, small: Path, world: Path) -> None:
+    done = dlx("sweep", small, "-s", "lr=0.0001,0.01", "-s", "epochs=1")
+    assert done.code == 0, done.err
+    figures = [json.loads(path.read_text()) for path in sorted((world / "runs").glob("small-*/metrics.json"))]
+    best = min(range(2), key=lambda n: figures[n]["val_loss"])
+    assert f"best by val_loss: small-{best + 1}  " in done.out
+    lines = [line for line in done.out.splitlines() if line.startswith(("1/2", "2/2"))]
+    assert all("val_loss" in line and "test_" not in line for line in lines)
+    table = [line for line in done.out.splitlines() if line.startswith(("run ", "small-"))]
+    assert "*" in "".join(table)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from dlx.engine.fit import with_state
 from dlx.engine.loop import Loop
 from dlx.engine.plan import Plan, Progress, seed_of
 from dlx.errors import RunError
-from dlx.runs.run import Run
+from dlx.runs.run import ABSENT, Run
+from dlx.spec.sections import flat, resolved
 from dlx.system import backend, files
 from dlx.training import checkpoints
 from dlx.training.experiment import prepare
@@ -683,3 +684,87 @@ def test_event_files_that_are_gone_are_written_anew(stopped: Run) -> None:
     assert go_on(stopped).status == "done"
     assert evidence.logged_once(stopped.path) == []
     assert _cut(stopped.tensorboard, {"../x": 0}) is False
+
+
+# Clocks, and keys that older runs do not have
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 4 * 365 * 86400.0])
+def test_a_clock_that_jumps_costs_nothing(world: Path, monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
+    whole = begin(world, "whole", SPECS["dropout_bn"])
+    run = begin(world, "cut", SPECS["dropout_bn"], 20).run
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + jump)
+    assert go_on(run, 40).status == "interrupted"
+    monkeypatch.setattr(time, "time", now)
+    assert go_on(run).status == "done"
+    assert evidence.everything(run.path) == evidence.everything(whole.run.path)
+    assert 0 < run.metrics()["train_seconds"] <= run.metrics()["total_seconds"] < 600
+
+
+@pytest.mark.parametrize("key", ["total_seconds", "seconds", "carried", "steady_seconds"])
+@pytest.mark.parametrize("value", [-3600.0, 1e300, "soon", None])
+def test_seconds_that_cannot_be_condemn_no_checkpoint(stopped: Run, key: str, value: Any) -> None:
+    (number,) = evidence.checkpoints(stopped.path)
+    place = stopped.checkpoints / str(number)
+    state = json.loads((place / "state.json").read_text())
+    (place / "state.json").write_text(json.dumps({**state, key: value}) + "\n")
+    (place / "MANIFEST").write_text("".join(f"{files.sha256(place / n)}  {n}\n" for n in checkpoints.NAMES))
+    assert go_on(stopped).status == "done"
+    assert stopped.info()["resumed"][0]["step"] == 21
+    assert 0 <= stopped.metrics()["train_seconds"] < 600
+    assert 0 <= stopped.metrics()["total_seconds"] < 600
+
+
+def _without(run: Run, keys: Iterable[str]) -> None:
+    """Make run.json one that was written before these settings had names."""
+    info = json.loads((run.path / "run.json").read_text())
+    for key in keys:
+        del info["settings"][key]
+    (run.path / "run.json").write_text(json.dumps(info))
+
+
+def test_a_run_made_before_a_key_had_a_name_continues(stopped: Run) -> None:
+    new = [
+        "plots", "strict", "optimizer.adam.amsgrad", "optimizer.adam.epsilon", "layers.1.dense.use_bias",
+        "layers.2.batch_normalization.momentum", "layers.5.output.activation",
+    ]  # fmt: skip
+    _without(stopped, new)
+    assert unfinished(specs.load("s.yaml"), stopped.path.parent) is not None
+    assert go_on(stopped).status == "done"
+    assert "forced" not in stopped.info()["resumed"][0]
+
+
+def test_a_key_that_is_not_what_its_absence_meant_is_another_training(stopped: Run) -> None:
+    text = stopped.spec_file.read_text()
+    stopped.spec_file.write_text(text.replace("use_bias: true", "use_bias: false", 1))
+    _without(stopped, ["layers.1.dense.use_bias"])
+    with pytest.raises(RunError, match=r"layers\.1\.dense\.use_bias was True, is False"):
+        go_on(stopped)
+
+
+def test_every_key_of_a_spec_says_what_its_absence_meant(world: Path) -> None:
+    """A key that is always written is in the oldest format, or says what older runs did without it."""
+    oldest = json.loads((Path(__file__).parents[1] / "runs/format-1/run.json").read_text())["settings"]
+    known = {key.split(".")[0] for key in oldest}
+    (world / "m.yaml").write_text("dataset: or\nlayers: [output]\n")
+    written = {key.split(".")[0] for key in flat(resolved(specs.load("m.yaml")))}
+    assert written - known - set(ABSENT) == set()
+    assert set(ABSENT) <= written
+    for key, value in ABSENT.items():
+        assert getattr(specs.load("m.yaml"), key) == value
+
+
+def test_force_keeps_the_history_that_it_trains_again(dlx: Dlx, stopped: Run) -> None:
+    """Without a checkpoint a training begins anew; what it had is kept beside it."""
+    shutil.rmtree(stopped.checkpoints)
+    before = (stopped.path / "history.jsonl").read_bytes()
+    assert len(before.splitlines()) > 0
+    info = json.loads((stopped.path / "run.json").read_text())
+    (stopped.path / "run.json").write_text(json.dumps({**info, "threads": 99}))
+    assert dlx("resume", "s-1").code == 2
+    assert (stopped.path / "history.jsonl").read_bytes() == before
+    assert dlx("resume", "s-1", "--force").code == 0
+    assert (stopped.path / "history-1.jsonl").read_bytes() == before
+    assert len(stopped.history()) == 5
+    assert "the history so far is kept as history-1.jsonl" in (stopped.path / "log.txt").read_text()

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CONFIGS, SMALL, Dlx
+from conftest import CONFIGS, GATE, SMALL, Dlx
 
 import dlx as api
-from dlx.errors import DataError
+from dlx.errors import DataError, DiskError
 from dlx.runs.run import Run
 from dlx.training import program_cache
 
@@ -74,12 +74,12 @@ def test_several_specs_and_one_that_fails(dlx: Dlx, gate: Path, world: Path) -> 
     assert dlx("list").out.count("failed") == 1
 
 
-def test_no_spec_starts_when_one_is_broken(dlx: Dlx, gate: Path, world: Path) -> None:
+def test_what_is_wrong_with_one_spec_is_said_before_another_starts(dlx: Dlx, gate: Path, world: Path) -> None:
     (world / "shape.yaml").write_text(SMALL.replace("flatten, ", ""))
     result = dlx("run", gate, "shape.yaml")
     assert result.code == 2
-    assert "shape.yaml:4" in result.err
-    assert not (world / "runs").exists()
+    assert result.err.index("shape.yaml:4") < result.err.index("epoch  1/50")
+    assert [path.name for path in (world / "runs").iterdir()] == ["gate-1"]
 
 
 def test_steps_instead_of_epochs(dlx: Dlx, small: Path) -> None:
@@ -333,3 +333,86 @@ def test_an_image_that_breaks_in_the_middle_of_a_training_costs_no_weights(dlx: 
     assert "photos/a/0.png" in result.out + result.err
     assert (world / "runs" / "s-1" / "model.keras").is_file()
     assert Run(world / "runs" / "s-1").status == "failed"
+
+
+# Several specs, and ends at which something cannot be written
+
+
+def test_the_good_ones_of_several_specs_are_trained(dlx: Dlx, gate: Path, world: Path) -> None:
+    """What is wrong with the others is said before the first begins: of the spec, of its size, of its weights."""
+    (world / "typo.yaml").write_text(GATE.replace("lr:", "learnrate:"))
+    (world / "big.yaml").write_text(GATE.replace("layers: [", "layers: [{dense: 100000000}, {dense: 100000000}, "))
+    (world / "from.yaml").write_text(GATE + "weights: nobody\n")
+    words = ("typo.yaml", "gate.yaml", "big.yaml", "from.yaml", "gate.yaml")
+    result = dlx("run", *words, "-s", "epochs=2", "--json")
+    assert result.code == 2
+    assert [line["status"] for line in result.lines] == ["failed", "failed", "failed", "done", "done"]
+    assert sorted(path.name for path in (world / "runs").iterdir()) == ["gate-1", "gate-2"]
+    for text in ("typo.yaml:7:1: unknown key 'learnrate'", "big.yaml", "weights: nobody"):
+        assert result.err.index(text) < result.err.index("epoch 2/2")
+    assert result.err.count("unknown key") == 1
+
+
+@pytest.mark.parametrize("product", ["model.keras", "predictions.npz"])
+def test_a_full_disk_at_the_end_costs_no_figures(
+    dlx: Dlx, small: Path, world: Path, monkeypatch: pytest.MonkeyPatch, product: str
+) -> None:
+    """The run is failed, its figures are in failure.json, and it ends as it would have when there is room."""
+    assert dlx("run", small, "--name", "whole").code == 0
+    replacing = Run.replacing
+
+    def full(run: Run, name: str) -> Any:
+        if name == product:
+            raise DiskError("cannot write (No space left on device)", where=str(run.path))
+        return replacing(run, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "replacing", full)
+        result = dlx("run", small, "--name", "full")
+    assert result.code == 5
+    assert f"{product} cannot be written" in result.out + result.err
+    failure = json.loads((world / "runs/full-1/failure.json").read_text())
+    whole = json.loads((world / "runs/whole-1/metrics.json").read_text())
+    assert failure["metrics"]["test_loss"] == whole["test_loss"]
+    assert dlx("resume", "full").code == 0
+    ended = json.loads((world / "runs/full-1/metrics.json").read_text())
+    assert {k: v for k, v in ended.items() if "second" not in k} == {
+        k: v for k, v in whole.items() if "second" not in k
+    }
+
+
+@pytest.mark.parametrize("breaks", ["dlx.training.results._save_model", "dlx.training.tensorboard.TensorBoard.ended"])
+def test_what_cannot_be_written_for_another_reason_costs_nothing_else(
+    dlx: Dlx, gate: Path, world: Path, monkeypatch: pytest.MonkeyPatch, breaks: str
+) -> None:
+    def broken(*_: Any) -> None:
+        raise DeprecationWarning("of a library")
+
+    monkeypatch.setattr(breaks, broken)
+    result = dlx("run", gate)
+    assert result.code == 0, result.err
+    assert "cannot be written: DeprecationWarning: of a library" in " ".join(result.out.split())
+    assert (world / "runs/gate-1/metrics.json").exists()
+    assert "cannot be written" in (world / "runs/gate-1/log.txt").read_text()
+    assert len(list((world / "runs/gate-1/checkpoints").iterdir())) == 1
+
+
+def test_warnings_that_are_errors_lose_no_training(shell: Dlx, gate: Path, world: Path) -> None:
+    result = shell("run", gate, "-s", "epochs=2", PYTHONWARNINGS="error")
+    assert result.code == 0, result.err
+    assert (world / "runs/gate-1/model.keras").exists()
+
+
+def test_names_outside_ascii_in_a_locale_of_ascii(shell: Dlx, gate: Path, world: Path) -> None:
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (world / "words.csv").write_text("a,b,kind\n" + "1,2,x\n3,4,y\n" * 10)
+    (world / "words.csv").rename(world / "wörter.csv")
+    (world / "t.yaml").write_text(GATE.replace("dataset: or", "dataset: {csv: {path: wörter.csv, label: kind}}"))
+    result = shell(
+        "run", "t.yaml", "-s", "epochs=2", "--name", "naïve_样", "--tag", "été", "-s", "description=où", **ascii_alone
+    )
+    assert result.code == 0, result.err
+    run = world / "runs/naïve_样-1"
+    settings = json.loads((run / "run.json").read_text())["settings"]
+    assert (settings["name"], settings["tags"], settings["description"]) == ("naïve_样", ["été"], "où")
+    assert (run / "metrics.json").exists()

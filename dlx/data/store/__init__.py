@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.data.store.catalog import IDX, KNOWN, Known, known
 from dlx.data.store.formats import PARTS, Arrays, Progress, check, read
-from dlx.errors import DataError, first_line
+from dlx.errors import DataError, DiskError, first_line
 from dlx.system import files
 from dlx.system.backend import keras
 
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 
 
 def home() -> Path:
-    """The folder of the store: DLX_DATA, or the user's data folder."""
+    """The folder of the store: DLX_DATA, or the user's data folder. Raises DiskError for a user without one."""
     if os.environ.get("DLX_DATA"):
         return Path(os.environ["DLX_DATA"]).expanduser()
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("dlx", appauthor=False)) / "data"
+    try:
+        return Path(platformdirs.user_data_dir("dlx", appauthor=False)).expanduser() / "data"
+    except RuntimeError as error:  # no HOME, and no entry of the user on this machine
+        hint = "DLX_DATA names a folder for it: export DLX_DATA=/some/folder"
+        raise DiskError("this user has no home folder to keep data sets in", hint=hint) from error
 
 
 def info(name: str) -> dict[str, Any] | None:
@@ -150,19 +154,27 @@ def _convert(name: str, path: Path, target: Path, progress: Progress | None = No
     with tempfile.TemporaryDirectory(prefix="dlx-") as scratch:
         arrays, lossy = read(name, entry, path, Path(scratch), progress)
         checked = check(arrays, entry, str(path))
+    from filelock import FileLock
+
     files.make_private(target.parent)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         _write(staging, name, path, checked, lossy)
-        if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
-            os.rename(target, old / "copy")
-            os.rename(staging, target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.rename(staging, target)
+        with FileLock(target.with_name(f".{target.name}.lock")):  # others may add the same set
+            _swap(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _swap(staging: Path, target: Path) -> None:
+    """Give a folder the name of another one, which is removed."""
+    if target.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name}-old-", dir=target.parent))
+        os.rename(target, old / "copy")
+        os.rename(staging, target)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.rename(staging, target)
 
 
 def _write(folder: Path, name: str, path: Path, arrays: Arrays, lossy: bool) -> None:

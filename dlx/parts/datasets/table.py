@@ -18,7 +18,7 @@ from pydantic import Field
 from dlx.data.dataset import Dataset, Split, Table
 from dlx.data.encoding import Encoding
 from dlx.errors import DataError
-from dlx.parts.datasets import out_of_core
+from dlx.parts.datasets import dates, out_of_core
 from dlx.parts.datasets.loading import FEW, finite, guess_task, registry
 from dlx.parts.datasets.out_of_core import InMemory
 from dlx.parts.datasets.table_encoding import check_finite, encode, fit
@@ -41,6 +41,7 @@ def csv(
     drop: list[str] | None = None,
     categorical: list[str] | None = None,
     missing: Literal["error", "median", "flag"] = "error",
+    missing_label: Literal["error", "drop"] = "error",
     test: FilePath | None = None,
     in_memory: InMemory = "auto",
     _task: str = "auto",
@@ -48,9 +49,11 @@ def csv(
     """A table with a header: `label` is the column to predict (or several), the others predict it.
 
     `features` names those others, or `drop` the ones to leave out; `id` numbers the rows and predicts nothing.
-    Columns of numbers stay numbers; those of words, and those named in `categorical`, become one input a value.
+    Columns of numbers stay numbers, those of dates (2026-03-31, 2026-03-31 17:45) become days since 1970-01-01; those
+    of words, and those named in `categorical`, become one input a value.
     `missing`: a gap is an error; or is filled with the train split's median (of words, the most frequent); or is filled
     and has a further input that marks it. The last two also take words that training never saw; they count as unknown.
+    `missing_label`: a row without a label is an error, or is left out and counted.
     `test` is a second file of the same columns. A table that would fill a quarter of the memory stays on disk, its
     numbers in a scratch file; `in_memory` true or false decides it for any table. The figures are the same.
     """
@@ -68,21 +71,26 @@ def csv(
     on_disk = out_of_core.keeps_on_disk(8 * count * len(columns), in_memory, size, str(path), "fewer columns")
     read = [*columns, *labels] if on_disk else None
     frame = read_table(path, [*labels, *(categorical or [])], on_disk=read, shape=shape)
-    task = task_of(frame, labels, _task, str(path))
-    classes = classes_of(frame, labels, task, str(path))
-    inputs = _inputs(frame, columns, categorical or [], path)
-    train = _split(inputs, targets_of(frame, labels, task, classes, path), on_disk)
-    _check(train.inputs, missing, categorical or [], path)
+    rows = labelled(frame, labels, str(path), missing_label)
+    learned = frame[labels].iloc[rows]
+    task = task_of(learned, labels, _task, str(path))
+    classes = classes_of(learned, labels, task, str(path))
+    inputs, dated = _inputs(frame, columns, categorical or [], path)
+    train = _split(inputs, targets_of(learned, labels, task, classes, path), rows, on_disk)
+    _check(train, missing, categorical or [], path)
+    unlabelled = len(frame) - len(rows)
     test_split = None
     if test is not None:
         words = [name for name in columns if train.inputs[name].dtype == object]
         second = second_table(test, [*columns, *labels], labels, words, on_disk)
-        second_targets = targets_of(second, labels, task, classes, test)
-        test_split = _split(_inputs(second, columns, words, test), second_targets, on_disk)
+        rows = labelled(second, labels, str(test), missing_label)
+        second_targets = targets_of(second[labels].iloc[rows], labels, task, classes, test)
+        test_split = _split(_inputs(second, columns, words, test)[0], second_targets, rows, on_disk)
+        unlabelled += len(second) - len(rows)
         for name in columns:
             if test_split.inputs[name].dtype != train.inputs[name].dtype:
                 raise DataError(f"column {name!r} must hold numbers, as in {Path(path).name}", where=str(test))
-        _check(test_split.inputs, missing, columns, test)
+        _check(test_split, missing, columns, test)
     one = labels[0] if len(labels) == 1 else labels
     settings: dict[str, Any] = {"columns": list(columns), "label": one, "id": id, "missing": missing}
     return Dataset(
@@ -93,7 +101,8 @@ def csv(
         classes=classes,
         kind="table",
         source=Path(path).name,
-        encoding=Encoding(**settings),
+        encoding=Encoding(**settings, dates=dated),
+        unlabelled=unlabelled,
         fit=fit,
         encode=encode,
     )
@@ -130,37 +139,41 @@ def second_table(
     if missing:
         hint = "a table without the label is for dlx predict" if set(missing) <= set(labels) else ""
         raise DataError(f"has no column {', '.join(missing)}", where=str(path), hint=hint)
-    frame = read_table(path, [*labels, *words], gaps, columns if on_disk else None, shape)
-    _check_labels(frame, labels, path)
-    return frame
+    return read_table(path, [*labels, *words], gaps, columns if on_disk else None, shape)
 
 
-def _split(inputs: Any, targets: tuple[np.ndarray, np.ndarray], on_disk: bool) -> Split:
-    """A split of columns, which are read when they are asked for where they stay on disk."""
-    values, index = targets
-    return Split(Table(inputs, index) if on_disk else inputs, values, index)
+def _split(inputs: Any, targets: np.ndarray, rows: np.ndarray, on_disk: bool) -> Split:
+    """A split of the rows of columns, which are read when they are asked for where they stay on disk."""
+    if on_disk:
+        return Split(Table(inputs, rows), targets, rows)
+    whole = all(len(column) == len(rows) for column in inputs.values())
+    return Split(inputs if whole else {name: column[rows] for name, column in inputs.items()}, targets, rows)
 
 
-def _check_labels(frame: pd.DataFrame, labels: Sequence[str], where: str) -> None:
-    """Raise DataError where a row has no label."""
+def labelled(frame: pd.DataFrame, labels: Sequence[str], where: str, missing_label: str = "error") -> np.ndarray:
+    """The numbers of the rows that have every label, (n,) int64; raises DataError where others are an error."""
     import numpy as np
 
+    absent = np.zeros(len(frame), bool)
     for name in labels:
         gaps = np.flatnonzero(frame[name].to_numpy() == "")
-        if len(gaps):
+        if len(gaps) and missing_label == "error":
             raise DataError(
                 f"no value for {name!r} in {len(gaps)} row{'s' * (len(gaps) > 1)}",
                 where=f"{where}:{line_of(where, int(gaps[0]))}",
-                hint="remove these rows: nothing can be learned from them",
+                hint="missing_label: drop leaves these rows out: nothing can be learned from them",
             )
+        absent[gaps] = True
+    if absent.all():
+        raise DataError(f"no row has a value for {', '.join(map(repr, labels))}", where=where)
+    return np.flatnonzero(~absent)
 
 
 def task_of(frame: pd.DataFrame, labels: Sequence[str], wanted: str, where: str) -> Any:
-    """The task of the label columns; a gap in one is an error: nothing can be learned from it."""
+    """The task of the label columns."""
     import numpy as np
     import pandas as pd
 
-    _check_labels(frame, labels, where)
     if len(labels) > 1:
         numbers = [pd.to_numeric(frame[name], errors="coerce").to_numpy() for name in labels]
         zeros_and_ones = all(np.isin(column, (0, 1)).all() for column in numbers)
@@ -191,19 +204,27 @@ def classes_of(frame: pd.DataFrame, labels: Sequence[str], task: str, where: str
     return tuple(sorted(values, key=(lambda value: (float(value), value)) if numbers else None))
 
 
-def _inputs(frame: pd.DataFrame, columns: Sequence[str], words: Sequence[str], path: str) -> dict[str, np.ndarray]:
-    """Named columns: numbers float64 with NaN for a gap, words as objects with '' for one."""
+def _inputs(
+    frame: pd.DataFrame, columns: Sequence[str], words: Sequence[str], path: str
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """(named columns: numbers float64 with NaN for a gap, words as objects with '' for one; those that hold dates)."""
     import numpy as np
 
     inputs: dict[str, Any] = {}
+    dated: list[str] = []
     for name in columns:
         column = frame[name]
         inputs[name] = column.to_numpy(np.float64) if is_numeric(column) else column.to_numpy(object)
         if is_numeric(column):
             check_finite(inputs[name], name, str(path))
         elif name not in words:
-            _suspect(inputs[name], name, str(path))
-    return inputs
+            moments = dates.days(inputs[name].tolist(), name, str(path))
+            if moments is not None:
+                inputs[name] = moments
+                dated.append(name)
+            else:
+                _suspect(inputs[name], name, str(path))
+    return inputs, dated
 
 
 def _suspect(values: np.ndarray, name: str, where: str) -> None:
@@ -218,33 +239,32 @@ def _suspect(values: np.ndarray, name: str, where: str) -> None:
         )
 
 
-def targets_of(
-    frame: pd.DataFrame, labels: Sequence[str], task: str, classes: Sequence[str], path: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """(targets, row numbers): class numbers (n,) int32, values (n, k) float64, or labels (n, k) float32."""
+def targets_of(frame: pd.DataFrame, labels: Sequence[str], task: str, classes: Sequence[str], path: str) -> np.ndarray:
+    """Class numbers (n,) int32, values (n, k) float64, or labels (n, k) float32."""
     import numpy as np
     import pandas as pd
 
-    rows = np.arange(len(frame), dtype=np.int64)
     if task == "classification":
         targets = frame[labels[0]].map({name: number for number, name in enumerate(classes)})
         if targets.isna().any():
             unknown = sorted(set(frame[labels[0]][targets.isna()]))
             raise DataError(f"classes that train lacks: {', '.join(unknown[:5])}", where=str(path))
-        return targets.to_numpy(np.int32), rows
+        numbered: np.ndarray = targets.to_numpy(np.int32)
+        return numbered
     numbers = [pd.to_numeric(frame[name], errors="coerce").to_numpy(np.float64) for name in labels]
     for name, values in zip(labels, numbers, strict=True):
         if np.isnan(values).any():
             raise DataError(f"column {name!r} must hold numbers for a {task}", where=str(path))
     named = zip(labels, numbers, strict=True)
     values = np.stack([finite(values, f"values of {name!r}", str(path)) for name, values in named], axis=1)
-    return (values.astype(np.float32) if task == "multi_label" else values), rows
+    return values.astype(np.float32) if task == "multi_label" else values
 
 
-def _check(inputs: Any, missing: str, allowed: Sequence[str], path: str) -> None:
+def _check(split: Split, missing: str, allowed: Sequence[str], path: str) -> None:
     """Raise DataError for gaps where the spec wants none, and for columns of too many different words."""
     import numpy as np
 
+    inputs = split.inputs
     gaps = {
         name: np.flatnonzero(values == "" if values.dtype == object else np.isnan(values))
         for name, values in inputs.items()
@@ -254,7 +274,7 @@ def _check(inputs: Any, missing: str, allowed: Sequence[str], path: str) -> None
         columns = ", ".join(
             f"{name!r} in {len(rows)} row{'s' * (len(rows) > 1)}" for name, rows in list(gaps.items())[:6]
         )
-        first = min(int(rows[0]) for rows in gaps.values())
+        first = int(split.index[min(int(rows[0]) for rows in gaps.values())])
         raise DataError(
             f"no value for {columns}",
             where=f"{path}:{line_of(path, first)}",

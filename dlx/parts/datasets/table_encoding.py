@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.data.encoding import Encoding
 from dlx.errors import DataError, did_you_mean
+from dlx.parts.datasets import dates
 from dlx.parts.datasets.loading import finite
 from dlx.parts.datasets.table_reader import ABSENT, number
 
@@ -114,12 +115,27 @@ def columns_of(rows: Sequence[Sequence[str]], header: Sequence[str], encoding: E
         if name in encoding.categories:
             columns[name] = np.array(["" if text in ABSENT else text for text in texts[name]], object)
             continue
+        if name in encoding.dates:
+            columns[name] = _dates(texts[name], name, where)
+            continue
         try:
             columns[name] = np.array([np.nan if text in ABSENT else number(text) for text in texts[name]])
         except ValueError as error:
             raise DataError(f"column {name!r} must hold numbers, as in training", where=where) from error
         check_finite(columns[name], name, where)
     return columns
+
+
+def _dates(texts: Sequence[str], name: str, where: str) -> np.ndarray:
+    """A column of dates as in training: days since 1970-01-01, NaN for gaps. Raises DataError for other words."""
+    import numpy as np
+
+    if all(text in ABSENT for text in texts):
+        return np.full(len(texts), np.nan)
+    moments = dates.days(texts, name, where)
+    if moments is None:
+        raise DataError(f"column {name!r} must hold dates, as in training", where=where, hint="such as 2026-03-31")
+    return moments
 
 
 def input_names(encoding: Encoding) -> Iterator[str]:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,7 @@ def text_csv(
     label: str | Annotated[list[str], Field(min_length=1)],
     max_tokens: Annotated[int, Field(ge=3, le=1_000_000)] = 20_000,
     sequence_length: Annotated[int, Field(ge=1, le=100_000)] = 200,
+    missing_label: Literal["error", "drop"] = "error",
     test: FilePath | None = None,
     _task: str = "auto",
 ) -> Dataset:
@@ -39,6 +40,7 @@ def text_csv(
     A text becomes (sequence_length,) whole numbers below `max_tokens`, for a first layer
     `embedding: {input_dim: 20000, output_dim: 64}`: lower case, punctuation removed, split at spaces; 0 is padding, 1 a
     word outside of the vocabulary, which is the most frequent words of the train split and stays with the run.
+    `missing_label`: a row without a label is an error, or is left out and counted.
     """
     labels = [label] if isinstance(label, str) else list(label)
     frame = table_reader.read_table(path, [text, *labels], gaps=False)
@@ -47,11 +49,17 @@ def text_csv(
             raise table_reader.no_column(name, list(frame.columns), str(path))
     if text in labels:
         raise DataError(f"{text!r} cannot be both text and label", where=str(path))
-    task = table.task_of(frame, labels, _task, str(path))
-    classes = table.classes_of(frame, labels, task, str(path))
+    learned = frame.iloc[table.labelled(frame, labels, str(path), missing_label)]
+    task = table.task_of(learned, labels, _task, str(path))
+    classes = table.classes_of(learned, labels, task, str(path))
+    unlabelled = 0
 
     def split(frame: Any, where: str) -> Split:
-        return Split({text: frame[text].to_numpy(object)}, *table.targets_of(frame, labels, task, classes, where))
+        nonlocal unlabelled
+        rows = table.labelled(frame, labels, where, missing_label)
+        unlabelled += len(frame) - len(rows)
+        targets = table.targets_of(frame.iloc[rows], labels, task, classes, where)
+        return Split({text: frame[text].to_numpy(object)[rows]}, targets, rows)
 
     train = split(frame, path)
     if not any(words(value) for value in train.inputs[text][:1000]):
@@ -75,6 +83,7 @@ def text_csv(
             max_tokens=max_tokens,
             sequence_length=sequence_length,
         ),
+        unlabelled=unlabelled,
         fit=lambda inputs: {"vocabulary": vocabulary(inputs[text], max_tokens)},
         encode=encode_text,
     )

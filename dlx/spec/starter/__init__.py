@@ -12,7 +12,7 @@ from dlx.spec.starter.images import folder_spec
 from dlx.spec.starter.layout import Lines
 from dlx.spec.starter.named import named_spec
 from dlx.spec.starter.table import table_spec
-from dlx.system.files import disk
+from dlx.system.files import disk, replacing
 
 
 def write_starter(data: str, label: str | None, output: str | None, force: bool) -> tuple[Path, list[str]]:
@@ -24,8 +24,8 @@ def write_starter(data: str, label: str | None, output: str | None, force: bool)
     target = Path(output or f"{run_name(stem)}.yaml")
     if target.exists() and not force:
         raise DlxError("is there already", where=str(target), hint="-o OTHER.yaml, or --force to write over it")
-    with disk(target):
-        target.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with disk(target), replacing(target) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return target, inputs
 
 
