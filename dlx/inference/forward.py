@@ -26,9 +26,7 @@ def forward(model: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 def answers(network: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Probabilities (n, units), or values in the data's unit, of each batch of inputs as the network takes them."""
-    if network.scales and network.scaling is not None:
-        return map(network.scaling.undo, forward(network.logits, batches))
-    return forward(network.model, batches)
+    return map(network.answers, forward(network.logits, batches))
 
 
 def in_batches(inputs: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:

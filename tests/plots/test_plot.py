@@ -199,7 +199,7 @@ def subject(predictions: np.ndarray, targets: np.ndarray, classes: tuple[str, ..
             return predictions[: len(batch)]
 
     split = Split(images, targets.astype(np.int32), np.arange(len(targets)))
-    network = SimpleNamespace(model=Model(), scales=False)
+    network = SimpleNamespace(model=Model(), logits=Model(), answers=lambda logits: logits)
     return Subject("run", network, Dataset(split, "classification", "", classes=classes), Splits(split, None, None))
 
 
