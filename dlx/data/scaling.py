@@ -25,11 +25,12 @@ class Scaling:
     """x -> (x - mean) / deviation, computed in float64.
 
     mean, deviation: float64, () for one scalar each, or (columns,) for one a column of the last axis.
-    coarse: (of the same shape) whether float32 is too coarse for the values as they are.
+    varies: (of the same shape) whether there is more than one value; coarse: whether float32 is too coarse for them.
     """
 
     mean: np.ndarray
     deviation: np.ndarray
+    varies: np.ndarray
     coarse: np.ndarray
 
     @classmethod
@@ -62,7 +63,7 @@ class Scaling:
         centre = np.where(varies, start + shift, low)
         square = sum(np.square((piece - start - shift) / extent).sum(axis=0) for piece in pieces())
         deviation = np.where(varies, np.sqrt(square / count) * extent, 1.0)
-        return cls(np.asarray(centre), deviation, varies & (error > COARSE * deviation))
+        return cls(np.asarray(centre), deviation, varies, varies & (error > COARSE * deviation))
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Scaling:
@@ -72,7 +73,7 @@ class Scaling:
         mean, deviation = (np.asarray(record[name], np.float64) for name in ("mean", "deviation"))
         if mean.ndim > 1 or mean.shape != deviation.shape or not (np.isfinite(mean).all() and (deviation > 0).all()):
             raise ValueError("no scaling")
-        return cls(mean, deviation, np.zeros(mean.shape, bool))
+        return cls(mean, deviation, np.ones(mean.shape, bool), np.zeros(mean.shape, bool))
 
     def record(self) -> dict[str, Any]:
         """What run.json keeps: float64 numbers, written so that they are read back to the bit."""

@@ -182,7 +182,7 @@ def _refuse_coarse(scaling: Scaling, names: Sequence[str], common: Scaling | Non
         columns = np.flatnonzero(scaling.coarse)
     else:  # where a column lies in the common scale, the nearest float32 is half of 2**-23 of its size away
         size = np.abs(common.apply(scaling.mean)) * 2.0**-24
-        columns = np.flatnonzero(size * common.deviation > COARSE * scaling.deviation)
+        columns = np.flatnonzero(scaling.varies & (size * common.deviation > COARSE * scaling.deviation))
     if not len(columns):
         return
     shown = []

@@ -92,12 +92,12 @@ class Loop(abc.ABC):
         """Feed a batch to every metric: y as the loss takes it, (n, …), and logits."""
         predictions = self.network.activation(logits)
         for metric in self.metrics:
-            view = self.plan.units and metric.name in self.plan.units
-            see = self._in_units if view else self._in_data
-            metrics.update(metric, see(y), see(predictions))
+            see = self._in_units if metric.name in self.plan.units else self._in_data
+            each = metric.name == "r2"  # the mean of a share of each target, which knows no unit
+            metrics.update(metric, see(y, each), see(predictions, each))
 
-    def _in_units(self, values: Any) -> Any:
-        """A regression's values around the mean of the train split, in units of the largest deviation there.
+    def _in_units(self, values: Any, each: bool) -> Any:
+        """A regression's values around the mean of the train split, in units of their own deviation or the largest one.
 
         What Plan.units names changes with neither but by a factor, and float32 keeps its digits.
         """
@@ -105,10 +105,11 @@ class Loop(abc.ABC):
         if scaling is None:
             return values
         if self.network.scales:
-            return values * scaling.relative
-        return (keras.ops.cast(values, "float32") - scaling.mean.astype(np.float32)) / np.float32(scaling.largest)
+            return values if each else values * scaling.relative
+        units = (scaling.deviation if each else np.full(scaling.deviation.shape, scaling.largest)).astype(np.float32)
+        return (keras.ops.cast(values, "float32") - scaling.mean.astype(np.float32)) / units
 
-    def _in_data(self, values: Any) -> Any:
+    def _in_data(self, values: Any, each: bool) -> Any:
         """Values in the data's own unit, which a metric of the user's code may depend on."""
         scaling = self.network.scaling
         if scaling is None or not self.network.scales:

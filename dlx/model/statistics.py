@@ -105,4 +105,5 @@ def scaling_of(layer: Any) -> Scaling:
     import numpy as np
 
     mean, variance = (np.asarray(v.value, np.float64).reshape(-1) for v in (layer.adapt_mean, layer.adapt_variance))
-    return Scaling(mean, np.maximum(np.sqrt(variance), 1e-7), np.zeros(mean.shape, bool))
+    same = {"varies": np.ones(mean.shape, bool), "coarse": np.zeros(mean.shape, bool)}
+    return Scaling(mean, np.maximum(np.sqrt(variance), 1e-7), **same)
