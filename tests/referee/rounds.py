@@ -50,7 +50,8 @@ def judge(case: Case, folder: Path) -> tuple[str, list[str]]:
     except DlxError as error:
         reason = " ".join(str(error).split())
         wrong = referee.refusal(reason)
-        return re.sub(r"\d[\d.e+-]*|'\w+'", "#", reason)[:100], [wrong] if wrong else []
+        kind = re.sub(r"(too coarse for) .*", r"\1 a column", re.sub(r"\S*case.yaml:\S+ |\S*/d.csv: ", "", reason))
+        return re.sub(r"-?\d[\d.e+-]*|'\w+'|(, #)+ …?", "#", kind)[:90], [wrong] if wrong else []
     finally:
         os.chdir(before)
 

@@ -119,7 +119,7 @@ def test_a_child_merges_sections_and_arguments_of_the_same_part(world: Path) -> 
     assert spec.optimizer.args["momentum"] == 0.9
     assert spec.optimizer.args["nesterov"] is True
     assert spec.regularization == Regularization(l1=0.1, l2=0.001)
-    assert spec.dataset.args == {"path": str(world / "a"), "limit": 500}
+    assert spec.dataset.args == {"path": str(world / "a"), "limit": 500, "test_limit": None}
 
 
 def test_another_part_replaces_and_lists_replace(world: Path) -> None:
