@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlx import spec as specs
 from dlx.data import images
 from dlx.errors import DataError, DlxError, RunError
 from dlx.inference.predictor import load_predictor
@@ -20,7 +19,7 @@ from dlx.runs.compare import ABSENT, Row
 from dlx.runs.diff import differences
 from dlx.runs.run import Run
 from dlx.runs.summary import read
-from dlx.training.experiment import prepare
+from dlx.training.experiment import prepare, spec_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -133,7 +132,7 @@ class Gallery:
         if run.path not in self._subjects:
             predictor = load_predictor(run)
             try:
-                experiment = prepare(specs.load(run.spec_file, alone=True), scale="scaling" in run.info())
+                experiment = prepare(spec_of(run), recorded=run.info())
             except DataError as error:
                 message = f"its data cannot be loaded: {error.message}"
                 raise DataError(message, where=run.name, hint=error.hint) from error

@@ -15,6 +15,7 @@ from dlx.commands import completion
 from dlx.commands.options import Launch, launch_options
 
 if TYPE_CHECKING:
+    from dlx.inference.inputs import Inputs
     from dlx.inference.predictor import Predictor
     from dlx.inference.writers import Writer
 
@@ -119,7 +120,7 @@ def _predict(
 
     batches, count = predictor.read(inputs)
     if output:
-        _check_output(Path(output), predictor.inputs.files)
+        _check_output(Path(output), predictor.inputs)
     with ExitStack() as stack:
         stream = stack.enter_context(_opened(Path(output))) if output else sys.stdout
         to = writer(stream)
@@ -140,13 +141,13 @@ def _predict(
         errors.print(terminal.clean(f"wrote {output}"))
 
 
-def _check_output(output: Path, inputs: Sequence[Path]) -> None:
+def _check_output(output: Path, inputs: Inputs) -> None:
     """Raise DlxError where an output would take the place of an input, or of a file of a run."""
     from dlx.errors import DlxError
     from dlx.runs.find import is_run
 
     target = Path(os.path.realpath(output))
-    for path in inputs:
+    for path in [*inputs.files, *([Path("/dev/stdin")] if inputs.standard_input else [])]:
         if target.exists() and path.exists() and os.path.samefile(path, target):
             hint = "-o names another file, which is written; the inputs stay as they are"
             raise DlxError(f"is one of the inputs ({path})", where=str(output), hint=hint)

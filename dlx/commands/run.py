@@ -41,40 +41,18 @@ def command(specs: tuple[str, ...], settings: tuple[str, ...], name: str | None,
 
     launch.want()
     labels = [] if name is None else [f"name={write_value(as_utf8(name))}"]
-    loaded, code = load_all(specs, [*settings, *labels], launch)
+    report = Report(len(specs) * repeat, launch.json)
+    loaded = load_all(specs, [*settings, *labels], launch, report)
     planned = [
         dataclasses.replace(spec, seed=(spec.seed + number) % 2**32, tags=[*spec.tags, *launch.tags])
         for spec in loaded
         for number in range(repeat)
     ]
-    return run_all(planned, launch, code)
+    return run_all(planned, launch, report)
 
 
-def load_all(paths: Sequence[str], settings: Sequence[str], launch: Launch) -> tuple[list[Spec], int]:
-    """(every valid spec, the exit code of the others, which are reported); a single one's problems are raised."""
-    from dlx import spec as specs
-    from dlx.errors import DlxError
-    from dlx.runs.find import command_line
-    from dlx.system import terminal
-    from dlx.training.initial_weights import settled
-
-    loaded: list[Spec] = []
-    report = _Report(len(paths), launch.json)
-    for path in paths:
-        try:
-            spec = settled(specs.load(path, settings), launch.root)
-        except DlxError as error:
-            report.add(error)
-            continue
-        if spec.sweep:
-            hint = f"{command_line('dlx', 'sweep', path)} trains its alternatives of {', '.join(spec.sweep)}"
-            terminal.console(error=True).print(terminal.clean(f"{spec.name} is trained without its sweep; {hint}"))
-        loaded.append(dataclasses.replace(spec, sweep={}))
-    return loaded, report.code
-
-
-class _Report:
-    """Errors of one of several specs, each problem once; that of a single one is raised."""
+class Report:
+    """Errors of one of several specs, each problem once; that of a single one is raised. code: of the first of them."""
 
     def __init__(self, of: int, json: bool) -> None:
         self._of, self._json, self._shown, self.code = of, json, set[str](), 0
@@ -98,15 +76,36 @@ class _Report:
         self.code = self.code or error.exit_code
 
 
-def run_all(planned: Sequence[Spec], launch: Launch, code: int = 0) -> int:
-    """Run every spec; returns the exit code: of the first that did not end well, else 0; `code` is of some before."""
+def load_all(paths: Sequence[str], settings: Sequence[str], launch: Launch, report: Report) -> list[Spec]:
+    """Every valid spec; what is wrong with the others is reported."""
+    from dlx import spec as specs
+    from dlx.errors import DlxError
+    from dlx.runs.find import command_line
+    from dlx.system import terminal
+    from dlx.training.initial_weights import settled
+
+    loaded: list[Spec] = []
+    for path in paths:
+        try:
+            spec = settled(specs.load(path, settings), launch.root)
+        except DlxError as error:
+            report.add(error)
+            continue
+        if spec.sweep:
+            hint = f"{command_line('dlx', 'sweep', path)} trains its alternatives of {', '.join(spec.sweep)}"
+            terminal.console(error=True).print(terminal.clean(f"{spec.name} is trained without its sweep; {hint}"))
+        loaded.append(dataclasses.replace(spec, sweep={}))
+    return loaded
+
+
+def run_all(planned: Sequence[Spec], launch: Launch, report: Report) -> int:
+    """Run every spec; returns the exit code: of the first that did not end well, else 0."""
     from dlx.errors import DlxError
     from dlx.runs.find import command_line
     from dlx.system import signals, terminal
 
-    trainer = _Trainer(planned, launch)
-    report, stopped, names = trainer.report, "", list[str]()
-    report.code = code
+    trainer = _Trainer(planned, launch, report)
+    stopped, names = "", list[str]()
     for number in range(len(planned)):
         if number in trainer.reported:
             continue
@@ -134,13 +133,13 @@ class _Trainer:
     reported: the numbers of those that only Keras could find something wrong with, before the first one trains.
     """
 
-    def __init__(self, planned: Sequence[Spec], launch: Launch) -> None:
+    def __init__(self, planned: Sequence[Spec], launch: Launch, report: Report) -> None:
         from dlx.commands.training_screen import RunScreen
         from dlx.training.session import Options
 
         self._planned, self._launch, self._begun = planned, launch, False
         self.options = Options(["dlx", *sys.argv[1:]], RunScreen(launch.json), deadline=launch.deadline)
-        self.report, self.reported = _Report(len(planned), launch.json), set[int]()
+        self.report, self.reported = report, set[int]()
 
     def train(self, number: int) -> Outcome:
         from dlx.commands import training_screen

@@ -65,7 +65,8 @@ def _show_best(runs: Sequence[Run]) -> None:
     if best:
         names = ", ".join(row.name for row in best)
         figure = figure_text(best[0].figure(monitor) or 0.0)
-        terminal.console().print(terminal.clean(f"\nbest by {monitor}: {names}  {figure}"))
+        print()
+        terminal.console().print(terminal.clean(f"best by {monitor}: {names}  {figure}"))
 
 
 def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> tuple[list[Run], int]:
@@ -87,6 +88,15 @@ def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> 
     if dry_run:
         return [], _list(trials, here)
     results = sweep(trials, here, screen.report)
+    away = [number for number, result in enumerate(results) if result.status == "running"]
+    if away:
+        here.finished.refresh()
+        for number in away:
+            results[number].run = here.finished.find(trials[number])
+        still = sum(results[number].run is None for number in away)
+        if still:
+            words = f"{still} combination{'s' * (still > 1)} still running in another process; not in what follows"
+            terminal.console(error=True).print(words)
     code = next((result.exit_code for result in results if result.exit_code), 0)
     if results and results[-1].stop and len(results) < len(trials):
         code = signals.code(results[-1].stop)

@@ -201,7 +201,7 @@ def _epoch_line(row: dict[str, float], epochs: int) -> str:
 def show_result(experiment: Experiment, outcome: Outcome, error: bool = False) -> None:
     """How the run ended, and what to type next."""
     if outcome.error is not None:
-        _show_failure(outcome)
+        _show_failure(experiment, outcome)
     elif outcome.status == "interrupted":
         _show_stop(outcome, error)
     else:
@@ -212,10 +212,12 @@ def _resume(run: Run) -> str:
     return terminal.clean(command_line("dlx", "resume", run.name, runs_dir=run.path.parent))
 
 
-def _show_failure(outcome: Outcome) -> None:
+def _show_failure(experiment: Experiment, outcome: Outcome) -> None:
     run = outcome.run
     resumable = bool(checkpoints.numbers(run.checkpoints)) and not isinstance(outcome.error, DivergenceError)
     out = terminal.console(error=True)
+    if outcome.metrics:  # all was computed, and not all could be written
+        _table(outcome.metrics, experiment, True)
     out.print(terminal.clean_lines(f"failed: {outcome.error}"))
     more = f"; {_resume(run)} continues from its checkpoint" if resumable else ""
     out.print(f"history and log are in {terminal.clean(str(run.path))}{more}")

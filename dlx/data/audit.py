@@ -114,34 +114,37 @@ def audit(dataset: Dataset, splits: Splits) -> Findings:
 def _few_columns(dataset: Dataset) -> bool:
     """Whether it is a table of so few columns that equal rows need not be one row twice."""
     encoding, inputs = dataset.encoding, dataset.train.inputs
-    columns = (len(encoding.columns) or inputs.shape[1]) if encoding else inputs.shape[1]
-    return dataset.kind == "table" and not isinstance(inputs, Stream) and columns <= FEW_COLUMNS
+    if dataset.kind != "table" or isinstance(inputs, Stream):
+        return False
+    return ((encoding and len(encoding.columns)) or inputs.shape[1]) <= FEW_COLUMNS
 
 
 def _meets_by_chance(encoding: Encoding | None, train: Split, others: Split, same: np.ndarray) -> bool:
     """Whether rows of a table that are in train, too, at the places `same`, are others that look alike.
 
-    That is so where one in ten has another target than its like in train; or where about as many would meet if every
-    column drew its values by itself (columns that go together meet more often, so five times as many are no surprise).
+    That is so where about as many would meet if every column drew its values by itself (columns that go together meet
+    more often, so five times as many are no surprise); or where no column has more than a few values, and one row in
+    ten has another target than its like in train.
     """
     import numpy as np
 
-    keys = _keys(train.inputs)
-    order = np.argsort(keys, kind="stable")
-    like = order[np.searchsorted(keys[order], _keys(others.inputs[same]))]
-    if (train.targets[like] != others.targets[same]).reshape(len(same), -1).any(axis=1).mean() >= 0.1:
-        return True
     encoding = encoding or Encoding()
     columns = encoding.columns or [str(number) for number in range(train.inputs.shape[1])]
-    share, start = np.ones(len(others)), 0
+    share, start, distinct = np.ones(len(others)), 0, 0
     for name in columns:
         width = len(encoding.categories.get(name, "1")) + (encoding.missing == "flag" and name in encoding.gaps)
         block = np.concatenate([split.inputs[:, start : start + width] for split in (train, others)])
         _, place = np.unique(_keys(block), return_inverse=True)
         counts = np.bincount(place[: len(train)], minlength=place.max() + 1)
         share *= counts[place[len(train) :]] / len(train)
-        start += width
-    return len(same) <= 5.0 * float((1.0 - np.exp(-len(train) * share)).sum())
+        start, distinct = start + width, max(distinct, int((counts > 0).sum()))
+    if len(same) <= 5.0 * float((1.0 - np.exp(-len(train) * share)).sum()):
+        return True
+    keys = _keys(train.inputs)
+    order = np.argsort(keys, kind="stable")
+    like = order[np.searchsorted(keys[order], _keys(others.inputs[same]))]
+    differs = (train.targets[like] != others.targets[same]).reshape(len(same), -1).any(axis=1)
+    return 4 * distinct <= len(train) and float(differs.mean()) >= 0.1
 
 
 def _keys(inputs: Any, rows: np.ndarray | None = None, *, few: bool = False, by_file: bool = False) -> np.ndarray:

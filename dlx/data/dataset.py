@@ -124,7 +124,7 @@ class Dataset:
     encoding: of tables, texts and series, how a row becomes numbers.
     fit: the inputs of the train split -> what `encoding` still lacks, by field.
     encode: (inputs, encoding) -> (n, *shape).
-    scaling: how float64 inputs became float32 ones, where they did.
+    input_scaling: how float64 inputs became float32 ones, where they did.
     gap: examples follow one another in time: a split is cut off at the end, `gap` examples after the rest.
     skipped: files that could not be read and were passed over, as the spec allowed. unlabelled: rows without a label.
     """
@@ -139,7 +139,7 @@ class Dataset:
     encoding: Encoding | None = None
     fit: Callable[[Any], dict[str, Any]] | None = None
     encode: Callable[..., np.ndarray] | None = None
-    scaling: Scaling | None = None
+    input_scaling: Scaling | None = None
     gap: int | None = None
     skipped: tuple[str, ...] = ()
     unlabelled: int = 0

@@ -48,9 +48,8 @@ class Scaling:
         def pieces() -> Iterator[np.ndarray]:
             return (columns(piece) for piece in pieces_of(values))
 
-        start = columns(values[:1])[
-            0
-        ]  # sums of differences from it keep their digits, however far from 0 the values are
+        # Sums of differences from the first value keep their digits, however far from 0 the values are.
+        start = columns(values[:1])[0]
         count, total, low, high = 0, 0.0, np.inf, -np.inf
         error: Any = 0.0
         for piece in pieces():
@@ -83,7 +82,13 @@ class Scaling:
         """Values in the data's unit -> float32 of mean 0 and standard deviation 1 over the split that was fitted."""
         import numpy as np
 
-        return np.asarray((np.asarray(values, np.float64) - self.mean) / self.deviation, np.float32)
+        array = np.asarray(values)
+        scaled = np.empty(array.shape, np.float32)
+        start = 0
+        for piece in pieces_of(array):
+            scaled[start : start + len(piece)] = (piece.astype(np.float64) - self.mean) / self.deviation
+            start += len(piece)
+        return scaled
 
     def undo(self, values: Any) -> np.ndarray:
         """Scaled values -> float64 in the data's unit."""

@@ -16,6 +16,8 @@ from dlx.system.units import byte_size
 if TYPE_CHECKING:
     import numpy as np
 
+First = Literal["", "scalar", "columns", "never"]  # what a spec's first preprocessing takes statistics of
+
 # Splits do not follow the run's seed, so that repeats of a spec share them.
 SPLIT_SEED = 0
 
@@ -131,9 +133,7 @@ def _spread(order: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return order[np.argsort(place, kind="stable")]
 
 
-def scaled_inputs(
-    dataset: Dataset, splits: Splits, first: Literal["", "scalar", "columns", "never"], names: Sequence[str] = ()
-) -> tuple[Dataset, Splits]:
+def scaled_inputs(dataset: Dataset, splits: Splits, first: First, names: Sequence[str] = ()) -> tuple[Dataset, Splits]:
     """Both with float32 inputs: float64 ones are scaled first, as the spec's first preprocessing would.
 
     first: what that preprocessing takes statistics of; "" where it takes none; "never" to leave that to the network,
@@ -142,7 +142,7 @@ def scaled_inputs(
     """
     inputs = splits.train.inputs
     if inputs.dtype != "float64" and not (
-        inputs.dtype == "float32"
+        inputs.dtype in ("float32", "int32")
         and first in ("scalar", "columns")
         and unsure(*moments(pieces_of(inputs), first == "scalar"))
     ):
@@ -163,7 +163,7 @@ def scaled_inputs(
     assert train is not None
     validation = converted(splits.validation)
     test = validation if splits.test_is_validation else converted(splits.test)
-    whole = replace(dataset, train=train, test=test, scaling=scaling)
+    whole = replace(dataset, train=train, test=test, input_scaling=scaling)
     return whole, Splits(train, validation, test, splits.test_is_validation)
 
 

@@ -92,26 +92,28 @@ class Loop(abc.ABC):
         """Feed a batch to every metric: y as the loss takes it, (n, …), and logits."""
         predictions = self.network.activation(logits)
         for metric in self.metrics:
-            see = self._in_units if metric.name in self.plan.units else self._in_data
-            each = metric.name == "r2"  # the mean of a share of each target, which knows no unit
-            metrics.update(metric, see(y, each), see(predictions, each))
+            if metric.name not in self.plan.units:
+                metrics.update(metric, self._in_data(y), self._in_data(predictions))
+                continue
+            own = metric.name == "r2"  # the mean of a share of each target, which knows no unit
+            metrics.update(metric, self._in_units(y, own), self._in_units(predictions, own))
 
-    def _in_units(self, values: Any, each: bool) -> Any:
-        """A regression's values around the mean of the train split, in units of their own deviation or the largest one.
+    def _in_units(self, values: Any, own: bool) -> Any:
+        """A regression's values around the mean of the train split, in units of the largest deviation, or of their own.
 
         What Plan.units names changes with neither but by a factor, and float32 keeps its digits.
         """
-        scaling = self.network.scaling
+        scaling = self.network.target_scaling
         if scaling is None:
             return values
         if self.network.scales:
-            return values if each else values * scaling.relative
-        units = (scaling.deviation if each else np.full(scaling.deviation.shape, scaling.largest)).astype(np.float32)
+            return values if own else values * scaling.relative
+        units = (scaling.deviation if own else np.full(scaling.deviation.shape, scaling.largest)).astype(np.float32)
         return (keras.ops.cast(values, "float32") - scaling.mean.astype(np.float32)) / units
 
-    def _in_data(self, values: Any, each: bool) -> Any:
+    def _in_data(self, values: Any) -> Any:
         """Values in the data's own unit, which a metric of the user's code may depend on."""
-        scaling = self.network.scaling
+        scaling = self.network.target_scaling
         if scaling is None or not self.network.scales:
             return values
         return values * scaling.deviation.astype(np.float32) + scaling.mean.astype(np.float32)

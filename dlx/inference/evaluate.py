@@ -41,9 +41,14 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
         if metric.name in EXACT:
             figures[metric.name] = EXACT[metric.name](split.targets, predictions)
             continue
-        metrics.update(metric, keras.ops.convert_to_tensor(split.targets), keras.ops.convert_to_tensor(predictions))
+        pair = (_float32(split.targets), _float32(predictions))  # as in the training, also for metrics of user code
+        metrics.update(metric, *map(keras.ops.convert_to_tensor, pair))
         figures[metric.name] = float(metric.result())
     return figures, predictions
+
+
+def _float32(values: np.ndarray) -> np.ndarray:
+    return values.astype("float32") if values.dtype == "float64" else values
 
 
 def _penalizes_activity(model: Any) -> bool:

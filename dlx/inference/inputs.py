@@ -54,7 +54,7 @@ class Inputs:
     """The inputs of a run: what kind they are, their shape and dtype, and how they are encoded.
 
     `skipped` collects the inputs that could not be read, with the reason; `remarks` what is to know of the others;
-    `files` are those that the last command line named.
+    `files` are those that the last command line named, `standard_input` whether it did.
     """
 
     kind: str
@@ -64,6 +64,7 @@ class Inputs:
     skipped: list[DlxError] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    standard_input: bool = False
 
     @property
     def labels(self) -> list[str]:
@@ -81,6 +82,7 @@ class Inputs:
         for word in words:
             paths += [None] if word == "-" else _files(word)
         self.files = [path for path in paths if path is not None]
+        self.standard_input = None in paths
         pictures = [path for path in self.files if path.suffix.lower() not in TABLES]
         if pictures:
             self._check_images(pictures[0])
@@ -94,11 +96,15 @@ class Inputs:
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]], where: str) -> Iterator[Batch]:
         """Batches of a table in memory, columns by name: read as the same table in a CSV file would be."""
-        texts = [_texts(column) for column in columns.values()]
+        texts = [_texts(column, self.encoding.categories.get(str(name), ())) for name, column in columns.items()]
         if len({len(column) for column in texts}) > 1:
             lengths = ", ".join(f"{name!r} {len(column)}" for name, column in zip(columns, texts, strict=True))
             raise DataError(f"has columns of different lengths: {lengths}", where=where)
-        return self._table(_Lines([[str(name) for name in columns], *map(list, zip(*texts, strict=True))]), where)
+        names = [str(name) for name in columns]
+        if self.encoding.columns and not set(names) & {*self.encoding.columns, self.encoding.column}:
+            wanted = ", ".join(map(repr, self.encoding.columns[:8])) + " …" * (len(self.encoding.columns) > 8)
+            raise DataError(f"has none of the columns {wanted}; it has {', '.join(names[:8])}", where=where)
+        return self._table(_Lines([names, *map(list, zip(*texts, strict=True))]), where, named=True)
 
     def _check_images(self, first: Path) -> None:
         """Raise DataError where the run was not trained on images."""
@@ -188,7 +194,7 @@ class Inputs:
 
     # Tables and texts
 
-    def _table(self, reader: Any, where: str) -> Iterator[Batch]:
+    def _table(self, reader: Any, where: str, named: bool = False) -> Iterator[Batch]:
         """Rows of a CSV with the run's columns, or without a header where every column is a number."""
         if len(self.shape) != 1 and self.kind not in ("text", "series"):
             raise DataError(f"is a table, but the run was trained on inputs of the shape {self.shape}", where=where)
@@ -197,7 +203,10 @@ class Inputs:
         if set(columns) & {name for name, times in Counter(header).items() if times > 1}:
             raise DataError("the header names a column twice", where=where)
         pending: list[list[str]] = []
-        if not columns or not set(header) & set(columns):
+        if named and not columns:  # of a run on arrays: by position
+            if len(header) != self.shape[0]:
+                raise DataError(f"has {len(header)} columns, expected {self.shape[0]}", where=where)
+        elif not columns or not set(header) & set(columns):
             pending, header = self._without_header(header, columns, where)
         self._remark(header, columns, where)
         rows = _rows(reader, header, pending, where)
@@ -305,9 +314,14 @@ def _files(word: str) -> list[Path]:
     return [file for path in _paths(word) for file in (images.files(path) if path.is_dir() else [path])]
 
 
-def _texts(column: Sequence[Any]) -> list[str]:
-    """The values of a column as a CSV file has them; a gap (None, NaN) is empty."""
+def _texts(column: Sequence[Any], categories: Sequence[str]) -> list[str]:
+    """The values of a column as a CSV file has them; a gap (None, NaN) is empty.
+
+    Whole numbers that name categories are whole, also where a gap has made floats of them.
+    """
     values = column.tolist() if hasattr(column, "tolist") else list(column)
+    if categories:
+        values = [int(v) if isinstance(v, float) and v.is_integer() and str(v) not in categories else v for v in values]
     texts = ["" if value is None else str(value) for value in values]
     return ["" if text in ("nan", "NaT", "<NA>") else text for text in texts]
 

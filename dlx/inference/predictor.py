@@ -37,7 +37,7 @@ class Predictor:
     network: Network
     info: Mapping[str, Any]
     inputs: Inputs
-    scaling: Scaling | None = None
+    input_scaling: Scaling | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -120,13 +120,13 @@ class Predictor:
         """Raw inputs as the network takes them."""
         import numpy as np
 
-        if self.scaling is not None:
-            return self.scaling.apply(inputs)
+        if self.input_scaling is not None:
+            return self.input_scaling.apply(inputs)
         return inputs.astype(np.float32) if inputs.dtype == np.float64 else inputs
 
     def _readable(self, predictions: np.ndarray) -> np.ndarray:
         """Probabilities of every class, or values without digits that say nothing."""
-        targets = self.network.scaling
+        targets = self.network.target_scaling
         if targets is not None and self.network.scales:
             return targets.rounded(predictions)
         return class_probabilities(predictions, self.info["task"])

@@ -84,7 +84,7 @@ def _assemble(spec: Spec, facts: Facts, restored: bool, targets: Scaling | None,
         units=units,
         classes=facts.task == "classification",
         scales=scales,
-        scaling=targets,
+        target_scaling=targets,
         applied=layers.applied,
     )
 

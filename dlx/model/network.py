@@ -19,7 +19,7 @@ class Network:
     model: raw inputs to predictions (probabilities, or values); logits: the same up to the last activation.
     loss: `(targets, logits, activation) -> losses`; metrics: makes fresh Keras metrics.
     activation: logits to predictions; of a network that learns scaled targets, to scaled ones.
-    scales: whether it learns scaled targets; scaling: mean and deviation of a regression's targets, where known.
+    scales: whether it learns scaled targets; target_scaling: mean and deviation of a regression's targets, where known.
     """
 
     model: Any
@@ -32,21 +32,21 @@ class Network:
     units: int
     classes: bool
     scales: bool = False
-    scaling: Scaling | None = None
+    target_scaling: Scaling | None = None
     applied: Sequence[tuple[Part, Any]] = ()
 
     def learned(self, targets: Any) -> Any:
         """Targets as the loss takes them: class numbers and labels as they are, values float32, scaled if it scales."""
         import numpy as np
 
-        if self.scales and self.scaling is not None:
-            return self.scaling.apply(targets)
+        if self.scales and self.target_scaling is not None:
+            return self.target_scaling.apply(targets)
         return np.asarray(targets, np.float32) if targets.dtype.kind == "f" else targets
 
     def answers(self, logits: Any) -> Any:
         """Logits, an array of NumPy, to probabilities, or to values in the data's unit."""
-        if self.scales and self.scaling is not None:
-            return self.scaling.undo(logits)
+        if self.scales and self.target_scaling is not None:
+            return self.target_scaling.undo(logits)
         return keras.ops.convert_to_numpy(self.activation(keras.ops.convert_to_tensor(logits)))
 
 

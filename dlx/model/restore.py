@@ -51,7 +51,7 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
     weights_file.load(network.model, run.path, run.model_file.name)
     if network.scales and how == "variables":
         network.model.get_layer("predictions").finalize_state()
-        network = dataclasses.replace(network, scaling=scaling_of(network.model.get_layer("predictions")))
+        network = dataclasses.replace(network, target_scaling=scaling_of(network.model.get_layer("predictions")))
     if inputs is not None:
         for_scaled_inputs(network)
     return network, info

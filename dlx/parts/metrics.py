@@ -204,7 +204,7 @@ def r2(_units: int = 1) -> Any:
             self.count.assign(whole)
 
         def result(self) -> Any:
-            _, spread, error = self.sums
+            _, spread, error = (keras.ops.convert_to_tensor(variable) for variable in self.sums)
             varies = spread > 0
             shares = 1 - error / keras.ops.where(varies, spread, 1.0)
             return keras.ops.mean(keras.ops.where(varies, shares, keras.ops.cast(error == 0, "float32")))

@@ -160,7 +160,7 @@ def _points(subject: Subject) -> np.ndarray:
     """The inputs of every split in the data's unit, (n, 2)."""
     import numpy as np
 
-    inputs, scaling = np.concatenate([split.inputs for split in _splits(subject)]), subject.dataset.scaling
+    inputs, scaling = np.concatenate([split.inputs for split in _splits(subject)]), subject.dataset.input_scaling
     return inputs if scaling is None else scaling.undo(inputs)
 
 
@@ -168,7 +168,7 @@ def _scaled(subject: Subject, points: np.ndarray) -> np.ndarray:
     """Points in the data's unit as the network takes them."""
     import numpy as np
 
-    scaling = subject.dataset.scaling
+    scaling = subject.dataset.input_scaling
     return points.astype(np.float32) if scaling is None else scaling.apply(points)
 
 

@@ -19,6 +19,11 @@ from dlx.system.units import duration
 FORMAT = 1
 # What a setting was in runs made before it had a name: a new key of a spec that is always written goes in here.
 ABSENT: dict[str, Any] = {"plots": False, "strict": False}
+# The same of a part's parameters, by the part's address.
+ABSENT_OF_PARTS: dict[str, dict[str, Any]] = {
+    "dataset.csv": {"missing_label": "error"},
+    "dataset.text_csv": {"missing_label": "error"},
+}
 TRASH = ".trash"  # beside the runs: see dlx.runs.trash
 MAX_JSON = 16 * 2**20
 
@@ -55,7 +60,7 @@ class Run:
         for key in ("dataset", "input", "git", "versions", "code"):
             if not isinstance({} if record.get(key) is None else record[key], dict):
                 raise RunError(f"run.json has no mapping under {key!r}", where=str(self.path))
-        record["settings"] = {**record["settings"], **{k: v for k, v in ABSENT.items() if k not in record["settings"]}}
+        record["settings"] = _with_absent(record["settings"])
         if not isinstance(record.get("monitor", ""), str):
             raise RunError("run.json names no figure under 'monitor'", where=str(self.path))
         return record
@@ -266,6 +271,15 @@ class Run:
         """Add a line to log.txt."""
         with files.disk(self.path), (self.path / "log.txt").open("a", encoding="utf-8") as stream:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+
+def _with_absent(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with what was not written when they were recorded."""
+    absent = dict(ABSENT)
+    for part, parameters in ABSENT_OF_PARTS.items():
+        if any(key.startswith(f"{part}.") for key in settings):
+            absent |= {f"{part}.{name}": value for name, value in parameters.items()}
+    return {**settings, **{key: value for key, value in absent.items() if key not in settings}}
 
 
 def _short(error: BaseException) -> str:

@@ -18,9 +18,10 @@ from dlx.runs.run import Run
 from dlx.runs.summary import NOTES, Entry, identity, read
 from dlx.search.sweep import Result
 from dlx.spec.grid import Trial
-from dlx.spec.sections import Spec, changes, flat, resolved
+from dlx.spec.sections import Spec, changes, defaults, flat, resolved
 from dlx.system import backend, signals
 from dlx.system.files import disk, make_private
+from dlx.system.json_text import finite
 from dlx.training.experiment import Experiment, prepare
 from dlx.training.outcome import Observer, Outcome
 from dlx.training.resume import resume, unfinished
@@ -85,8 +86,8 @@ class Finished:
         """The run that has the settings of a trial."""
         spec, base = self._as_recorded(trial.spec)
         code = trial.spec.code.digests()
-        settings = flat(resolved(spec, str(base)))
-        entry = self._runs.get(identity(settings)) or self._older(spec, len(settings), str(base))
+        settings = finite(flat(resolved(spec, str(base))))
+        entry = self._runs.get(identity(settings)) or self._older(spec, settings)
         if entry is None or (entry.info.get("code") or {}) != code:
             return None
         recorded = (entry.info.get("dataset") or {}).get("fingerprint")
@@ -103,10 +104,11 @@ class Finished:
         imports = [FilePath(base / "code" / name) for name in spec.code.digests()]
         return dataclasses.replace(spec, imports=imports), base
 
-    def _older(self, spec: Spec, count: int, base: str) -> Entry | None:
+    def _older(self, spec: Spec, settings: dict[str, Any]) -> Entry | None:
         """A run made before some of the settings had names, which was trained with what they stand for now."""
-        older = (entry for entry in self._runs.values() if len(entry.settings) < count)
-        return next((entry for entry in older if not changes(entry.settings, spec, base, NOTES)), None)
+        older = [entry for entry in self._runs.values() if len(entry.settings) < len(settings)]
+        unwritten = defaults(spec) if older else {}
+        return next((entry for entry in older if not changes(entry.settings, settings, unwritten, NOTES)), None)
 
 
 class Here:

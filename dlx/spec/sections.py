@@ -16,7 +16,6 @@ from dlx.parts.registry import FilePath, Part, Parts, Registries, plain
 from dlx.parts.types import Layers, NonNegative, Positive, PositiveFloat, Seed
 from dlx.parts.user_code import UserCode
 from dlx.runs.run import ABSENT
-from dlx.system.json_text import finite
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 RunName = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]  # letters of any script
@@ -170,7 +169,9 @@ def defaults(spec: Spec) -> dict[str, Any]:
             for key, item in value.args.items():
                 here = f"{address}.{value.name}.{key}"
                 if key in parameters and not parameters[key].required:
-                    yield from flat(plain(parameters[key].default), here).items()
+                    # One limit was that of both splits before each had its own.
+                    absent = value.args.get("limit") if key == "test_limit" else parameters[key].default
+                    yield from flat(plain(absent), here).items()
                 yield from walk(item, here, kind)
         elif isinstance(value, list):
             for number, item in enumerate(value):
@@ -182,12 +183,14 @@ def defaults(spec: Spec) -> dict[str, Any]:
     return written
 
 
-def changes(before: Mapping[str, Any], spec: Spec, base: str | None, apart: Container[str] = ()) -> list[str]:
-    """The addresses at which a spec differs from the settings `before` that a run recorded, in words.
+def changes(
+    before: Mapping[str, Any], now: Mapping[str, Any], unwritten: Mapping[str, Any], apart: Container[str] = ()
+) -> list[str]:
+    """The addresses at which settings differ from those that a run recorded `before`, in words.
 
-    A setting that the run lacks is what it was before it had a name; sections in `apart` are left out.
+    A setting that the run lacks is what it was before it had a name, as `defaults` says; sections in `apart` are left
+    out.
     """
-    now, unwritten = finite(flat(resolved(spec, base))), defaults(spec)
     changed = []
     for key in {**before, **now}:
         if key.split(".")[0] in apart:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any
 
+from dlx import spec as specs
 from dlx.data.audit import Findings, audit, check_finite
 from dlx.data.dataset import Dataset, Facts, Split
 from dlx.data.scaling import Scaling
-from dlx.data.splits import Splits, cut, encoded, scaled_inputs
+from dlx.data.splits import First, Splits, cut, encoded, scaled_inputs
 from dlx.engine.plan import Plan
 from dlx.errors import DataError, DlxError, SpecError
 from dlx.parts import REGISTRIES, metrics
@@ -19,6 +20,7 @@ from dlx.parts.datasets import loading, table_encoding
 from dlx.parts.registry import Part
 from dlx.parts.schedules import Plateau
 from dlx.runs.metrics import maximized
+from dlx.runs.run import Run
 from dlx.spec.sections import Spec
 from dlx.training.checks import check_data, check_fit
 
@@ -74,15 +76,20 @@ class Experiment:
         return maximized(self.monitor)
 
 
-def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None, scale: bool = True) -> Experiment:
+def prepare(
+    spec: Spec, load: Callable[[Spec], Dataset] | None = None, recorded: Mapping[str, Any] | None = None
+) -> Experiment:
     """Load and split the data of a spec; `load` takes the place of the loader, to keep data from one spec to the next.
 
-    `scale=False` is for runs made before inputs were scaled in float64: they become float32 as they are.
+    `recorded` is run.json, for a run whose data is prepared again: an earlier dlx scaled inputs in the network alone,
+    and took dates for words.
     Raises DataError, or SpecError where the spec does not fit the data.
     """
     started, begun = time.time(), time.monotonic()
     try:
-        dataset = load(spec) if load else loading.load(spec.dataset, spec.task, spec.registries["dataset"])
+        words = ((recorded or {}).get("input") or {}).get("encoding", {}).get("categories", ())
+        registry = spec.registries["dataset"]
+        dataset = load(spec) if load else loading.load(spec.dataset, spec.task, registry, list(words))
         if spec.task not in ("auto", dataset.task):
             kinds = {"classification": "classes", "regression": "values", "multi_label": "several labels an example"}
             message = f"task: {spec.task}, but {spec.dataset.name} holds {kinds[dataset.task]}"
@@ -97,7 +104,9 @@ def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None, scale: bo
             hint = "strict: false trains all the same, and counts them in the run"
             raise DataError("; ".join(lines), where=spec.locate("strict"), hint=hint)
         names = list(table_encoding.input_names(dataset.encoding)) if dataset.encoding else []
-        dataset, splits = scaled_inputs(dataset, splits, _scales_first(spec) if scale else "never", names)
+        raw = recorded is not None and "inputs" not in (recorded.get("scaling") or {})
+        first: First = "never" if raw else _scales_first(spec)
+        dataset, splits = scaled_inputs(dataset, splits, first, names)
     except MemoryError as error:
         message = f"does not fit into memory ({error})" if str(error) else "does not fit into memory"
         raise DataError(message, where=spec.locate("dataset")) from error
@@ -110,12 +119,23 @@ def prepare(spec: Spec, load: Callable[[Spec], Dataset] | None = None, scale: bo
     return Experiment(spec, dataset, splits, findings, started, begun)
 
 
-def _scales_first(spec: Spec) -> Literal["", "scalar", "columns"]:
-    """What the spec's first preprocessing takes means and deviations of, where it takes some."""
+def _scales_first(spec: Spec) -> First:
+    """What the spec's first preprocessing takes means and deviations of, where it takes some of the data itself."""
+    if spec.augment:  # images are changed as they are stored
+        return ""
     first = spec.preprocess[0] if spec.preprocess else Part("")
     if first.name == "standardize" and first.args["per"] == "dataset":
         return "scalar"
     return "columns" if first.name in ("normalize", "standardize") else ""
+
+
+def spec_of(run: Run, overrides: Sequence[str] = ()) -> Spec:
+    """The spec of an existing run. A `limit` without a `test_limit` was that of both splits when it was recorded so."""
+    spec = specs.load(run.spec_file, overrides, alone=True)
+    key, limit = f"dataset.{spec.dataset.name}.test_limit", spec.dataset.args.get("limit")
+    if limit is None or key in run.info()["settings"] or "scaling" in run.info():
+        return spec
+    return replace(spec, dataset=replace(spec.dataset, args={**spec.dataset.args, "test_limit": limit}))
 
 
 def class_weights(spec: Spec, dataset: Dataset, train: Split) -> tuple[float, ...] | None:

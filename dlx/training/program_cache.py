@@ -37,7 +37,7 @@ class ProgramCache:
     def program(self, experiment: Experiment, network: Network, optimizer: Any, plan: Plan) -> Program:
         """The compiled training, its preprocessing fitted on the train split."""
         train, validation = experiment.splits.train, experiment.splits.validation
-        fit_preprocessing(network, train.inputs, experiment.dataset.scaling)
+        fit_preprocessing(network, train.inputs, experiment.dataset.input_scaling)
         key = _structure(experiment, plan)
         if self._program is not None and self._key == key and not experiment.spec.imports:  # user code may keep state
             return self._program.reuse(network, optimizer, plan)
@@ -54,4 +54,5 @@ def _structure(experiment: Experiment, plan: Plan) -> str:
     kinds = rule and (bool(rule.l1), bool(rule.l2), sorted(rule.excluded))
     settings = {k: v for k, v in flat(resolved(experiment.spec)).items() if k not in VARIABLE}
     settings = {k: v for k, v in settings.items() if not k.startswith("regularization")}
-    return repr((sorted(settings.items()), kinds, experiment.dataset.fingerprint, plan.class_weights))
+    scaled = experiment.dataset.input_scaling is not None
+    return repr((sorted(settings.items()), kinds, experiment.dataset.fingerprint, scaled, plan.class_weights))

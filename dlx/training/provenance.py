@@ -44,7 +44,7 @@ def run_record(
             "shape": list(dataset.shape),
             "dtype": dataset.train.inputs.dtype.name,
             "encoding": dataset.encoding.record() if dataset.encoding else {},
-            **_file_inputs(dataset.scaling),
+            **_file_inputs(dataset.input_scaling),
         },
         "dataset": {
             "fingerprint": dataset.fingerprint,
@@ -57,7 +57,7 @@ def run_record(
         "targets": experiment.facts.targets,
         "steps": experiment.facts.steps,
         "scaled": network.scales,
-        "scaling": _scaling(experiment),
+        "scaling": scaling_record(experiment),
         "parameters": parameter_count(network),
         "parent": parent,
         "code": spec.code.digests(),
@@ -80,9 +80,9 @@ def conditions(experiment: Experiment, device: backend.Device) -> dict[str, Any]
     }
 
 
-def _scaling(experiment: Experiment) -> dict[str, Any]:
+def scaling_record(experiment: Experiment) -> dict[str, Any]:
     """Means and deviations, in float64, by which dlx scales inputs and targets."""
-    pairs = (("inputs", experiment.dataset.scaling), ("targets", experiment.target_scaling))
+    pairs = (("inputs", experiment.dataset.input_scaling), ("targets", experiment.target_scaling))
     return {name: scaling.record() for name, scaling in pairs if scaling is not None}
 
 
@@ -96,6 +96,21 @@ def _file_inputs(scaling: Scaling | None) -> dict[str, Any]:
     if (scaling.divisor != 1.0).any():
         record["divisor"] = scaling.divisor.tolist()
     return record
+
+
+def scaling_notes(experiment: Experiment, network: Network) -> list[str]:
+    """What is to know of model.keras, which computes in float32 alone, where that is too coarse for the data."""
+    record, targets = _file_inputs(experiment.dataset.input_scaling), experiment.target_scaling
+    words = [f"{'less' if name == 'offset' else 'divided by'} input.{name}" for name in record]
+    notes = []
+    if words:
+        what = f"model.keras takes them {', '.join(words)} of run.json"
+        notes.append(f"float32 is too coarse for some inputs: {what}; dlx predict takes them as they are")
+    if network.scales and targets is not None and targets.coarse.any():
+        notes.append(
+            "float32 is too coarse for the targets: model.keras rounds its answers to it; dlx predict does not"
+        )
+    return notes
 
 
 def _skipped(dataset: Dataset) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def leave(ready: Ready, session: Session, program: Program, state: State, outcom
     run is failed, with its figures in failure.json, and its checkpoint lets it end when there is room.
     """
     run, done = session.run, outcome.status == "done"
-    problems: list[DiskError] = []
+    problems = [outcome.error] if isinstance(outcome.error, DiskError) else []
     if session.tracker.best_epoch or done:
         program.restore_best(state)
         with _remembered(session, "model.keras", problems):
@@ -71,7 +71,7 @@ def _remembered(session: Session, what: str, problems: list[DiskError] | None = 
 
 def _save_model(ready: Ready, session: Session) -> None:
     """Write model.keras, which takes inputs as they are in the data."""
-    scaling = ready.experiment.dataset.scaling
+    scaling = ready.experiment.dataset.input_scaling
     with (
         session.run.replacing("model.keras") as path,
         for_raw_inputs(ready.network, scaling),

@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlx import spec as specs
 from dlx.errors import DlxError, RunError, SpecError
-from dlx.parts import metrics
 from dlx.runs import find
 from dlx.runs.run import Run
 from dlx.runs.summary import NOTES
-from dlx.spec.sections import Spec, changes
+from dlx.spec.sections import Spec, changes, defaults, flat, resolved
 from dlx.system import backend, machine
+from dlx.system.json_text import finite
 from dlx.training import checkpoints
-from dlx.training.experiment import Experiment, prepare
+from dlx.training.experiment import Experiment, prepare, spec_of
 from dlx.training.outcome import Outcome, Start
-from dlx.training.provenance import conditions
+from dlx.training.provenance import conditions, scaling_record
 from dlx.training.session import Options, Ready
 from dlx.training.train import conduct, make_ready, resumption, train
 
@@ -52,6 +51,8 @@ def unfinished(spec: Spec, root: Path) -> Run | None:
     """The newest interrupted or crashed run below `root` of the same settings and code, tags and notes apart."""
     pattern = re.compile(re.escape(spec.name) + r"-\d+")
     named = [path for path in find.below(root) if pattern.fullmatch(path.name) and find.is_run(path)]
+    now = finite(flat(resolved(spec, str((root / "any").resolve()))))
+    unwritten = defaults(spec)
     code = sorted(spec.code.digest(path) for path in spec.imports)
     for run in map(Run, sorted(named, key=find.natural, reverse=True)):
         if not _stopped(run, ("interrupted", "crashed")):
@@ -61,8 +62,7 @@ def unfinished(spec: Spec, root: Path) -> Run | None:
         except RunError:
             continue
         recorded = sorted(map(str, (info.get("code") or {}).values()))
-        base = str((root / "any").resolve())
-        if code == recorded and not changes(info["settings"], spec, base, (*NOTES, "imports")):
+        if code == recorded and not changes(info["settings"], now, unwritten, (*NOTES, "imports")):
             return run
     return None
 
@@ -92,17 +92,14 @@ def resume(
     run.take_up(force)
     try:
         _check_status(run, settings)  # another process may have finished it in between
-        spec = specs.load(run.spec_file, _overrides(settings, info), alone=True)
-        experiment = prepare(dataclasses.replace(spec, sweep={}), scale="scaling" in info)
+        spec = spec_of(run, _overrides(settings, info))
+        experiment = prepare(dataclasses.replace(spec, sweep={}), recorded=info)
         changed = differences(info, conditions(experiment, backend.load()))
         changed += _changed_settings(info, run, experiment, CHANGEABLE if settings else ())
         if changed and not force:
             hint = "--force continues all the same: its figures are then not those of a training without a stop"
             raise RunError(f"would not continue as it was: {'; '.join(changed)}", where=str(run.path), hint=hint)
         start, damaged = _start(run, bool(settings))
-        if start is not None and "scaling" not in info:
-            unit = metrics.units(experiment.target_scaling).get(experiment.monitor.partition("_")[2], 1.0)
-            start = _in_units(start, unit)
         for line in [*(f"forced: {change}" for change in changed), *(f"skipped {line}" for line in damaged)]:
             run.log(line)
             options.observer.noted(line)
@@ -128,7 +125,10 @@ def _rewound(ready: Ready, run: Run, start: Start | None, forced: Sequence[str])
     run.rewind(start.info["history"] if start is not None else {"bytes": 0})
     step = start.step if start is not None else 0
     before = run.info().get("resumed")
-    run.update({"resumed": [*(before if isinstance(before, list) else []), resumption(step, forced)]})
+    record: dict[str, Any] = {"resumed": [*(before if isinstance(before, list) else []), resumption(step, forced)]}
+    if ready.network.target_scaling is not None:  # of a run that an earlier dlx began, whose model had it in itself
+        record["scaling"] = scaling_record(ready.experiment)
+    run.update(record)
     for line in ready.notes:
         run.log(line)
     run.log(f"continues at step {step}")
@@ -189,7 +189,8 @@ def differences(info: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
 
 def _changed_settings(info: Mapping[str, Any], run: Run, experiment: Experiment, free: Sequence[str]) -> list[str]:
     """Where spec.yaml differs from the settings in run.json; what `free` names may differ."""
-    return changes(info["settings"], experiment.spec, str(run.path.resolve()), free)
+    now = finite(flat(resolved(experiment.spec, str(run.path.resolve()))))
+    return changes(info["settings"], now, defaults(experiment.spec), free)
 
 
 def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
@@ -209,17 +210,6 @@ def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
         hint = f"{command} trains it from the start"
         raise RunError(f"has no whole checkpoint: {reason}", where=str(run.path), hint=hint)
     return None, passed
-
-
-def _in_units(start: Start, unit: float) -> Start:
-    """A start whose best figures were kept in the data's unit, as before the loop had units of its own."""
-    import numpy as np
-
-    kept = {
-        key: start.arrays[key] for key in ("loop/best", "loop/stop_best", "loop/plateau_best") if key in start.arrays
-    }
-    converted = {key: np.asarray(value / unit, np.float32) for key, value in kept.items()}
-    return dataclasses.replace(start, arrays={**start.arrays, **converted})
 
 
 def _misfit(run: Run, info: Mapping[str, Any]) -> str:

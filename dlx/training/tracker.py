@@ -56,6 +56,7 @@ class Tracker:
     def info(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
         return {
+            "units": True,  # figures of values are in units of their deviation: see Plan.units
             "step": self.step,
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from dlx.training.failures import backend_failure
 from dlx.training.initial_weights import begin_from, donor, donor_weights, settled
 from dlx.training.outcome import GuardedObserver, Outcome, Start
 from dlx.training.program_cache import ProgramCache
-from dlx.training.provenance import run_record
+from dlx.training.provenance import run_record, scaling_notes
 from dlx.training.results import leave
 from dlx.training.session import Options, Ready, Session
 from dlx.training.tensorboard import TensorBoard
@@ -115,12 +115,7 @@ def make_ready(experiment: Experiment, root: Path, options: Options, restored: b
     optimizer = make_optimizer(experiment.spec)
     check_budget(experiment, network, optimizer, root, data_loaded=bool(options.cache))
     notes = [] if source is None else begin_from(network, source[0].name, source[1])
-    scaling = experiment.dataset.scaling
-    if scaling is not None and (scaling.offset.any() or (scaling.divisor != 1.0).any()):
-        notes.append(
-            "float32 is too coarse for some inputs: model.keras takes them less input.offset, divided by "
-            "input.divisor, of run.json; dlx predict takes them as they are"
-        )
+    notes += scaling_notes(experiment, network)
     return Ready(experiment, network, optimizer, notes)
 
 
@@ -184,7 +179,8 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
     program = options.cache.program(experiment, ready.network, ready.optimizer, plan)
     if start is not None:
         try:
-            program = with_state(program, start.arrays)
+            arrays = start.arrays if start.info.get("units") else _in_units(start.arrays, program, plan)
+            program = with_state(program, arrays)
         except ValueError as error:
             raise RunError(f"its checkpoint is not of this network: {error}", where=str(run.path)) from error
     mark, rows = (start.info.get("events"), start.rows) if start is not None else (None, [])
@@ -194,7 +190,7 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
     session = Session(run, board, tracker, keeper, options.observer, stop)
     try:
         outcome, state = _fit(experiment, session, program, plan, options.chunk_steps)
-        if not isinstance(outcome.error, DiskError):
+        if outcome.status == "done" or not isinstance(outcome.error, DiskError):
             try:
                 leave(ready, session, program, state, outcome)
             except DiskError as error:
@@ -203,6 +199,20 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
         with contextlib.suppress(OSError):  # its files hold what was flushed
             board.close()
     return outcome
+
+
+def _in_units(arrays: Mapping[str, Any], program: Program, plan: Plan) -> dict[str, Any]:
+    """The state that an earlier dlx kept, whose figures of values were in the data's unit.
+
+    What a regression has counted of an epoch starts over: its train figures are those of its other steps.
+    """
+    if not plan.units:
+        return dict(arrays)
+    unit = plan.units.get(plan.monitor.partition("_")[2], 1.0)
+    best = {key: arrays[key] / unit for key in ("loop/best", "loop/stop_best", "loop/plateau_best") if key in arrays}
+    kept = {key: value for key, value in arrays.items() if not key.startswith("accumulators/")}
+    fresh = {key: value for key, value in program.save(program.state).items() if key.startswith("accumulators/")}
+    return {**kept, **best, **fresh}
 
 
 def _fit(
@@ -233,5 +243,10 @@ def _fit(
     except DlxError as error:  # a file could not be read any more
         outcome = Outcome(run, "failed", error=error)
     if resumable:
-        keeper.commit(program, state, tracker)
+        try:
+            keeper.commit(program, state, tracker)
+        except DiskError as error:
+            if outcome.status != "done":
+                raise
+            outcome.error = error  # the figures need no room
     return outcome, state

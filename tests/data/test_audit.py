@@ -142,3 +142,15 @@ def test_equal_rows_of_a_table_of_few_columns_are_no_alarm() -> None:
     doubled = look(np.tile(random.normal(size=(750, 4)), (2, 1)), np.tile(labels[:750], 2))
     assert doubled.chance == ()
     assert "test examples are in train, too" in doubled.lines({"test": 450})[0]
+
+
+def test_rows_measured_twice_are_an_alarm_also_with_other_labels() -> None:
+    random = np.random.default_rng(2)
+    inputs, labels = np.tile(random.normal(size=(100, 3)), (2, 1)), random.integers(0, 2, 200).astype(np.int32)
+    whole = Split(inputs, labels, np.arange(200))
+    data = Dataset(
+        whole, "classification", "", classes=("a", "b"), kind="table", encoding=Encoding(columns=list("xyz"))
+    )
+    found = audit(data, cut(data, 0.4, "none"))
+    assert len(found.shared["test"]) > 20
+    assert found.chance == ()

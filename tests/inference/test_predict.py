@@ -405,3 +405,41 @@ def test_a_table_is_predicted_by_name(dlx: Dlx, world: Path) -> None:
             predictor.predict(wrong)
     array = np.concatenate([frame[["height"]], pd.get_dummies(frame["colour"]), frame[["weight"]]], axis=1)
     assert predictor.predict(array.astype(float))[:, 0] == pytest.approx(expected)
+
+
+def test_names_of_a_table_are_never_a_row_of_it(dlx: Dlx, world: Path) -> None:
+    import pandas as pd
+
+    random = np.random.default_rng(1)
+    values = random.normal(size=(60, 2))
+    np.savez(world / "a.npz", x=values, y=(values[:, 0] > 0).astype(int))
+    (world / "a.yaml").write_text("dataset: {npz: a.npz}\nlayers: [output]\nepochs: 1\n")
+    frame = pd.DataFrame(values, columns=["a", "b"]).assign(code=random.integers(1, 4, 60).astype(str), kind="x")
+    frame.loc[::2, "kind"] = "y"
+    frame.loc[3, "code"] = ""
+    frame.to_csv(world / "t.csv", index=False)
+    csv = "{path: t.csv, label: kind, categorical: [code], missing: flag}"
+    (world / "t.yaml").write_text(f"dataset: {{csv: {csv}}}\nlayers: [output]\nepochs: 1\n")
+    assert dlx("run", "a.yaml", "t.yaml").code == 0
+    arrays, table = api.load(world / "runs/a-1"), api.load(world / "runs/t-1")
+    assert np.array_equal(arrays.predict(pd.DataFrame(values)), arrays.predict(values))
+    with pytest.raises(DataError, match="the table: has 3 columns, expected 2"):
+        arrays.predict(pd.DataFrame(np.ones((4, 3))))
+    with pytest.raises(DataError, match="the table: has none of the columns 'a', 'b', 'code'; it has 0, 1"):
+        table.predict(pd.DataFrame(values))
+    read = pd.read_csv(world / "t.csv")
+    assert read["code"].dtype == np.float64
+    expected = [line["probabilities"]["y"] for line in dlx("predict", "t", "t.csv", "--json").lines]
+    assert table.predict(read)[:, 1] == pytest.approx(expected, abs=1e-6)
+
+
+def test_standard_input_is_an_input(runs: Path, world: Path) -> None:
+    import subprocess
+    import sys
+
+    (world / "in.csv").write_text("5.1,3.5,1.4,0.2\n")
+    words = f'"{sys.executable}" -m dlx predict iris - -o in.csv < in.csv'
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "is one of the inputs" in done.stderr
+    assert (world / "in.csv").read_text() == "5.1,3.5,1.4,0.2\n"

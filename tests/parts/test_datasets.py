@@ -973,7 +973,7 @@ def test_dates_become_days(dlx: Dlx, world: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        ("03/04/2026,31/12/2025", "holds dates such as 03/04/2026, in which day and month cannot be told apart"),
+        ("03/04/2026,11/12/2025", "holds dates such as 03/04/2026, in which nothing tells days from months"),
         ("2026-02-30,2026-02-01", "holds '2026-02-30', which is no date (day is out of range for month)"),
     ],
 )
@@ -992,5 +992,41 @@ def test_the_days_of_a_gap_are_filled(world: Path) -> None:
     assert found[0] == 20513.0
     assert np.isnan(found[1])
     assert found[2] == pytest.approx(20514 + (1 * 3600 + 2 * 60 + 3.5 - 7200) / 86400)
+    for texts in (["31.3.2026", "1.4.2026 6:00"], ["3/31/2026", "4/1/2026 6:00"]):
+        found = days(texts, "day", "")
+        assert found is not None
+        assert found.tolist() == [20543.0, 20544.25]
+    for words in (
+        ["1.10.12", "1.99.14"],
+        ["12/31/2025", "31/12/2025"],
+        ["2026-01-01", "1.1.2026"],
+        ["99.1.2026", "1.1.2026"],
+    ):
+        assert days(words, "version", "") is None
     assert days(["red", "2026-03-01"], "day", "") is None
     assert days(["", "NA"], "day", "") is None
+
+
+def test_dates_in_one_file_are_none_in_the_other(world: Path) -> None:
+    (world / "train.csv").write_text("day,kind\n2026-01-01,a\n2026-01-02,b\n")
+    (world / "test.csv").write_text("day,kind\n20260101,a\n20260102,b\n")
+    with pytest.raises(DataError, match=r"column 'day' holds no dates, but train\.csv some") as caught:
+        load("csv", path=str(world / "train.csv"), test=str(world / "test.csv"), label="kind")
+    assert caught.value.where.endswith("test.csv")
+    with pytest.raises(DataError, match=r"column 'day' holds dates, but test\.csv none"):
+        load("csv", path=str(world / "test.csv"), test=str(world / "train.csv"), label="kind")
+
+
+def test_init_knows_dates_and_rows_without_a_label(dlx: Dlx, world: Path) -> None:
+    rows = [
+        f"{1 + n % 28}.{1 + n % 12}.2026,{1 + n % 12}/{1 + n % 11}/2026,{n},{'' if n % 9 == 0 else 'ab'[n % 2]}"
+        for n in range(60)
+    ]
+    (world / "t.csv").write_text("day,unsure,size,kind\n" + "\n".join(rows) + "\n")
+    assert dlx("init", "t.csv", "--label", "kind").code == 0
+    text = (world / "t.yaml").read_text()
+    assert "# 7 rows have no kind and are left out." in text
+    assert "# Dates become days since 1970-01-01: day." in text
+    assert "missing_label: drop" in text
+    assert "drop: [unsure]" in text
+    assert dlx("run", "t.yaml", "-s", "epochs=1").code == 0

@@ -228,7 +228,7 @@ def test_a_sweep_is_judged_by_validation(dlx: Dlx, small: Path, world: Path) -> 
     assert done.code == 0, done.err
     figures = [json.loads(path.read_text()) for path in sorted((world / "runs").glob("small-*/metrics.json"))]
     best = min(range(2), key=lambda n: figures[n]["val_loss"])
-    assert f"best by val_loss: small-{best + 1}  " in done.out
+    assert f"\nbest by val_loss: small-{best + 1}  " in done.out
     lines = [line for line in done.out.splitlines() if line.startswith(("1/2", "2/2"))]
     assert all("val_loss" in line and "test_" not in line for line in lines)
     table = [line for line in done.out.splitlines() if line.startswith(("run ", "small-"))]

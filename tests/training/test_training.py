@@ -416,3 +416,36 @@ def test_names_outside_ascii_in_a_locale_of_ascii(shell: Dlx, gate: Path, world:
     settings = json.loads((run / "run.json").read_text())["settings"]
     assert (settings["name"], settings["tags"], settings["description"]) == ("naïve_样", ["été"], "où")
     assert (run / "metrics.json").exists()
+
+
+def test_a_full_disk_for_the_last_checkpoint_costs_no_figures(
+    dlx: Dlx, small: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise DiskError("cannot keep a checkpoint (No space left on device)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dlx.training.checkpoints.commit", full)
+        patch.setattr("dlx.training.tracker.CheckpointKeeper.due", lambda keeper: False)
+        result = dlx("run", small)
+    assert result.code == 5
+    assert "test_loss" in (world / "runs/small-1/failure.json").read_text()
+    assert (world / "runs/small-1/model.keras").exists()
+    assert "best weights, epoch" in result.err
+
+
+def test_metrics_of_user_code_get_one_kind_of_number(dlx: Dlx, world: Path) -> None:
+    (world / "own.py").write_text(
+        "import keras\nimport dlx\n\n@dlx.metric\ndef close(targets, predictions):\n"
+        '    """Twice the absolute error."""\n'
+        "    return keras.ops.convert_to_tensor([2.0]) * keras.ops.abs(targets - predictions)\n"
+    )
+    np.savez(world / "v.npz", x=np.arange(60.0)[:, None], y=1e6 + np.arange(60.0))
+    (world / "v.yaml").write_text(
+        "imports: [own.py]\ndataset: {npz: v.npz}\ntask: regression\npreprocess: [normalize]\nlayers: [output]\n"
+        "metrics: [mae, close]\nepochs: 2\n"
+    )
+    result = dlx("run", "v.yaml", "--allow-code", "--json")
+    assert result.code == 0, result.err
+    metrics = result.lines[0]["metrics"]
+    assert metrics["val_close"] == pytest.approx(2 * metrics["val_mae"], rel=1e-2)  # of 1e6 in float32

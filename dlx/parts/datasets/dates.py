@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dlx.errors import DataError
 from dlx.parts.datasets.table_reader import ABSENT
@@ -15,41 +15,64 @@ if TYPE_CHECKING:
 
 TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?(Z|UTC|[+-]\d{2}:?\d{2})?)?"
 YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})" + TIME)
-YEAR_LAST = re.compile(r"\d{1,2}([-/.])\d{1,2}\1(\d{4}|\d{2})" + TIME)
+YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2((?:19|20)\d{2})" + TIME)
 DAY = 86400.0
 
 
 def days(texts: Sequence[str], name: str, where: str) -> np.ndarray | None:
     """(n,) float64 days since 1970-01-01 in UTC of a column of dates, NaN for a gap; None where it holds other words.
 
-    A date is written with its year first, as in 2026-03-31 or 2026-03-31 17:45; one without a zone is taken as UTC.
-    Raises DataError where day and month cannot be told apart, or a date is not in the calendar.
+    2026-03-31, 2026-03-31 17:45, or 31.3.2026 and 3/31/2026, where some day above 12 tells days from months; one
+    without a zone is taken as UTC. Raises DataError where nothing tells them, or a date is not in the calendar.
     """
     import numpy as np
 
     present = {text for text in texts if text not in ABSENT}
-    if not present or not _all(YEAR_FIRST, present):
-        if present and _all(YEAR_LAST, present):
+    written = {text: date for text in present if (date := _written(text)) is not None}
+    if not present or len(written) < len(present) or len({date.year is None for date in written.values()}) > 1:
+        return None
+    first = max(date.first for date in written.values())
+    second = max(date.second for date in written.values())
+    year_last = next(iter(written.values())).year is None
+    if year_last:
+        if first <= 12 and second <= 12:
             raise DataError(
-                f"column {name!r} holds dates such as {min(present)}, in which day and month cannot be told apart",
+                f"column {name!r} holds dates such as {min(present)}, in which nothing tells days from months",
                 where=where,
                 hint=f"write them as 2026-03-31; or drop: [{name}], or categorical: [{name}]",
             )
-        return None
-    known = {text: _moment(text, name, where) for text in present}
-    return np.array([known.get(text, np.nan) for text in texts], np.float64)
+        if (first > 12) == (second > 12) or max(first, second) > 31:
+            return None
+    day_first = year_last and first > 12
+    moments = {text: _moment(text, date, day_first, name, where) for text, date in written.items()}
+    return np.array([moments.get(text, np.nan) for text in texts], np.float64)
 
 
-def _all(pattern: re.Pattern[str], texts: set[str]) -> bool:
-    return all(pattern.fullmatch(text) for text in texts)
+class _Date(NamedTuple):
+    """A date as it is written: two numbers, of which one is the month, what follows; year: where it comes first."""
+
+    first: int
+    second: int
+    rest: str
+    year: int | None = None
 
 
-def _moment(text: str, name: str, where: str) -> float:
+def _written(text: str) -> _Date | None:
+    if match := YEAR_FIRST.fullmatch(text):
+        return _Date(int(match[3]), int(match[4]), match[5] or "", int(match[1]))
+    if match := YEAR_LAST.fullmatch(text):
+        return _Date(int(match[1]), int(match[3]), match[4] + (match[5] or ""))
+    return None
+
+
+def _moment(text: str, date: _Date, day_first: bool, name: str, where: str) -> float:
     """The days since 1970-01-01 that a date stands for."""
-    match = YEAR_FIRST.fullmatch(text)
-    assert match is not None
-    year, month, day = (int(match[group]) for group in (1, 3, 4))
-    time = (match[5] or "").strip(" T").replace("UTC", "Z").replace(" ", "").replace(",", ".")
+    month, day, rest, year = date
+    if year is None:
+        year, rest = int(rest[:4]), rest[4:]
+    if day_first:
+        month, day = day, month
+    time = rest.strip(" T").replace("UTC", "Z").replace(" ", "").replace(",", ".")
     if time[1:2] == ":":
         time = f"0{time}"
     try:

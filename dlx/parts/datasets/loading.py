@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.data.dataset import Dataset, Facts, Split
-from dlx.data.scaling import narrowed
+from dlx.data.scaling import Scaling
 from dlx.errors import DataError
 from dlx.parts.registry import Part, Registry
 
@@ -57,12 +57,14 @@ def know(name: str, known: Facts | Callable[..., Facts | None]) -> None:
 
 
 def fingerprint(*arrays: np.ndarray) -> str:
-    """A hash of the arrays' bytes, types and shapes; float64 that float32 holds exactly counts as float32."""
+    """A hash of the arrays' bytes, types and shapes; of float64 as float32, unless that is too coarse for it."""
     import numpy as np
 
     digest = hashlib.sha256()
     for array in arrays:
-        whole = np.ascontiguousarray(narrowed(array) if array.dtype == np.float64 else array)
+        whole = np.ascontiguousarray(array)
+        if whole.dtype == np.float64 and not Scaling.fit(whole.reshape(len(whole), -1)).coarse.any():
+            whole = whole.astype(np.float32)
         digest.update(f"{whole.dtype}{whole.shape}".encode())
         digest.update(whole.data)
     return digest.hexdigest()
@@ -86,9 +88,12 @@ def arrays(inputs: Any, targets: Any, classes: Sequence[str], source: str, **res
     return Dataset(split(x, y), "classification", fingerprint(x, y), classes=tuple(classes), source=source, **rest)
 
 
-def load(part: Part, task: str = "auto", registry: Registry = registry) -> Dataset:
-    """The dataset that `part` names in the registry. Raises DataError when it is missing or damaged."""
-    dataset: Dataset = registry.make(part, _task=task)
+def load(part: Part, task: str = "auto", registry: Registry = registry, words: Sequence[str] = ()) -> Dataset:
+    """The dataset that `part` names in the registry; `words` are columns of a table that hold words, also where dates.
+
+    Raises DataError when it is missing or damaged.
+    """
+    dataset: Dataset = registry.make(part, _task=task, _words=words)
     return dataset
 
 

@@ -57,13 +57,14 @@ def _named(name: str, path: str | None, limit: int | None, test_limit: int | Non
     arrays, record = store.load(name, path)
     train = split(arrays["x_train"], arrays["y_train"])
     test = split(arrays["x_test"], arrays["y_test"])
+    limits = f"{limit}" if limit == test_limit else f"{limit}:{test_limit}"
     source = f"{record['source']}{' (images went through JPEG)' if record.get('lossy') else ''}"
     return Dataset(
         _limited(train, limit),
         "classification",
         record["fingerprint"]
         if limit is None and test_limit is None
-        else hashlib.sha256(f"{record['fingerprint']}:{limit}:{test_limit}".encode()).hexdigest(),
+        else hashlib.sha256(f"{record['fingerprint']}:{limits}".encode()).hexdigest(),
         test=_limited(test, test_limit),
         classes=KNOWN[name].classes,
         kind="image",

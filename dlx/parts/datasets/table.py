@@ -45,6 +45,7 @@ def csv(
     test: FilePath | None = None,
     in_memory: InMemory = "auto",
     _task: str = "auto",
+    _words: Sequence[str] = (),
 ) -> Dataset:
     """A table with a header: `label` is the column to predict (or several), the others predict it.
 
@@ -75,7 +76,7 @@ def csv(
     learned = frame[labels].iloc[rows]
     task = task_of(learned, labels, _task, str(path))
     classes = classes_of(learned, labels, task, str(path))
-    inputs, dated = _inputs(frame, columns, categorical or [], path)
+    inputs, dated = _inputs(frame, columns, [*(categorical or []), *_words], path)
     train = _split(inputs, targets_of(learned, labels, task, classes, path), rows, on_disk)
     _check(train, missing, categorical or [], path)
     unlabelled = len(frame) - len(rows)
@@ -85,7 +86,13 @@ def csv(
         second = second_table(test, [*columns, *labels], labels, words, on_disk)
         rows = labelled(second, labels, str(test), missing_label)
         second_targets = targets_of(second[labels].iloc[rows], labels, task, classes, test)
-        test_split = _split(_inputs(second, columns, words, test)[0], second_targets, rows, on_disk)
+        second_inputs, second_dated = _inputs(second, columns, words, test)
+        if unlike := sorted({*dated} ^ {*second_dated}):
+            actual = ("dates", "none") if unlike[0] in second_dated else ("no dates", "some")
+            raise DataError(
+                f"column {unlike[0]!r} holds {actual[0]}, but {Path(path).name} {actual[1]}", where=str(test)
+            )
+        test_split = _split(second_inputs, second_targets, rows, on_disk)
         unlabelled += len(second) - len(rows)
         for name in columns:
             if test_split.inputs[name].dtype != train.inputs[name].dtype:

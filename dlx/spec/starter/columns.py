@@ -6,9 +6,11 @@ import itertools
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from dlx.data import csv_file
 from dlx.errors import DataError, did_you_mean
+from dlx.parts.datasets.dates import days
 from dlx.parts.datasets.table import MANY
 from dlx.parts.datasets.table_reader import ABSENT, delimiter_hint, is_number
 
@@ -42,6 +44,14 @@ class Column:
     @property
     def whole(self) -> bool:
         return self.numeric and all(float(value).is_integer() for value in self.present)
+
+    @property
+    def dates(self) -> Literal["days", "unsure", "none"]:
+        """Whether it holds dates, which become days, or some in which days and months cannot be told apart."""
+        try:
+            return "none" if days(self.present, self.name, "") is None else "days"
+        except DataError:
+            return "unsure"
 
     @property
     def free_text(self) -> bool:
@@ -104,4 +114,6 @@ def is_time(column: Column, rows: int) -> bool:
 
 def useless(column: Column) -> bool:
     """A column of one value, or of too many words."""
+    if column.dates != "none":
+        return column.dates == "unsure" or column.distinct < 2
     return column.distinct < 2 or (not column.numeric and column.distinct > min(MANY, max(10, len(column.present) / 4)))

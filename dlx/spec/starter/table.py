@@ -66,9 +66,6 @@ def _read(path: Path, label: str | None) -> _Table:
     has_test = beside.is_file() and beside != path
     test_columns = {column.name for column in read_columns(beside)} if has_test else None
     target = by_name[label_of(path, by_name, label, test_columns)]
-    if target.gaps:
-        hint = "remove these rows: nothing can be learned from them"
-        raise DataError(f"no value for {target.name!r}, the label, in {target.gaps} rows", where=str(path), hint=hint)
     if target.distinct < 2:
         hint = "--label NAME chooses another column"
         raise DataError(f"every value of {target.name!r}, the label, is the same", where=str(path), hint=hint)
@@ -118,11 +115,17 @@ def _inputs(table: _Table) -> tuple[Arguments, Lines, list[Column]]:
     rows, others = table.rows, table.others
     arguments: Arguments = {}
     remarks: Lines = []
+    if table.target.gaps:
+        arguments["missing_label"] = "drop"
+        remarks.append(f"# {table.target.gaps} rows have no {comment(table.target.name)} and are left out.")
     number = next((c for c in others if is_id(c, rows)), None)
     number = number or next((c for c in others if counts_rows(c, rows)), None)
     if number is not None:
         arguments["id"] = number.name
         remarks.append(f"# {comment(number.name)} numbers the rows and predicts nothing.")
+    dated = [c for c in others if c is not number and c.dates == "days"]
+    if dated:
+        remarks.append(f"# Dates become days since 1970-01-01: {', '.join(comment(c.name) for c in dated)}.")
     dropped = [c for c in others if c is not number and useless(c)]
     if dropped:
         arguments["drop"] = [column.name for column in dropped]
@@ -136,7 +139,7 @@ def _inputs(table: _Table) -> tuple[Arguments, Lines, list[Column]]:
         arguments["missing"] = "flag"
         where = ", ".join(f"{comment(c.name)} ({c.gaps})" for c in gaps) or "where there are some"
         remarks.append(f"# Gaps are filled with the median, and an input marks where they were: {where}.")
-    elif any(not column.numeric for column in used):
+    elif any(not column.numeric and column not in dated for column in used):
         arguments["missing"] = "median"
         remarks.append("# missing: median lets predict take words that are not in this table; they count as unknown.")
     return arguments, remarks, used
@@ -191,6 +194,8 @@ def _texts(table: _Table, text: Column, output: str | None) -> Lines:
     tokens = min(20_000, known)
     arguments: Arguments = {"path": relative(table.path, output), "text": text.name, "label": table.target.name}
     arguments |= {"sequence_length": length, "max_tokens": tokens}
+    if table.target.gaps:
+        arguments["missing_label"] = "drop"
     task, remark = _task(table.target)
     return [
         table.head,
