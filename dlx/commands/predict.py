@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -121,7 +121,8 @@ def _predict(
     batches, count = predictor.read(inputs)
     if output:
         _check_output(Path(output), predictor.inputs)
-    with ExitStack() as stack:
+    number = 0
+    with suppress(_Nothing), ExitStack() as stack:
         stream = stack.enter_context(_opened(Path(output))) if output else sys.stdout
         to = writer(stream)
         bar = stack.enter_context(terminal.Bar(count or 1, "inputs", plain=bool(output) and (count or 0) > 10_000))
@@ -130,6 +131,8 @@ def _predict(
             to.write(prediction)
             if count and not quiet and number % 256 == 0:
                 bar.update(number)
+        if output and not number and predictor.skipped and Path(output).is_file():
+            raise _Nothing  # what was there is worth more than a header
         to.end()
         stream.flush()
     errors = terminal.console(error=True)
@@ -138,7 +141,12 @@ def _predict(
     for problem in predictor.skipped:
         errors.print(terminal.clean_lines(f"skipped {problem}"))
     if output:
-        errors.print(terminal.clean(f"wrote {output}"))
+        words = "wrote" if number or not predictor.skipped else "nothing to write into"
+        errors.print(terminal.clean(f"{words} {output}"))
+
+
+class _Nothing(Exception):
+    """There is nothing to write."""
 
 
 def _check_output(output: Path, inputs: Inputs) -> None:
@@ -171,4 +179,6 @@ def _opened(path: Path) -> Iterator[TextIO]:
         nullcontext(target) if special else files.replacing(target) as place,
         place.open("w", encoding="utf-8", newline="") as stream,
     ):
+        if place != target and target.is_file():
+            os.chmod(place, target.stat().st_mode & 0o777)
         yield stream

@@ -164,7 +164,6 @@ class Inputs:
             yield from self._array(path, str(path))
 
     def _array(self, source: Path | bytes, where: str) -> Iterator[Batch]:
-        import numpy as np
 
         loaded = read_arrays(source, (machine.memory() or 2**34) // 2, where)
         if isinstance(loaded, dict):
@@ -172,12 +171,22 @@ class Inputs:
             if not keys:
                 raise DataError("holds no array", where=where)
             loaded = loaded[keys[0]]
-        array = shaped(loaded, self.shape, where)
-        for start in range(0, len(array), BATCH):
-            piece = np.asarray(array[start : start + BATCH])
-            if piece.dtype.kind == "f":
-                piece = self._checked_floats(piece, start, where)
+        start = 0
+        for piece in self.pieces(loaded, where):
             yield [f"{where}:{start + row}" for row in range(len(piece))], piece
+            start += len(piece)
+
+    def pieces(self, array: Any, where: str) -> Iterator[np.ndarray]:
+        """Batches of an array that fits the run, (n, *shape); raises DataError for what training had none of."""
+        import numpy as np
+
+        try:
+            whole = shaped(np.asarray(array), self.shape, where)
+        except (TypeError, ValueError) as error:  # lists of unequal lengths
+            raise DataError(f"is no array ({error})", where=where) from error
+        for start in range(0, len(whole), BATCH):
+            piece = np.asarray(whole[start : start + BATCH])
+            yield self._checked_floats(piece, start, where) if piece.dtype.kind == "f" else piece
 
     def _checked_floats(self, piece: np.ndarray, start: int, where: str) -> np.ndarray:
         """The piece, which begins at row `start`; raises DataError for values that training had none of."""
@@ -223,7 +232,8 @@ class Inputs:
                 place = header.index(columns[0])
                 yield names, encode_text({columns[0]: [row[place] for row in texts]}, encoding)
             else:
-                values = table_encoding.columns_of(texts, header, encoding, where)
+                values = table_encoding.columns_of(texts, header, encoding, where, piece[0][0])
+                self._remark_words(values, where)
                 yield names, table_encoding.encode(values, encoding, where, strict=True, first=piece[0][0])
         if empty:
             raise DataError("holds no rows to predict", where=where)
@@ -241,6 +251,14 @@ class Inputs:
         if missing:
             names = ", ".join(map(repr, missing[:8]))
             self.remarks.append(f"{where} has no column {names}: filled as `missing` sets it")
+
+    def _remark_words(self, values: table_encoding.Columns, where: str) -> None:
+        """Note which columns hold words that training never saw, where these count as unknown."""
+        for name, known in self.encoding.categories.items() if self.encoding.lenient else ():
+            words = sorted({*values[name].tolist()} - {*known, ""}) if name in values else []
+            line = f"{where}: {name!r} holds words that training never saw: they count as unknown"
+            if words and not any(remark.startswith(line) for remark in self.remarks):
+                self.remarks.append(f"{line} ({', '.join(words[:5])}{' …' * (len(words) > 5)})")
 
     def _without_header(self, first: list[str], columns: list[str], where: str) -> tuple[list[list[str]], list[str]]:
         """(the rows read so far, the names of the columns) of a table whose first line names none of the run's."""
@@ -321,9 +339,17 @@ def _texts(column: Sequence[Any], categories: Sequence[str]) -> list[str]:
     """
     values = column.tolist() if hasattr(column, "tolist") else list(column)
     if categories:
-        values = [int(v) if isinstance(v, float) and v.is_integer() and str(v) not in categories else v for v in values]
+        values = [value if str(value) in categories else _as_written(value, categories) for value in values]
     texts = ["" if value is None else str(value) for value in values]
     return ["" if text in ("nan", "NaT", "<NA>") else text for text in texts]
+
+
+def _as_written(value: Any, categories: Sequence[str]) -> Any:
+    """A value as a category is written: 1.0 may be 1, and True TRUE, where it was read as a number or a truth value."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    written = [str(value).upper(), str(value).lower()] if isinstance(value, bool) else []
+    return next((text for text in written if text in categories), value)
 
 
 class _Lines:

@@ -14,10 +14,11 @@ from pydantic import TypeAdapter
 
 from dlx.data.encoding import Encoding
 from dlx.data.scaling import Scaling
-from dlx.errors import DlxError, RunError
-from dlx.inference.forward import answers, class_probabilities, in_batches
-from dlx.inference.inputs import BATCH, Batch, Inputs, shaped
+from dlx.errors import DataError, DlxError, RunError
+from dlx.inference.forward import answers, class_probabilities
+from dlx.inference.inputs import Batch, Inputs
 from dlx.inference.prediction import Prediction
+from dlx.model.keras_errors import sentence
 from dlx.model.network import Network
 from dlx.model.restore import input_scaling, restore
 from dlx.runs.run import Run
@@ -89,8 +90,8 @@ class Predictor:
         if (table := self._table(inputs)) is not None:
             batches = (array for _, array in self.inputs.of_columns(table, "the table"))
         else:
-            batches = in_batches(shaped(np.asarray(inputs), self.inputs.shape, "the array"), BATCH)
-        pieces = list(answers(self.network, map(self._scaled, batches)))
+            batches = self.inputs.pieces(inputs, "the array")
+        pieces = list(self._answers(batches))
         whole = np.concatenate(pieces) if pieces else np.zeros((0, max(len(self.classes), 1)), np.float32)
         return class_probabilities(whole, self.info["task"])
 
@@ -102,7 +103,7 @@ class Predictor:
         """A Prediction of each input, a batch in memory at a time; `top` as in Prediction.of."""
         several, classes = self.info.get("task") == "multi_label", self.classes
         for names, array in batches:
-            for piece in answers(self.network, [self._scaled(array)]):
+            for piece in self._answers([array]):
                 for name, answer in zip(names, self._readable(piece), strict=True):
                     yield Prediction.of(name, answer, classes, top, several)
 
@@ -111,10 +112,24 @@ class Predictor:
         if isinstance(inputs, Mapping):
             return inputs
         if hasattr(inputs, "columns") and hasattr(inputs, "iloc"):
-            return {str(name): inputs.iloc[:, place] for place, name in enumerate(inputs.columns)}
-        if self.inputs.kind == "text" and len(inputs) and all(isinstance(text, str) for text in inputs):
-            return {self.inputs.encoding.column: inputs}
+            names = [str(name) for name in inputs.columns]
+            if len(set(names)) < len(names):
+                raise DataError("names a column twice", where="the table")
+            return {name: inputs.iloc[:, place] for place, name in enumerate(names)}
+        if self.inputs.kind == "text":
+            if isinstance(inputs, str) or not all(isinstance(text, str) for text in inputs):
+                raise DataError("expected a list of texts", where="the input", hint='predict(["a text", "another"])')
+            return {self.inputs.encoding.column: list(inputs)}
         return None
+
+    def _answers(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """The network's answers to raw inputs; raises DataError where it cannot take them."""
+        try:
+            yield from answers(self.network, map(self._scaled, batches))
+        except DlxError:
+            raise
+        except Exception as error:  # the backend's: a token that the embedding does not have
+            raise DataError(f"the network cannot take these inputs ({sentence(error)[:200]})") from error
 
     def _scaled(self, inputs: np.ndarray) -> np.ndarray:
         """Raw inputs as the network takes them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def load(model: Any, root: Path, name: str) -> None:
             _check(template, raw)
             with files.disk(Path(scratch), ELSEWHERE):
                 loaded.write_bytes(raw)
-            model.load_weights(loaded)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Keras's own use of what NumPy and Python have deprecated
+                model.load_weights(loaded)
         except DiskError:
             raise
         except RunError as error:

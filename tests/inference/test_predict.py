@@ -9,6 +9,7 @@ import re
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -443,3 +444,52 @@ def test_standard_input_is_an_input(runs: Path, world: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert "is one of the inputs" in done.stderr
     assert (world / "in.csv").read_text() == "5.1,3.5,1.4,0.2\n"
+
+
+def test_nothing_to_write_costs_no_file(dlx: Dlx, runs: Path, world: Path) -> None:
+    (world / "no.png").write_bytes(b"no image")
+    (world / "old.csv").write_text("mine\n")
+    (world / "old.csv").chmod(0o600)
+    result = dlx("predict", "photos", "no.png", "-o", "old.csv")
+    assert result.code == 3
+    assert "nothing to write into old.csv" in result.err
+    assert (world / "old.csv").read_text() == "mine\n"
+    picture(world / "a.png")
+    assert dlx("predict", "photos", "a.png", "-o", "old.csv").code == 0
+    assert (world / "old.csv").read_text().startswith("input,label")
+    assert (world / "old.csv").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in world.iterdir() if path.name.startswith(".")] == []
+
+
+def test_words_that_training_never_saw_are_said(dlx: Dlx, world: Path) -> None:
+    rows = "".join(f"{n},{'red' if n % 3 else 'blue'},{'TRUE' if n % 2 else 'FALSE'},{n % 5}.5\n" for n in range(40))
+    (world / "t.csv").write_text(f"size,colour,flag,price\n{rows}")
+    csv = "{path: t.csv, label: price, missing: median}"
+    (world / "t.yaml").write_text(f"dataset: {{csv: {csv}}}\npreprocess: [normalize]\nlayers: [output]\nepochs: 1\n")
+    assert dlx("run", "t.yaml").code == 0
+    (world / "new.csv").write_text("size,colour,flag\n1,green,TRUE\n")
+    result = dlx("predict", "t", "new.csv")
+    assert "new.csv: 'colour' holds words that training never saw: they count as unknown (green)" in result.err
+    import pandas as pd
+
+    predictor = api.load(world / "runs/t-1")
+    read = pd.read_csv(world / "t.csv")
+    assert read["flag"].dtype == bool
+    expected = [line["value"] for line in dlx("predict", "t", "t.csv", "--json").lines]
+    assert predictor.predict(read)[:, 0] == pytest.approx(expected)
+    assert predictor.remarks == []
+    (world / "far.csv").write_text("size,colour,flag\n" + "1,red,TRUE\n" * 9000 + "inf,red,TRUE\n")
+    assert "in row 9001" in dlx("predict", "t", "far.csv", "--json").err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.array([[1.0, np.nan, 1.0, 1.0]]), "row 0 holds NaN or infinite values"),
+        ([[1.0, 2.0], [3.0]], "the array: "),
+        ("5,3,1,1", "the array: "),
+    ],
+)
+def test_python_is_refused_what_the_command_line_is(runs: Path, given: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        api.load(runs / "iris-1").predict(given)

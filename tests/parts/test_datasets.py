@@ -1030,3 +1030,16 @@ def test_init_knows_dates_and_rows_without_a_label(dlx: Dlx, world: Path) -> Non
     assert "missing_label: drop" in text
     assert "drop: [unsure]" in text
     assert dlx("run", "t.yaml", "-s", "epochs=1").code == 0
+
+
+def test_a_few_words_among_dates_or_labels_are_an_error(world: Path) -> None:
+    days = [f"2026-03-{1 + n % 28:02}" for n in range(39)]
+    (world / "t.csv").write_text(
+        "day,kind\n" + "".join(f"{day},{'ab'[n % 2]}\n" for n, day in enumerate([*days, "unknown"]))
+    )
+    with pytest.raises(DataError, match="column 'day' holds dates, and 1 that are none: unknown"):
+        load("csv", path=str(world / "t.csv"), label="kind")
+    (world / "p.csv").write_text("size,price\n" + "".join(f"{n},{n}.5\n" for n in range(60)) + "7,?\n")
+    with pytest.raises(DataError, match=r"column 'price' holds numbers, and 1 that are not: [?]") as caught:
+        load("csv", path=str(world / "p.csv"), label="price")
+    assert "task: classification" in caught.value.hint

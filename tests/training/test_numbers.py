@@ -121,9 +121,7 @@ def test_inputs_anywhere_keep_their_digits(dlx: Dlx, world: Path, offset: float,
     answer = keras.models.load_model(run / "model.keras").predict(centred.astype(np.float32), verbose=0)
     np.testing.assert_allclose(answer, saved["prediction"], atol=2e-3)
     assert ("offset" in info["input"]) == (offset / deviation > 1e5)
-    assert ("float32 is too coarse for some inputs" in result.out) == bool(
-        {"offset", "divisor"} & set(info["input"])
-    )
+    assert ("float32 is too coarse for some inputs" in result.out) == bool({"offset", "divisor"} & set(info["input"]))
 
 
 def test_inputs_that_float32_is_too_coarse_for_are_refused_where_nothing_scales_them(dlx: Dlx, world: Path) -> None:

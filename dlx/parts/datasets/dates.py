@@ -27,9 +27,12 @@ def days(texts: Sequence[str], name: str, where: str) -> np.ndarray | None:
     """
     import numpy as np
 
-    present = {text for text in texts if text not in ABSENT}
+    first_text = next((text for text in texts if text not in ABSENT), "")
+    if _written(first_text) is None:
+        return None
+    present = {*texts} - {*ABSENT}
     written = {text: date for text in present if (date := _written(text)) is not None}
-    if not present or len(written) < len(present) or len({date.year is None for date in written.values()}) > 1:
+    if len(written) < len(present) or len({date.year is None for date in written.values()}) > 1:
         return None
     first = max(date.first for date in written.values())
     second = max(date.second for date in written.values())
@@ -46,6 +49,18 @@ def days(texts: Sequence[str], name: str, where: str) -> np.ndarray | None:
     day_first = year_last and first > 12
     moments = {text: _moment(text, date, day_first, name, where) for text, date in written.items()}
     return np.array([moments.get(text, np.nan) for text in texts], np.float64)
+
+
+def suspect(texts: Sequence[str], name: str, where: str) -> None:
+    """Raise DataError for a column of dates that a few words would silently turn into categories."""
+    present = [text for text in texts if text not in ABSENT]
+    words = [text for text in present if _written(text) is None] if present and _written(present[0]) else []
+    if words and len(words) <= 0.1 * len(present):
+        raise DataError(
+            f"column {name!r} holds dates, and {len(words)} that are none: {', '.join(sorted(set(words))[:5])}",
+            where=where,
+            hint=f"correct them or leave them empty; or categorical: [{name}]",
+        )
 
 
 class _Date(NamedTuple):

@@ -97,8 +97,11 @@ def load(part: Part, task: str = "auto", registry: Registry = registry, words: S
     return dataset
 
 
-def finite(values: Any, what: str, where: str) -> Any:
-    """`values` as an array; raises DataError where one is not finite, or too large for float32."""
+def finite(values: Any, what: str, where: str, first: int = 0) -> Any:
+    """`values` as an array; raises DataError where one is not finite, or too large for float32.
+
+    `first` is the number of the first row.
+    """
     import numpy as np
 
     numbers = np.asarray(values)
@@ -106,7 +109,7 @@ def finite(values: Any, what: str, where: str) -> Any:
         wrong = ~(np.abs(numbers) <= np.finfo(np.float32).max)
     if bad := int(wrong.sum()):
         rows = np.flatnonzero(wrong.reshape(len(numbers), -1).any(axis=1)) if numbers.ndim else np.empty(0, int)
-        shown = ", ".join(map(str, rows[:8].tolist())) + " …" * (len(rows) > 8)
+        shown = ", ".join(map(str, (rows[:8] + first).tolist())) + " …" * (len(rows) > 8)
         place = f", in row{'s' * (len(rows) > 1)} {shown}" if len(rows) else ""
         is_are = "is" if bad == 1 else "are"
         raise DataError(f"{bad} of the {what} {is_are} NaN, infinite or beyond 3.4e38{place}", where=where)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -193,6 +194,8 @@ def task_of(frame: pd.DataFrame, labels: Sequence[str], wanted: str, where: str)
         raise DataError("one label column holds one label", where=where, hint="label: [first, second]")
     numbers = pd.to_numeric(frame[labels[0]], errors="coerce").to_numpy()
     values = frame[labels[0]].to_numpy(dtype=object) if np.isnan(numbers).any() else numbers
+    if wanted == "auto" and values.dtype == object:
+        _suspect(values, labels[0], where, "or task: classification")
     return guess_task(values, wanted, where, labels[0])
 
 
@@ -231,18 +234,21 @@ def _inputs(
                 dated.append(name)
             else:
                 _suspect(inputs[name], name, str(path))
+                dates.suspect(inputs[name].tolist(), name, str(path))
     return inputs, dated
 
 
-def _suspect(values: np.ndarray, name: str, where: str) -> None:
+def _suspect(values: np.ndarray, name: str, where: str, otherwise: str = "") -> None:
     """Raise DataError for a column of numbers that a few words would silently turn into categories."""
-    present = [value for value in values.tolist() if value]
-    words = [value for value in present if not is_number(value)]
-    if len(set(present)) > FEW and words and len(words) <= 0.1 * len(present):
+    counts = Counter(values.tolist())
+    counts.pop("", None)
+    words = {value: count for value, count in counts.items() if not is_number(value)}
+    several = sum(words.values())
+    if len(counts) > FEW and words and several <= 0.1 * counts.total():
         raise DataError(
-            f"column {name!r} holds numbers, and {len(words)} that are not: {', '.join(sorted(set(words))[:5])}",
+            f"column {name!r} holds numbers, and {several} that are not: {', '.join(sorted(words)[:5])}",
             where=where,
-            hint=f"correct them or leave them empty; or categorical: [{name}]",
+            hint=f"correct them or leave them empty; {otherwise or f'or categorical: [{name}]'}",
         )
 
 

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 Columns = Mapping[str, "np.ndarray"]
 
 
-def check_finite(values: np.ndarray, name: str, where: str) -> None:
-    """Raise DataError for infinite values, and for those too large for float32; a gap is none."""
+def check_finite(values: np.ndarray, name: str, where: str, first: int = 0) -> None:
+    """Raise DataError for infinite values, and for those too large for float32; a gap is none.
+
+    `first` is the number of the first row.
+    """
     import numpy as np
 
-    finite(values[~np.isnan(values)], f"values of {name!r}", where)
+    finite(np.where(np.isnan(values), 0.0, values), f"values of {name!r}", where, first)
 
 
 def fit(inputs: Columns) -> dict[str, Any]:
@@ -103,8 +106,13 @@ def _one_hot(values: np.ndarray, known: Sequence[str], label: str, where: str, s
     return block
 
 
-def columns_of(rows: Sequence[Sequence[str]], header: Sequence[str], encoding: Encoding, where: str) -> Columns:
-    """Rows of text, as a table to predict holds them, as named columns; raises DataError for a word among numbers."""
+def columns_of(
+    rows: Sequence[Sequence[str]], header: Sequence[str], encoding: Encoding, where: str, first: int = 1
+) -> Columns:
+    """Rows of text, as a table to predict holds them, as named columns; raises DataError for a word among numbers.
+
+    `first` is the number of the first row in its file.
+    """
     import numpy as np
 
     texts = dict(zip(header, zip(*rows, strict=True), strict=True))
@@ -122,7 +130,7 @@ def columns_of(rows: Sequence[Sequence[str]], header: Sequence[str], encoding: E
             columns[name] = np.array([np.nan if text in ABSENT else number(text) for text in texts[name]])
         except ValueError as error:
             raise DataError(f"column {name!r} must hold numbers, as in training", where=where) from error
-        check_finite(columns[name], name, where)
+        check_finite(columns[name], name, where, first)
     return columns
 
 
