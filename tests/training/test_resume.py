@@ -689,15 +689,34 @@ def test_event_files_that_are_gone_are_written_anew(stopped: Run) -> None:
 # Clocks, and keys that older runs do not have
 
 
+class Jumps(Stops):
+    """Sets the clock once the training has come to a step, and stops it seven steps later."""
+
+    def __init__(self, step: int, jump: float) -> None:
+        super().__init__(step + 7)
+        self._now, self._jump, self._at = time.time, jump, step
+
+    def time(self) -> float:
+        return self._now() + self._jump * self._set
+
+    _set = False
+
+    def progressed(self, experiment: Any, progress: Progress) -> None:
+        self._set = progress.step >= self._at
+        super().progressed(experiment, progress)
+
+
 @pytest.mark.parametrize("jump", [-3600.0, 4 * 365 * 86400.0])
 def test_a_clock_that_jumps_costs_nothing(world: Path, monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
     whole = begin(world, "whole", SPECS["dropout_bn"])
-    run = begin(world, "cut", SPECS["dropout_bn"], 20).run
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() + jump)
-    assert go_on(run, 40).status == "interrupted"
-    monkeypatch.setattr(time, "time", now)
+    jumps = Jumps(14, jump)
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", jumps.time)
+        (world / "cut.yaml").write_text(SPECS["dropout_bn"])
+        run = train(prepare(specs.load("cut.yaml")), world / "runs", options(jumps)).run
+        assert run.status == "interrupted"
     assert go_on(run).status == "done"
+    assert run.info()["resumed"][0]["step"] == 21
     assert evidence.everything(run.path) == evidence.everything(whole.run.path)
     assert 0 < run.metrics()["train_seconds"] <= run.metrics()["total_seconds"] < 600
 
