@@ -33,13 +33,19 @@ def main() -> int:
 
 def judged(name: str, count: int, seed: int) -> int:
     """Judge so many data sets on a backend; 1 where something disagrees."""
-    from rounds import rounds
+    from rounds import Record, rounds
 
     from dlx.system import backend
 
     backend.want(name)
     began = time.monotonic()
-    record = rounds(count, seed)
+
+    def told(record: Record) -> None:
+        if record.judged % 100 == 0:
+            seconds = time.monotonic() - began
+            print(f"  {record.judged} of {count}, {len(record.wrong)} disagreements, {seconds:.0f} s", flush=True)
+
+    record = rounds(count, seed, told)
     refused, seconds = sum(record.refused.values()), time.monotonic() - began
     print(
         f"{name}: {record.judged} data sets, {len(record.wrong)} disagreements, {refused} refused, {seconds:.0f} s",

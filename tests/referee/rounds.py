@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,15 @@ def judge(case: Case, folder: Path) -> tuple[str, list[str]]:
         os.chdir(before)
 
 
-def rounds(count: int, seed: int = 0) -> Record:
-    """Judge so many cases, in tens: within one of them Hypothesis varies what it has drawn before."""
+def rounds(count: int, seed: int = 0, told: Callable[[Record], None] = lambda record: None) -> Record:
+    """Judge so many cases, in tens: within one of them Hypothesis varies what it has drawn before.
+
+    told: hears of the record after each ten.
+    """
     record = Record()
     for number in range(-(-count // 10)):
         _ten(min(10, count - 10 * number), 1_000_003 * seed + number, record)
+        told(record)
     return record
 
 
