@@ -19,8 +19,9 @@ class Encoding:
 
     columns: the inputs, in order; label: what is predicted, one column or several; id: the column that numbers rows.
     Of a table: missing (what becomes of a gap), types, categories (the values of each), fill (what fills a gap), gaps
-    (the columns that had some), dates (the columns that are days since 1970-01-01). Of texts: column, vocabulary,
-    max_tokens, sequence_length. Of a series: window and horizon.
+    (the columns that had some), dates (the columns that are days since 1970-01-01), year_last (what comes first in
+    those of them whose year is last). Of texts: column, vocabulary, max_tokens, sequence_length. Of a series: window
+    and horizon.
     """
 
     kind: Literal["table", "text", "series"] = "table"
@@ -33,6 +34,7 @@ class Encoding:
     fill: dict[str, float | str | None] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     dates: list[str] = field(default_factory=list)
+    year_last: dict[str, Literal["day", "month"]] = field(default_factory=dict)
     column: str = ""
     max_tokens: int = 0
     sequence_length: int = 1

@@ -985,7 +985,11 @@ def test_dates_that_are_none_are_said(world: Path, column: str, message: str) ->
 
 
 def test_the_days_of_a_gap_are_filled(world: Path) -> None:
-    from dlx.parts.datasets.dates import days
+    from dlx.parts.datasets import dates
+
+    def days(texts: list[str], name: str, where: str) -> np.ndarray | None:
+        first = dates.first_of(texts, name, where)
+        return None if first is None else dates.days(texts, first, name, where)
 
     found = days(["2026/03/01", "", "2026/3/2 1:02:03,5 +0200"], "day", "")
     assert found is not None
@@ -1043,3 +1047,31 @@ def test_a_few_words_among_dates_or_labels_are_an_error(world: Path) -> None:
     with pytest.raises(DataError, match=r"column 'price' holds numbers, and 1 that are not: [?]") as caught:
         load("csv", path=str(world / "p.csv"), label="price")
     assert "task: classification" in caught.value.hint
+
+
+def test_dates_are_read_as_the_training_read_them(dlx: Dlx, world: Path) -> None:
+    """Which of two numbers is the day is learned once: a table of early days alone is no riddle."""
+    rows = [f"{1 + n % 28}/{1 + n % 12}/2026,{n % 2}.5" for n in range(40)]
+    (world / "t.csv").write_text("day,size\n" + "\n".join(rows) + "\n")
+    (world / "early.csv").write_text("day,size\n5/4/2026,1\n6/4/2026,2\n")
+    (world / "none.csv").write_text("day,size\n,1\n,2\n")
+    (world / "late.csv").write_text("day,size\n4/25/2026,1\n")
+    how: dict[str, Any] = {"path": str(world / "t.csv"), "label": "size", "missing": "median"}
+    data = load("csv", **how, test=str(world / "early.csv"))
+    assert data.test is not None
+    assert data.test.inputs["day"].tolist() == [20548.0, 20549.0]  # the 5th and the 6th of April
+    with pytest.raises(DataError, match="column 'day' holds nothing"):
+        load("csv", **how, test=str(world / "none.csv"))
+    with pytest.raises(DataError, match="column 'day' holds '4/25/2026', which is no date"):
+        load("csv", **how, test=str(world / "late.csv"))
+    (world / "t.yaml").write_text(
+        "dataset: {csv: {path: t.csv, label: size}}\npreprocess: [normalize]\nlayers: [output]\nepochs: 1\n"
+    )
+    assert dlx("run", "t.yaml").code == 0
+    lines = dlx("predict", "t", "early.csv", "--json").lines
+    whole = dlx("predict", "t", "t.csv", "--json").lines
+    fifth = next(n for n, row in enumerate(rows) if row.startswith("5/")), lines[0]["value"]
+    assert rows[fifth[0]].startswith("5/5/")
+    (world / "same.csv").write_text("day\n5/5/2026\n")
+    assert dlx("predict", "t", "same.csv", "--json").lines[0]["value"] == whole[fifth[0]]["value"]
+    assert "which is no date" in dlx("predict", "t", "late.csv").err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dlx.errors import DataError
 from dlx.parts.datasets.table_reader import ABSENT
@@ -17,37 +17,49 @@ TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?(Z|UTC|[+-]\d{2}:?\d{2})?)?"
 YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})" + TIME)
 YEAR_LAST = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2((?:19|20)\d{2})" + TIME)
 DAY = 86400.0
+First = Literal["year", "day", "month"]
+EXAMPLES: dict[First, str] = {"year": "2026-03-31", "day": "31.3.2026", "month": "3/31/2026"}
 
 
-def days(texts: Sequence[str], name: str, where: str) -> np.ndarray | None:
-    """(n,) float64 days since 1970-01-01 in UTC of a column of dates, NaN for a gap; None where it holds other words.
+def first_of(texts: Sequence[str], name: str, where: str, known: First | None = None) -> First | None:
+    """What comes first in the dates of a column; None where it holds other words.
 
-    2026-03-31, 2026-03-31 17:45, or 31.3.2026 and 3/31/2026, where some day above 12 tells days from months; one
-    without a zone is taken as UTC. Raises DataError where nothing tells them, or a date is not in the calendar.
+    In 31.3.2026 and 3/31/2026 some day above 12 tells days from months. `known` is what came first where the column was
+    read before: dates whose year is last are written alike. Raises DataError where nothing tells them.
     """
-    import numpy as np
-
-    first_text = next((text for text in texts if text not in ABSENT), "")
+    first_text = next((text for text in texts if text not in ABSENT), None)
+    if first_text is None:
+        return known
     if _written(first_text) is None:
         return None
     present = {*texts} - {*ABSENT}
-    written = {text: date for text in present if (date := _written(text)) is not None}
-    if len(written) < len(present) or len({date.year is None for date in written.values()}) > 1:
+    written = [date for text in present if (date := _written(text)) is not None]
+    if len(written) < len(present) or len({date.year is None for date in written}) > 1:
         return None
-    first = max(date.first for date in written.values())
-    second = max(date.second for date in written.values())
-    year_last = next(iter(written.values())).year is None
-    if year_last:
-        if first <= 12 and second <= 12:
-            raise DataError(
-                f"column {name!r} holds dates such as {min(present)}, in which nothing tells days from months",
-                where=where,
-                hint=f"write them as 2026-03-31; or drop: [{name}], or categorical: [{name}]",
-            )
-        if (first > 12) == (second > 12) or max(first, second) > 31:
-            return None
-    day_first = year_last and first > 12
-    moments = {text: _moment(text, date, day_first, name, where) for text, date in written.items()}
+    if written[0].year is not None:
+        return "year"
+    if known in ("day", "month"):
+        return known
+    first, second = max(date.first for date in written), max(date.second for date in written)
+    if first <= 12 and second <= 12:
+        raise DataError(
+            f"column {name!r} holds dates such as {min(present)}, in which nothing tells days from months",
+            where=where,
+            hint=f"write them as 2026-03-31; or drop: [{name}], or categorical: [{name}]",
+        )
+    if (first > 12) == (second > 12) or max(first, second) > 31:
+        return None
+    return "day" if first > 12 else "month"
+
+
+def days(texts: Sequence[str], first: First, name: str, where: str) -> np.ndarray:
+    """(n,) float64 days since 1970-01-01 in UTC of a column of dates in which `first` comes first, NaN for a gap.
+
+    A date without a zone is taken as UTC. Raises DataError for other words, and dates that are not in the calendar.
+    """
+    import numpy as np
+
+    moments = {text: _moment(text, first, name, where) for text in {*texts} - {*ABSENT}}
     return np.array([moments.get(text, np.nan) for text in texts], np.float64)
 
 
@@ -80,12 +92,16 @@ def _written(text: str) -> _Date | None:
     return None
 
 
-def _moment(text: str, date: _Date, day_first: bool, name: str, where: str) -> float:
+def _moment(text: str, first: First, name: str, where: str) -> float:
     """The days since 1970-01-01 that a date stands for."""
+    date = _written(text)
+    if date is None or (date.year is not None) != (first == "year"):
+        hint = f"such as {EXAMPLES[first]}"
+        raise DataError(f"column {name!r} must hold dates, as in training, not {text!r}", where=where, hint=hint)
     month, day, rest, year = date
     if year is None:
         year, rest = int(rest[:4]), rest[4:]
-    if day_first:
+    if first == "day":
         month, day = day, month
     time = rest.strip(" T").replace("UTC", "Z").replace(" ", "").replace(",", ".")
     if time[1:2] == ":":

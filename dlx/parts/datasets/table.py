@@ -10,8 +10,9 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -87,7 +88,7 @@ def csv(
         second = second_table(test, [*columns, *labels], labels, words, on_disk)
         rows = labelled(second, labels, str(test), missing_label)
         second_targets = targets_of(second[labels].iloc[rows], labels, task, classes, test)
-        second_inputs, second_dated = _inputs(second, columns, words, test)
+        second_inputs, second_dated = _inputs(second, columns, words, test, dated)
         if unlike := sorted({*dated} ^ {*second_dated}):
             actual = ("dates", "none") if unlike[0] in second_dated else ("no dates", "some")
             raise DataError(
@@ -109,7 +110,7 @@ def csv(
         classes=classes,
         kind="table",
         source=Path(path).name,
-        encoding=Encoding(**settings, dates=dated),
+        encoding=Encoding(**settings, dates=list(dated), year_last=_year_last(dated)),
         unlabelled=unlabelled,
         fit=fit,
         encode=encode,
@@ -215,27 +216,39 @@ def classes_of(frame: pd.DataFrame, labels: Sequence[str], task: str, where: str
 
 
 def _inputs(
-    frame: pd.DataFrame, columns: Sequence[str], words: Sequence[str], path: str
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """(named columns: numbers float64 with NaN for a gap, words as objects with '' for one; those that hold dates)."""
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    words: Sequence[str],
+    path: str,
+    known: Mapping[str, dates.First] = MappingProxyType({}),
+) -> tuple[dict[str, np.ndarray], dict[str, dates.First]]:
+    """(named columns: numbers float64 with NaN for a gap, words as objects with '' for one; what dates begin with).
+
+    `known` is what the dates of the train table begin with.
+    """
     import numpy as np
 
     inputs: dict[str, Any] = {}
-    dated: list[str] = []
+    dated: dict[str, dates.First] = {}
     for name in columns:
         column = frame[name]
         inputs[name] = column.to_numpy(np.float64) if is_numeric(column) else column.to_numpy(object)
         if is_numeric(column):
             check_finite(inputs[name], name, str(path))
+            if name in known and np.isnan(inputs[name]).all():  # gaps alone are no numbers
+                dated[name] = known[name]
         elif name not in words:
-            moments = dates.days(inputs[name].tolist(), name, str(path))
-            if moments is not None:
-                inputs[name] = moments
-                dated.append(name)
+            texts = inputs[name].tolist()
+            if (first := dates.first_of(texts, name, str(path), known.get(name))) is not None:
+                inputs[name], dated[name] = dates.days(texts, first, name, str(path)), first
             else:
                 _suspect(inputs[name], name, str(path))
-                dates.suspect(inputs[name].tolist(), name, str(path))
+                dates.suspect(texts, name, str(path))
     return inputs, dated
+
+
+def _year_last(dated: Mapping[str, dates.First]) -> dict[str, Literal["day", "month"]]:
+    return {name: first for name, first in dated.items() if first != "year"}
 
 
 def _suspect(values: np.ndarray, name: str, where: str, otherwise: str = "") -> None:

@@ -124,7 +124,7 @@ def columns_of(
             columns[name] = np.array(["" if text in ABSENT else text for text in texts[name]], object)
             continue
         if name in encoding.dates:
-            columns[name] = _dates(texts[name], name, where)
+            columns[name] = dates.days(texts[name], encoding.year_last.get(name, "year"), name, where)
             continue
         try:
             columns[name] = np.array([np.nan if text in ABSENT else number(text) for text in texts[name]])
@@ -132,18 +132,6 @@ def columns_of(
             raise DataError(f"column {name!r} must hold numbers, as in training", where=where) from error
         check_finite(columns[name], name, where, first)
     return columns
-
-
-def _dates(texts: Sequence[str], name: str, where: str) -> np.ndarray:
-    """A column of dates as in training: days since 1970-01-01, NaN for gaps. Raises DataError for other words."""
-    import numpy as np
-
-    if all(text in ABSENT for text in texts):
-        return np.full(len(texts), np.nan)
-    moments = dates.days(texts, name, where)
-    if moments is None:
-        raise DataError(f"column {name!r} must hold dates, as in training", where=where, hint="such as 2026-03-31")
-    return moments
 
 
 def input_names(encoding: Encoding) -> Iterator[str]:

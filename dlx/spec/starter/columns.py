@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from dlx.data import csv_file
 from dlx.errors import DataError, did_you_mean
-from dlx.parts.datasets.dates import days
+from dlx.parts.datasets.dates import first_of
 from dlx.parts.datasets.table import MANY
 from dlx.parts.datasets.table_reader import ABSENT, delimiter_hint, is_number
 
@@ -45,11 +46,11 @@ class Column:
     def whole(self) -> bool:
         return self.numeric and all(float(value).is_integer() for value in self.present)
 
-    @property
+    @cached_property
     def dates(self) -> Literal["days", "unsure", "none"]:
         """Whether it holds dates, which become days, or some in which days and months cannot be told apart."""
         try:
-            return "none" if days(self.present, self.name, "") is None else "days"
+            return "none" if first_of(self.present, self.name, "") is None else "days"
         except DataError:
             return "unsure"
 
