@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,7 +16,7 @@ from dlx.commands import completion
 from dlx.commands.options import Launch, launch_options
 
 if TYPE_CHECKING:
-    from dlx.inference.inputs import Inputs
+    from dlx.inference.prediction import Prediction
     from dlx.inference.predictor import Predictor
     from dlx.inference.writers import Writer
 
@@ -120,42 +121,48 @@ def _predict(
 
     batches, count = predictor.read(inputs)
     if output:
-        _check_output(Path(output), predictor.inputs)
-    number = 0
-    with suppress(_Nothing), ExitStack() as stack:
-        stream = stack.enter_context(_opened(Path(output))) if output else sys.stdout
-        to = writer(stream)
-        bar = stack.enter_context(terminal.Bar(count or 1, "inputs", plain=bool(output) and (count or 0) > 10_000))
-        quiet = not output and stream.isatty()
-        for number, prediction in enumerate(predictor.stream(batches, top), 1):
-            to.write(prediction)
-            if count and not quiet and number % 256 == 0:
-                bar.update(number)
-        if output and not number and predictor.skipped and Path(output).is_file():
-            raise _Nothing  # what was there is worth more than a header
-        to.end()
-        stream.flush()
+        _check_output(Path(output), predictor.inputs.files)
+    predictions = predictor.stream(batches, top)
+    first = list(itertools.islice(predictions, 1))
+    # What is there is worth more than a header.
+    kept = not first and bool(predictor.skipped) and output is not None and Path(output).is_file()
+    if not kept:
+        _write(itertools.chain(first, predictions), count, writer, output)
     errors = terminal.console(error=True)
     for remark in predictor.remarks:
         errors.print(terminal.clean(remark))
     for problem in predictor.skipped:
         errors.print(terminal.clean_lines(f"skipped {problem}"))
     if output:
-        words = "wrote" if number or not predictor.skipped else "nothing to write into"
-        errors.print(terminal.clean(f"{words} {output}"))
+        errors.print(terminal.clean(f"{'nothing to write into' if kept else 'wrote'} {output}"))
 
 
-class _Nothing(Exception):
-    """There is nothing to write."""
+def _write(
+    predictions: Iterable[Prediction], count: int | None, writer: Callable[[TextIO], Writer], output: str | None
+) -> None:
+    """Write predictions, `count` of them where that is known, with a bar."""
+    from dlx.system import terminal
+
+    with ExitStack() as stack:
+        stream = stack.enter_context(_opened(Path(output))) if output else sys.stdout
+        to = writer(stream)
+        bar = stack.enter_context(terminal.Bar(count or 1, "inputs", plain=bool(output) and (count or 0) > 10_000))
+        quiet = not output and stream.isatty()
+        for number, prediction in enumerate(predictions, 1):
+            to.write(prediction)
+            if count and not quiet and number % 256 == 0:
+                bar.update(number)
+        to.end()
+        stream.flush()
 
 
-def _check_output(output: Path, inputs: Inputs) -> None:
+def _check_output(output: Path, inputs: Sequence[Path]) -> None:
     """Raise DlxError where an output would take the place of an input, or of a file of a run."""
     from dlx.errors import DlxError
     from dlx.runs.find import is_run
 
     target = Path(os.path.realpath(output))
-    for path in [*inputs.files, *([Path("/dev/stdin")] if inputs.standard_input else [])]:
+    for path in inputs:
         if target.exists() and path.exists() and os.path.samefile(path, target):
             hint = "-o names another file, which is written; the inputs stay as they are"
             raise DlxError(f"is one of the inputs ({path})", where=str(output), hint=hint)

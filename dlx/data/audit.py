@@ -65,8 +65,8 @@ class Findings:
 
     def remarks(self, sizes: Mapping[str, int]) -> list[str]:
         """What is worth to know, and no reason to worry."""
-        equal = ((name, f"{len(self.shared[name]):,} of the {sizes[name]:,} {name} examples") for name in self.chance)
-        return [f"{count} equal one of train, as is to be expected of so few columns" for _, count in equal]
+        end = "equal one of train, as is to be expected of so few columns"
+        return [f"{len(self.shared[name]):,} of the {sizes[name]:,} {name} examples {end}" for name in self.chance]
 
     def record(self) -> dict[str, Any]:
         """The same as run.json keeps it: names and counts."""

@@ -65,6 +65,13 @@ class Scaling:
         return cls(np.asarray(centre), deviation, varies, varies & (error > COARSE * deviation))
 
     @classmethod
+    def known(cls, mean: np.ndarray, deviation: np.ndarray) -> Scaling:
+        """One that was fitted before: what the values were like is not known any more."""
+        import numpy as np
+
+        return cls(mean, deviation, np.ones(mean.shape, bool), np.zeros(mean.shape, bool))
+
+    @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Scaling:
         """The scaling that `record` kept. Raises KeyError, TypeError or ValueError where it is none."""
         import numpy as np
@@ -72,7 +79,7 @@ class Scaling:
         mean, deviation = (np.asarray(record[name], np.float64) for name in ("mean", "deviation"))
         if mean.ndim > 1 or mean.shape != deviation.shape or not (np.isfinite(mean).all() and (deviation > 0).all()):
             raise ValueError("no scaling")
-        return cls(mean, deviation, np.ones(mean.shape, bool), np.zeros(mean.shape, bool))
+        return cls.known(mean, deviation)
 
     def record(self) -> dict[str, Any]:
         """What run.json keeps: float64 numbers, written so that they are read back to the bit."""

@@ -54,7 +54,7 @@ class Inputs:
     """The inputs of a run: what kind they are, their shape and dtype, and how they are encoded.
 
     `skipped` collects the inputs that could not be read, with the reason; `remarks` what is to know of the others;
-    `files` are those that the last command line named, `standard_input` whether it did.
+    `files` are those that the last command line named.
     """
 
     kind: str
@@ -64,7 +64,6 @@ class Inputs:
     skipped: list[DlxError] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
-    standard_input: bool = False
 
     @property
     def labels(self) -> list[str]:
@@ -81,9 +80,8 @@ class Inputs:
         paths: list[Path | None] = []  # None is standard input
         for word in words:
             paths += [None] if word == "-" else _files(word)
-        self.files = [path for path in paths if path is not None]
-        self.standard_input = None in paths
-        pictures = [path for path in self.files if path.suffix.lower() not in TABLES]
+        pictures = [path for path in paths if path is not None and path.suffix.lower() not in TABLES]
+        self.files = [path or Path("/dev/stdin") for path in paths]
         if pictures:
             self._check_images(pictures[0])
         batches: list[Iterator[Batch]] = []

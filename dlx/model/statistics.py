@@ -92,11 +92,11 @@ def for_raw_inputs(network: Network, scaling: Scaling | None) -> Iterator[None]:
     try:
         yield
     finally:
-        _set(layer, 0.0, 1.0)
+        for_scaled_inputs(network)
 
 
 def for_scaled_inputs(network: Network) -> None:
-    """Have a network that was loaded from model.keras take scaled inputs."""
+    """Have the network take scaled inputs: its first layer changes nothing."""
     _set(network.preprocess[0].layer, 0.0, 1.0)
 
 
@@ -105,5 +105,4 @@ def scaling_of(layer: Any) -> Scaling:
     import numpy as np
 
     mean, variance = (np.asarray(v.value, np.float64).reshape(-1) for v in (layer.adapt_mean, layer.adapt_variance))
-    same = {"varies": np.ones(mean.shape, bool), "coarse": np.zeros(mean.shape, bool)}
-    return Scaling(mean, np.maximum(np.sqrt(variance), 1e-7), **same)
+    return Scaling.known(mean, np.maximum(np.sqrt(variance), 1e-7))

@@ -60,7 +60,7 @@ class Run:
         for key in ("dataset", "input", "git", "versions", "code"):
             if not isinstance({} if record.get(key) is None else record[key], dict):
                 raise RunError(f"run.json has no mapping under {key!r}", where=str(self.path))
-        record["settings"] = _with_absent(record["settings"])
+        record["settings"] = _with_absent(record["settings"], earlier="scaling" not in record)
         if not isinstance(record.get("monitor", ""), str):
             raise RunError("run.json names no figure under 'monitor'", where=str(self.path))
         return record
@@ -273,12 +273,15 @@ class Run:
             stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
 
-def _with_absent(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings with what was not written when they were recorded."""
+def _with_absent(settings: dict[str, Any], earlier: bool) -> dict[str, Any]:
+    """Settings with what was not written when they were recorded; `earlier`: one `limit` was that of both splits."""
     absent = dict(ABSENT)
     for part, parameters in ABSENT_OF_PARTS.items():
         if any(key.startswith(f"{part}.") for key in settings):
             absent |= {f"{part}.{name}": value for name, value in parameters.items()}
+    for key, value in settings.items() if earlier else ():
+        if re.fullmatch(r"dataset\.\w+\.limit", key):
+            absent[key.replace(".limit", ".test_limit")] = value
     return {**settings, **{key: value for key, value in absent.items() if key not in settings}}
 
 

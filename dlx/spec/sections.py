@@ -169,9 +169,7 @@ def defaults(spec: Spec) -> dict[str, Any]:
             for key, item in value.args.items():
                 here = f"{address}.{value.name}.{key}"
                 if key in parameters and not parameters[key].required:
-                    # One limit was that of both splits before each had its own.
-                    absent = value.args.get("limit") if key == "test_limit" else parameters[key].default
-                    yield from flat(plain(absent), here).items()
+                    yield from flat(plain(parameters[key].default), here).items()
                 yield from walk(item, here, kind)
         elif isinstance(value, list):
             for number, item in enumerate(value):

@@ -130,10 +130,10 @@ def _scales_first(spec: Spec) -> First:
 
 
 def spec_of(run: Run, overrides: Sequence[str] = ()) -> Spec:
-    """The spec of an existing run. A `limit` without a `test_limit` was that of both splits when it was recorded so."""
+    """The spec of an existing run, with the `test_limit` that its settings have, though its file may be older."""
     spec = specs.load(run.spec_file, overrides, alone=True)
-    key, limit = f"dataset.{spec.dataset.name}.test_limit", spec.dataset.args.get("limit")
-    if limit is None or key in run.info()["settings"] or "scaling" in run.info():
+    limit = run.info()["settings"].get(f"dataset.{spec.dataset.name}.test_limit")
+    if limit is None or spec.dataset.args.get("test_limit") is not None:
         return spec
     return replace(spec, dataset=replace(spec.dataset, args={**spec.dataset.args, "test_limit": limit}))
 

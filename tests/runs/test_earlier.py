@@ -12,6 +12,7 @@ import pytest
 from conftest import Dlx
 
 from dlx.runs.run import Run
+from dlx.training.experiment import spec_of
 
 EARLIER = Path(__file__).parent / "earlier"
 
@@ -94,3 +95,12 @@ def test_it_is_the_same_experiment_as_now(dlx: Dlx, runs: Path) -> None:
     assert head.split(",")[:4] == ["run", "status", "n", "val_loss"]
     done = dlx("sweep", "points.yaml", "-s", "seed=42,43", "--json")
     assert next(line["run"] for line in done.lines) in ("runs/points-1", "runs/points-3")
+
+
+@pytest.mark.parametrize(("more", "expected"), [({}, 500), ({"scaling": {}}, None)])
+def test_one_limit_was_that_of_both_splits(world: Path, more: dict[str, Any], expected: int | None) -> None:
+    run = Run.create(world / "runs", "r")
+    run.begin("dataset: {mnist: {limit: 500}}\nlayers: [output]\n", {"settings": {"dataset.mnist.limit": 500}, **more})
+    assert run.info()["settings"].get("dataset.mnist.test_limit") == expected
+    assert spec_of(run).dataset.args["test_limit"] == expected
+    run.release()
