@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,22 +16,30 @@ from dlx.commands.options import runs_dir
 if TYPE_CHECKING:
     from dlx.runs.compare import Row
     from dlx.runs.diff import Column
+    from dlx.runs.summary import Entry
 
 
 @click.command("compare", short_help="What differs between runs, and what resulted.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=completion.runs)
 @click.option("--sort", metavar="METRIC", help="Best first by this figure, test_accuracy for one.")
+@click.option("--reach", metavar="FIGURE=N", help="When each run first had a figure this good: val_accuracy=0.6.")
 @click.option("--columns", metavar="A,B,...", help="The figures to show, instead of the usual ones.")
 @click.option("--json", "form", flag_value="json", help="Everything as one JSON object, never folded.")
 @click.option("--csv", "form", flag_value="csv", help="The table as CSV.")
 @click.option("--markdown", "form", flag_value="markdown", help="The table as Markdown.")
 @runs_dir
 def command(
-    runs: tuple[str, ...], sort: str | None, columns: str | None, form: str | None, runs_dir: str | None
+    runs: tuple[str, ...],
+    sort: str | None,
+    reach: str | None,
+    columns: str | None,
+    form: str | None,
+    runs_dir: str | None,
 ) -> None:
     """Show the settings in which the runs differ, then their figures, the best marked with *.
 
-    Runs that differ in nothing but the seed become one row: mean ± standard deviation.
+    Runs that differ in nothing but the seed, or in what was cut off for validation, become one row: mean ± standard
+    deviation. Where their penalties differ, the loss of the data alone is compared.
 
     \b
     dlx compare runs/*
@@ -39,16 +48,38 @@ def command(
     """
     from dlx.runs import find
 
-    compare(runs, find.root(runs_dir), sort, columns.split(",") if columns else [], form)
+    shown = Shown(sort, columns.split(",") if columns else [], form, _goal(reach))
+    compare(runs, find.root(runs_dir), shown)
 
 
-def compare(
-    words: Sequence[str], root: Path, sort: str | None = None, chosen: Sequence[str] = (), form: str | None = None
-) -> None:
+def _goal(text: str | None) -> tuple[str, float] | None:
+    """The figure and the number of --reach. Raises DlxError."""
+    from dlx.errors import DlxError
+
+    if text is None:
+        return None
+    figure, _, number = text.partition("=")
+    try:
+        return figure.strip(), float(number)
+    except ValueError as error:
+        raise DlxError(f"--reach: expected a figure and a number (val_accuracy=0.6), got {text!r}") from error
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a comparison shows: how it is sorted, which figures, in what form, and when a goal was reached."""
+
+    sort: str | None = None
+    columns: Sequence[str] = ()
+    form: str | None = None
+    goal: tuple[str, float] | None = None
+
+
+def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
     """Print the comparison of the runs that `words` name; remarks go to standard error."""
-    from dlx.runs.compare import figure_names, fold, ordered
+    from dlx.runs.compare import figure_names, fold, ordered, reach
     from dlx.runs.diff import differences
-    from dlx.runs.summary import Entry, as_record, gather, uncollected
+    from dlx.runs.summary import as_record, gather, uncollected
     from dlx.system import terminal
     from dlx.system.json_text import one_line
 
@@ -56,11 +87,16 @@ def compare(
         entries, remarks = gather(words, root)
         for remark in remarks:
             print(terminal.clean(remark), file=sys.stderr)
+        if shown.goal is not None:
+            _check_goal(entries, shown.goal[0])
+            for entry in entries:
+                reach(entry, *shown.goal)
+        form = shown.form
         if form == "json":
             print(one_line({"runs": [as_record(entry) for entry in entries]}))
             return
-        rows = ordered(fold([entry for entry in entries if not entry.reason]), sort)
-        figures = figure_names(rows, chosen) if rows else []
+        rows = ordered(fold([entry for entry in entries if not entry.reason]), shown.sort)
+        figures = figure_names(rows, shown.columns) if rows else []
         settings = differences(rows) if rows else []
         if form in ("csv", "markdown"):
             _print_plain(rows, settings, figures, form)
@@ -74,6 +110,17 @@ def compare(
             out.print("\nnot compared:" if rows else "not compared:")
             for entry in damaged:
                 out.print(f"  {terminal.clean(str(entry.path))}: {terminal.clean(entry.reason)}")
+
+
+def _check_goal(entries: Sequence[Entry], figure: str) -> None:
+    """Raise DlxError where no run's history has the figure of --reach."""
+    from dlx.errors import DlxError, did_you_mean
+    from dlx.runs.run import Run
+
+    known = {key: None for entry in entries for row in Run(entry.path).history()[:1] for key in row}
+    if entries and figure not in known:
+        names = ", ".join(key for key in known if key.startswith(("train_", "val_")))
+        raise DlxError(f"--reach: no history has the figure {figure!r}{did_you_mean(figure, known)}", hint=names)
 
 
 def _print_table(rows: Sequence[Row], settings: Sequence[Column], figures: Sequence[str]) -> None:

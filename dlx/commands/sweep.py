@@ -42,11 +42,11 @@ def command(spec: str, settings: tuple[str, ...], dry_run: bool, launch: Launch)
         raise click.UsageError("--dry-run prints a table, --json one object for each run; expected one of them")
     runs, code = sweep(spec, settings, dry_run, launch)
     if len(runs) > 1 and not launch.json:
-        from dlx.commands.compare import compare
+        from dlx.commands.compare import Shown, compare
         from dlx.runs.find import command_line
 
         print()
-        compare([str(run.path) for run in runs], launch.root)
+        compare([str(run.path) for run in runs], launch.root, Shown())
         _show_best(runs)
         print(f"\nnext  {command_line('dlx', 'plot', *(run.name for run in runs), runs_dir=launch.root)}")
     return code
@@ -54,13 +54,15 @@ def command(spec: str, settings: tuple[str, ...], dry_run: bool, launch: Launch)
 
 def _show_best(runs: Sequence[Run]) -> None:
     """The best run by the figure that the trainings were steered by; test figures choose nothing."""
-    from dlx.runs.compare import Row, best_rows, figure_text
+    from dlx.runs.compare import Row, best_rows, figure_text, unlike_penalties
     from dlx.runs.summary import read
     from dlx.system import terminal
 
     rows = [Row([read(run.path)]) for run in runs]
     monitors = {str(row.first.info.get("monitor", "")) for row in rows}
     monitor = monitors.pop() if len(monitors) == 1 else ""
+    if monitor.endswith("_loss") and unlike_penalties(rows):
+        monitor = monitor.replace("_loss", "_data_loss")
     best = best_rows(rows, monitor)
     if best:
         names = ", ".join(row.name for row in best)

@@ -11,7 +11,7 @@ from dlx.data.dataset import Stream
 from dlx.data.splits import majority_share
 from dlx.errors import DivergenceError
 from dlx.runs.find import command_line, compare_all
-from dlx.runs.metrics import is_figure
+from dlx.runs.metrics import is_figure, maximized
 from dlx.runs.run import Run
 from dlx.system import terminal
 from dlx.system.json_text import one_line
@@ -241,8 +241,10 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
         f"done in {duration(metrics['total_seconds'])} (training {duration(metrics['train_seconds'])}, {rate})",
         style="bold green",
     )
-    if experiment.spec.early_stop and metrics["epochs"] < experiment.epochs:
-        out.print(f"stopped after epoch {metrics['epochs']:,} of {experiment.epochs:,}: no better {experiment.monitor}")
+    if metrics["epochs"] < experiment.epochs:
+        out.print(
+            f"stopped after epoch {metrics['epochs']:,} of {experiment.epochs:,}: {_why_stopped(run, experiment)}"
+        )
     _table(metrics, experiment, error)
     root = run.path.parent
     example = EXAMPLES.get(experiment.dataset.kind, "ARRAY.npy")
@@ -256,18 +258,34 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
     )
 
 
+def _why_stopped(run: Run, experiment: Experiment) -> str:
+    """What ended a training before its last epoch."""
+    last, goal = run.history()[-1], experiment.spec.stop_at or {}
+    reached = [last[name] >= number if maximized(name) else last[name] <= number for name, number in goal.items()]
+    if goal and all(reached):
+        return ", ".join(f"{name} {_decimal(last[name])} reached {number:g}" for name, number in goal.items())
+    return f"no better {experiment.monitor}"
+
+
 def _table(metrics: dict[str, Any], experiment: Experiment, error: bool) -> None:
     """A row a split, a column a figure."""
     figures = [key for key in metrics if is_figure(key)]
-    names = list(dict.fromkeys(key.partition("_")[2] for key in figures))
-    best = f"best weights, epoch {metrics['best_epoch']}"
-    judged = "val_loss" in metrics or "test_loss" in metrics
-    train = "mean over the last epoch" + ("" if judged else f"; the model keeps epoch {metrics['best_epoch']}")
-    rows = [("train", "train", train)]
-    if "val_loss" in metrics and not experiment.splits.test_is_validation:
-        rows.append(("val", "validation", best))
+    names = list(dict.fromkeys(key.partition("_")[2] for key in figures if not key.startswith("last_")))
+    last, best_epoch = experiment.spec.keep == "last", metrics["best_epoch"]
+    kept = f"last weights, epoch {metrics['epochs']}" if last else f"best weights, epoch {best_epoch}"
+    if not metrics["epochs"]:
+        kept = "before the training"
+    judged, twins = "val_loss" in metrics or "test_loss" in metrics, experiment.splits.test_is_validation
+    train = "mean over the last epoch" + ("" if judged or last else f"; the model keeps epoch {best_epoch}")
+    rows = [("train", "train", train)] if metrics["epochs"] else []
+    if "val_loss" in metrics and not twins:
+        rows.append(("val", "validation", kept))
     if "test_loss" in metrics:
-        rows.append(("test", "test" + "=validation" * experiment.splits.test_is_validation, best))
+        rows.append(("test", "test" + "=validation" * twins, kept))
+    if "last_val_loss" in metrics and best_epoch != metrics["epochs"] and not last:
+        rows.append(
+            ("last_val", "test=validation" if twins else "validation", f"last weights, epoch {metrics['epochs']}")
+        )
     columns = [("", [label for _, label, _ in rows])]
     for name in names:
         columns.append((name, [_decimal(metrics.get(f"{split}_{name}")) for split, _, _ in rows]))

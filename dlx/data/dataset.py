@@ -95,11 +95,13 @@ class Split:
         encoded, named columns (n,)
     targets: (n,) int32 class numbers, or (n, steps); (n, k) float64 values; or labels, (n, k) float32 of 0 and 1
     index: (n,) int64 row numbers in the source, stable whatever is split off or left out
+    groups: (n,) what no cut divides: the examples of one value stay together; None where each stands alone
     """
 
     inputs: Any
     targets: np.ndarray
     index: np.ndarray
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -112,7 +114,8 @@ class Split:
         else:
             named = isinstance(inputs, Mapping)
             inputs = {name: column[rows] for name, column in inputs.items()} if named else inputs[rows]
-        return Split(inputs, self.targets[rows], self.index[rows])
+        groups = None if self.groups is None else self.groups[rows]
+        return Split(inputs, self.targets[rows], self.index[rows], groups)
 
 
 @dataclass(frozen=True, eq=False)

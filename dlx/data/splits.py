@@ -1,4 +1,4 @@
-"""From a Dataset to what the engine trains on: splits cut once, with a seed of their own."""
+"""The splits of a run, and how they become what the engine trains on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 First = Literal["", "scalar", "columns", "never"]  # what a spec's first preprocessing takes statistics of
 
-# Splits do not follow the run's seed, so that repeats of a spec share them.
-SPLIT_SEED = 0
-
 
 @dataclass(frozen=True, eq=False)
 class Splits:
@@ -38,27 +35,6 @@ class Splits:
 
     def sizes(self) -> dict[str, int]:
         return {name: len(split) for name, split in self.named().items()}
-
-
-def cut(dataset: Dataset, test: Any, validation: Any) -> Splits:
-    """Cut the splits as the spec's `test` and `validation` set; each example is in one of them.
-
-    test: "auto" (the dataset's own), "none" or a share; validation: "test", "none" or a share of train.
-    Raises DataError, with the address in `where`, when a share leaves a split empty.
-    """
-    train, held_out = dataset.train, dataset.test if test == "auto" else None
-    gap = dataset.gap
-    stratify = dataset.task == "classification" and dataset.train.targets.ndim == 1
-    if isinstance(test, float):
-        train, held_out = _cut(train, test, stratify, "test", gap)
-    if validation == "test":
-        if held_out is None:
-            raise DataError("there is no test split to validate on", where="validation", hint="test: 0.2 cuts one off")
-        return Splits(train, held_out, held_out, test_is_validation=True)
-    validated = None
-    if isinstance(validation, float):
-        train, validated = _cut(train, validation, stratify, "validation", gap)
-    return Splits(train, validated, held_out)
 
 
 def encoded(dataset: Dataset, splits: Splits) -> tuple[Dataset, Splits]:
@@ -92,45 +68,6 @@ def encoded(dataset: Dataset, splits: Splits) -> tuple[Dataset, Splits]:
     test = validation if splits.test_is_validation else arrays(splits.test)
     whole = replace(dataset, train=train, test=test, encoding=encoding, fit=None, encode=None)
     return whole, Splits(train, validation, test, splits.test_is_validation)
-
-
-def _cut(whole: Split, share: float, stratify: bool, name: str, gap: int | None) -> tuple[Split, Split]:
-    """(the rest, the share), both in the order of their rows; by class where there are classes.
-
-    With a `gap` the share is the end, and as many examples before it are left out.
-    """
-    import numpy as np
-
-    count = round(len(whole) * share)
-    if not 0 < count < len(whole):
-        raise DataError(
-            f"{share} of {len(whole)} examples leaves {'none' if count == 0 else 'no others'}",
-            where=name,
-            hint=f"{name}: none, or a {'larger' if count == 0 else 'smaller'} share",
-        )
-    if gap is not None:
-        rest = len(whole) - count - gap
-        if rest < 1:
-            raise DataError(f"{share} of {len(whole)} examples, and a gap of {gap}, leaves no others", where=name)
-        return whole.take(np.arange(rest)), whole.take(np.arange(len(whole) - count, len(whole)))
-    generator = np.random.default_rng([SPLIT_SEED, 1 if name == "test" else 2])
-    order = generator.permutation(len(whole))
-    if stratify:
-        order = _spread(order, np.asarray(whole.targets)[order])
-    picked = np.zeros(len(whole), bool)
-    picked[order[:count]] = True
-    return whole.take(np.flatnonzero(~picked)), whole.take(np.flatnonzero(picked))
-
-
-def _spread(order: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """`order` rearranged so that every prefix holds each class in its share of the whole."""
-    import numpy as np
-
-    place = np.empty(len(order))
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
-    return order[np.argsort(place, kind="stable")]
 
 
 def scaled_inputs(dataset: Dataset, splits: Splits, first: First, names: Sequence[str] = ()) -> tuple[Dataset, Splits]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dlx.data.dataset import Stream
-from dlx.engine.plan import Chunk, Plan, Program, Progress
+from dlx.engine.plan import Chunk, Plan, Program, Progress, State
 from dlx.engine.streaming import blocks
 from dlx.errors import DivergenceError
 from dlx.system import backend
@@ -71,11 +71,13 @@ def fit(program: Program, plan: Plan, chunk_steps: int | None = None, carried: f
             counters = chunk.counters
             before, step = step, int(counters["step"])
             rows = _rows(program, plan, chunk.rows, int(counters["epochs"]))
+            logged = _logged(program, plan, chunk.state, before, step)
             yield Progress(
                 step=step,
                 epochs=int(counters["epochs"]),
                 state=chunk.state,
                 rows=clock.share(rows, before, step, chunk.seconds),
+                logged=logged,
                 seconds=chunk.seconds,
                 best_epoch=int(counters["best_epoch"]) or None,
                 stopped=bool(counters["stopped"]),
@@ -93,7 +95,7 @@ def _chunks(program: Program, plan: Plan, chunk_steps: int | None) -> Generator[
     step = int(program.counters(state)["step"])
     while step < plan.steps:
         started = time.perf_counter()
-        state, rows = program.chunk(state, program.data, min(length, plan.steps - step))
+        state, rows = program.chunk(state, program.data, min(length, plan.pause(step) - step))
         counters = program.counters(state)
         seconds = time.perf_counter() - started
         yield Chunk(state, rows, counters, seconds)
@@ -113,10 +115,26 @@ def _rows(program: Program, plan: Plan, rows: np.ndarray, epochs: int) -> list[d
     mappings = []
     for number, row in enumerate(rows, epochs - len(rows) + 1):
         step = min(number * plan.steps_per_epoch, plan.steps)
-        named = zip(program.columns, row, strict=True)
-        figures = {name: float(value) * plan.units.get(name.partition("_")[2], 1.0) for name, value in named}
-        mappings.append({"epoch": number, "step": step, **figures})
+        mappings.append({"epoch": number, "step": step, **_named(program.columns, row, plan)})
     return mappings
+
+
+def _logged(program: Program, plan: Plan, state: State, before: int, end: int) -> list[dict[str, float]]:
+    """The rows of `log_every` after the step `before`, as mappings."""
+    if not plan.log_every or before // plan.log_every == end // plan.log_every:
+        return []
+    first, rows = before // plan.log_every + 1, program.logged(state, before, end).tolist()
+    steps = [number * plan.log_every for number in range(first, first + len(rows))]
+    named = [_named(program.log_columns, row, plan) for row in rows]
+    return [
+        {"step": step, "epoch": -(-step // plan.steps_per_epoch), **row} for step, row in zip(steps, named, strict=True)
+    ]
+
+
+def _named(columns: tuple[str, ...], row: Any, plan: Plan) -> dict[str, float]:
+    """A row by its columns, in the data's unit."""
+    named = zip(columns, row, strict=True)
+    return {name: float(value) * plan.units.get(name.partition("_")[2], 1.0) for name, value in named}
 
 
 class _Clock:

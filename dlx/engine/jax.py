@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlx.data.dataset import Stream, padded
-from dlx.engine.jax_loop import JaxLoop
+from dlx.engine.jax_loop import LOG, JaxLoop
 from dlx.engine.plan import ROWS, Block, Pieces, Plan, Program, State, plain_array
 
 
@@ -36,13 +36,14 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
         return {name: float(value) for name, value in counters.items()}
 
     def save(state: State) -> dict[str, np.ndarray]:
-        return {name: plain_array(value) for name, value in jax.device_get(dict(state)).items()}
+        kept = {name: value for name, value in state.items() if name != LOG}
+        return {name: plain_array(value) for name, value in jax.device_get(kept).items()}
 
     call, pieces = _by_steps(loop) if loop.stepwise else chunk, _pieces(loop)
 
     def reuse(network: Any, optimizer: Any, plan: Plan) -> Program:
         optimizer.build(network.logits.trainable_variables)
-        restore, begun = partial(loop.restore_best, network), loop.state(network, optimizer, plan)
+        restore, begun = partial(loop.restore, network), loop.state(network, optimizer, plan)
         kinds = {name: value.dtype for name, value in begun.items()}
 
         def load(arrays: Mapping[str, np.ndarray]) -> State:
@@ -56,7 +57,10 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
             chunk=call,
             columns=loop.columns,
             counters=counters,
-            restore_best=restore,
+            restore=restore,
+            logged=lambda state, step, end: loop.logged(np.asarray(state.get(LOG)), step, end),
+            log_columns=loop.log_columns,
+            weights=lambda state: [plain_array(state[f"weights/{n}"]) for n in range(len(loop.weights))],
             pieces=pieces,
             reuse=reuse,
             save=save,

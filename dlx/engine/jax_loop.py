@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from dlx.engine.loop import Loop
-from dlx.engine.plan import ROWS, Plan, State
+from dlx.engine.loop import Figures, Loop
+from dlx.engine.plan import LOG_ROWS, ROWS, Keep, Plan, State
 from dlx.parts import penalties
 from dlx.parts.schedules import Plateau
 from dlx.system.backend import keras
 
 Arrays = dict[str, Any]
+LOG = "log"  # the rows of `log_every`, which no checkpoint keeps
 
 
 class JaxLoop(Loop):
@@ -29,15 +30,14 @@ class JaxLoop(Loop):
         super().__init__(network, optimizer, plan, validated, size)
         # On a CPU, XLA's gradients of convolutions are 30 times slower inside a loop than outside.
         self.stepwise = jax.default_backend() == "cpu" and _convolves(self.model)
-        self.accumulators = [v for metric in (self.losses, *self.metrics) for v in metric.variables]
-        self.fresh = [jnp.array(v.value) for v in self.accumulators]
+        self.fresh = [jnp.array(v.value) for v in self.counted]
         rate = optimizer.learning_rate
         self.rate = next(f"optimizer/{n}" for n, v in enumerate(optimizer.variables) if v is rate)
         self.counters = ("step", "epochs", "best_epoch", "bad_step", "stopped")
         self.named = {
             **{f"weights/{n}": v for n, v in enumerate(self.weights)},
             **{f"optimizer/{n}": v for n, v in enumerate(optimizer.variables)},
-            **{f"accumulators/{n}": v for n, v in enumerate(self.accumulators)},
+            **{f"accumulators/{n}": v for n, v in enumerate(self.counted)},
             **{f"strengths/{n}": v for n, v in enumerate(self.strengths)},
         }
         self.place = {id(variable): name for name, variable in self.named.items()}
@@ -58,11 +58,12 @@ class JaxLoop(Loop):
             **{f"accumulators/{n}": jnp.array(value) for n, value in enumerate(self.fresh)},
             **{f"strengths/{n}": jnp.array(variable.value) for n, variable in enumerate(self.strengths)},
             **{f"loop/{name}": value for name, value in loop.items()},
+            **({LOG: jnp.zeros((LOG_ROWS, len(self.log_columns)))} if plan.log_every else {}),
         }
 
-    def restore_best(self, network: Any, state: State) -> None:
-        """Put the best weights into a network, or the last ones when no epoch had a finite figure."""
-        kind = "best" if int(state["loop/best_epoch"]) else "weights"
+    def restore(self, network: Any, state: State, keep: Keep) -> None:
+        """Put the best weights into a network, or the last ones; these also when no epoch had a finite figure."""
+        kind = "best" if keep == "best" and int(state["loop/best_epoch"]) else "weights"
         for number, weight in enumerate(network.logits.weights):
             weight.assign(state[f"{kind}/{number}"])
 
@@ -161,20 +162,22 @@ class JaxLoop(Loop):
         def loss(values: list[Any]) -> Any:
             merged = {**state, **dict(zip(names, values, strict=True))}
             with self.scope(merged, seeds) as scope:
-                logits, total = self.forward(x, y, training=True, mixed=mixed)
-                scaled = self.optimizer.scale_loss(total)
+                logits, losses = self.forward(x, y, training=True, mixed=mixed)
+                scaled = self.optimizer.scale_loss(losses[0])
                 changed = self._changed(merged, scope, "weights")
-            return scaled, (logits, total, changed)
+            return scaled, (logits, losses, changed)
 
-        (_, (logits, total, changed)), gradients = jax.value_and_grad(loss, has_aux=True)([state[n] for n in names])
+        (_, (logits, losses, changed)), gradients = jax.value_and_grad(loss, has_aux=True)([state[n] for n in names])
         state = {**state, **{name: value for name, value in changed.items() if name not in names}}
         slots = [state[f"optimizer/{n}"] for n in range(len(self.optimizer.variables))]
         values, slots = self.optimizer.stateless_apply(slots, gradients, [state[name] for name in names])
         state |= dict(zip(names, values, strict=True))
         state |= {f"optimizer/{n}": value for n, value in enumerate(slots)}
-        state = self._count(state, y, logits, total)
+        state = self._count(state, y, logits, losses)
+        if plan.log_every:
+            state = lax.cond((number + 1) % plan.log_every == 0, lambda s: self._log(s, number + 1), dict, state)
         state["loop/step"] = jnp.where(state["loop/bad_step"] > 0, number, number + 1)
-        first = ~jnp.isfinite(total) & (state["loop/bad_step"] == 0)
+        first = ~jnp.isfinite(losses[0]) & (state["loop/bad_step"] == 0)
         state["loop/bad_step"] = jnp.where(first, number + 1, state["loop/bad_step"])
         return state
 
@@ -198,21 +201,31 @@ class JaxLoop(Loop):
     def take(array: Any, rows: Any) -> Any:
         return jnp.take(array, rows, axis=0)
 
-    def total(self, each: Any) -> Any:
+    def with_penalties(self, loss: Any) -> Any:
         added = [jnp.asarray(penalty, jnp.float32) for penalty in self.model.losses]
-        return jnp.mean(each) + sum(added, jnp.float32(0.0))
+        return loss + sum(added, jnp.float32(0.0))
 
-    def _count(self, state: Arrays, y: Any, logits: Any, total: Any) -> Arrays:
+    def _count(self, state: Arrays, y: Any, logits: Any, losses: tuple[Any, Any], training: bool = True) -> Arrays:
         with self.scope(state) as scope:
-            self.losses.update_state(total, sample_weight=jnp.float32(y.shape[0]))
-            self.measure(y, logits)
+            self.measure(self.epoch_figures, y, logits, losses)
+            if training and self.step_figures is not None:
+                self.measure(self.step_figures, y, logits, losses)
         return {**state, **self._changed(state, scope, "accumulators")}
 
-    def results(self, state: Arrays) -> tuple[Arrays, Any]:
-        """The figures accumulated so far, which start over."""
+    def results(self, state: Arrays, figures: Figures | None = None) -> tuple[Arrays, Any]:
+        """The figures counted so far, those of the epoch if none are given; they start over."""
+        figures = figures or self.epoch_figures
         with self.scope(state):
-            figures = [jnp.asarray(metric.result(), jnp.float32) for metric in (self.losses, *self.metrics)]
-        return {**state, **{f"accumulators/{n}": value for n, value in enumerate(self.fresh)}}, jnp.stack(figures)
+            values = [jnp.asarray(metric.result(), jnp.float32) for metric in figures.all]
+        places = {self.place[id(variable)] for variable in figures.variables}
+        fresh = {f"accumulators/{n}": value for n, value in enumerate(self.fresh)}
+        return {**state, **{name: value for name, value in fresh.items() if name in places}}, jnp.stack(values)
+
+    def _log(self, state: Arrays, step: Any) -> Arrays:
+        """Keep the row of `log_every` that ends at a step."""
+        state, figures = self.results(state, self.step_figures)
+        row = jnp.concatenate([figures, state[self.rate].astype(jnp.float32)[None]])
+        return {**state, LOG: lax.dynamic_update_index_in_dim(state[LOG], row, self.slot(step), 0)}
 
     def epoch_end(self, state: Arrays, data: tuple[Any, ...]) -> tuple[Arrays, Any]:
         """Validate, keep the best weights, test for stopping; returns the state and the epoch's row."""
@@ -230,7 +243,7 @@ class JaxLoop(Loop):
             state["loop/bad_step"] = jnp.where(bad, state["loop/step"], state["loop/bad_step"])
             figures = jnp.concatenate([figures, validation])
         row = jnp.concatenate([figures, state[self.rate].astype(jnp.float32)[None]])
-        return self._keep_best(state, row[self.columns.index(self.plan.monitor)]), row
+        return self._keep_best(state, row), row
 
     def evaluate(self, state: Arrays, inputs: Any, targets: Any) -> Arrays:
         """Count the loss and the metrics of these examples, in batches."""
@@ -241,15 +254,15 @@ class JaxLoop(Loop):
             x = lax.dynamic_slice_in_dim(inputs, start, length)
             y = lax.dynamic_slice_in_dim(targets, start, length)
             with self.scope(state):
-                logits, total = self.forward(x, y, training=False)
-            return self._count(state, y, logits, total)
+                logits, losses = self.forward(x, y, training=False)
+            return self._count(state, y, logits, losses, training=False)
 
         state = lax.fori_loop(0, size // batch, lambda number, counted: count(counted, number * batch, batch), state)
         return count(state, size - size % batch, size % batch) if size % batch else state
 
-    def _keep_best(self, state: Arrays, figure: Any) -> Arrays:
+    def _keep_best(self, state: Arrays, row: Any) -> Arrays:
         """A NaN compares as false, so it is never best; nor are weights that the last step left not finite."""
-        plan = self.plan
+        plan, figure = self.plan, row[self.columns.index(self.plan.monitor)]
         trainable = [state[self.place[id(v)]] for v in self.model.trainable_variables]
         sound = jnp.all(jnp.stack([jnp.all(jnp.isfinite(value)) for value in trainable]))
         state = {**state, "loop/bad_step": jnp.where(sound, state["loop/bad_step"], state["loop/step"])}
@@ -267,6 +280,8 @@ class JaxLoop(Loop):
         if plan.patience is not None:
             state = self._wait(state, "stop_best", "waited", better, figure, plan.min_delta)
             state["loop/stopped"] = state["loop/waited"] >= plan.patience
+        if plan.stop_at:
+            state["loop/stopped"] |= jnp.all(jnp.stack(self.reached(row)))
         return state
 
     def _wait(self, state: Arrays, best: str, waited: str, better: Any, figure: Any, min_delta: float) -> Arrays:

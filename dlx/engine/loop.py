@@ -7,10 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from dlx.engine.plan import Plan, seed_of
+from dlx.engine.plan import LOG_ROWS, Plan, seed_of
 from dlx.parts import metrics, penalties
 from dlx.parts.augment import Mix
+from dlx.runs.metrics import maximized
 from dlx.system.backend import keras
+
+
+class Figures:
+    """The losses and the metrics of a number of examples, summed until they are read.
+
+    data_loss: whether the loss without penalties is counted beside it.
+    """
+
+    def __init__(self, network: Any, data_loss: bool) -> None:
+        self.losses = [keras.metrics.Mean(name=name) for name in ("loss", "data_loss")[: 1 + data_loss]]
+        self.metrics = network.metrics()
+        for metric in self.metrics:  # some make their variables at the first update
+            metrics.update(metric, *metrics.example(network.classes, network.units))
+            metric.reset_state()
+        self.all = (*self.losses, *self.metrics)
+        self.names = [metric.name for metric in self.all]
+        self.variables = [variable for metric in self.all for variable in metric.variables]
 
 
 class Loop(abc.ABC):
@@ -31,14 +49,14 @@ class Loop(abc.ABC):
         # All rows, in any order, are the same step.
         self.whole = plan.steps_per_epoch == 1 and not self.generators
         self.strengths = penalties.tune(self.model.trainable_variables)
-        self.metrics = network.metrics()
-        self.losses = keras.metrics.Mean(name="loss")
-        for metric in self.metrics:  # some make their variables at the first update
-            metrics.update(metric, *metrics.example(network.classes, network.units))
-            metric.reset_state()
-        names = ["loss", *(metric.name for metric in self.metrics)]
-        splits = ("train", "val") if validated else ("train",)
+        penalized = bool(self.model.losses)
+        self.epoch_figures = Figures(network, penalized)
+        # What `log_every` writes is counted apart, so that no figure of an epoch depends on it.
+        self.step_figures = Figures(network, penalized) if plan.log_every else None
+        splits, names = ("train", "val") if validated else ("train",), self.epoch_figures.names
         self.columns = (*(f"{split}_{name}" for split in splits for name in names), "learning_rate")
+        self.log_columns = (*(f"train_{name}" for name in names), "learning_rate")
+        self.counted = [*self.epoch_figures.variables, *(self.step_figures.variables if self.step_figures else ())]
 
     def seeds_of(self, plan: Plan) -> np.ndarray:
         """The seed of each purpose: (purposes,) int64."""
@@ -61,8 +79,8 @@ class Loop(abc.ABC):
         """The rows of an array."""
 
     @abc.abstractmethod
-    def total(self, each: Any) -> Any:
-        """The mean loss, with the penalties of the model's last call."""
+    def with_penalties(self, loss: Any) -> Any:
+        """A mean loss with the penalties of the model's last call."""
 
     def augmented(self, x: Any) -> tuple[Any, Any]:
         """(the batch changed at random, whose labels it shares with which: (partners, shares), or None)."""
@@ -77,8 +95,8 @@ class Loop(abc.ABC):
                 x = keras.ops.stop_gradient(x)
         return x, mixed
 
-    def forward(self, x: Any, y: Any, training: bool, mixed: Any = None) -> tuple[Any, Any]:
-        """(logits, loss with penalties) of a batch; class weights and mixed labels count in training alone."""
+    def forward(self, x: Any, y: Any, training: bool, mixed: Any = None) -> tuple[Any, tuple[Any, Any]]:
+        """(logits, (loss with penalties, loss)) of a batch; class weights and mixed labels count in training alone."""
         logits = self.model(x, training=training)
         each = self._losses(y, logits, training)
         if mixed is not None:
@@ -86,17 +104,37 @@ class Loop(abc.ABC):
             others = self._losses(self.take(y, partners), logits, training)
             share = keras.ops.reshape(share, (-1, *(1 for _ in each.shape[1:])))
             each = share * each + (1.0 - share) * others
-        return logits, self.total(each)
+        loss = keras.ops.mean(each)
+        return logits, (self.with_penalties(loss), loss)
 
-    def measure(self, y: Any, logits: Any) -> None:
-        """Feed a batch to every metric: y as the loss takes it, (n, …), and logits."""
+    def measure(self, figures: Figures, y: Any, logits: Any, losses: tuple[Any, Any]) -> None:
+        """Count a batch: y as the loss takes it, (n, …), and what `forward` returned."""
+        examples = keras.ops.cast(keras.ops.shape(y)[0], "float32")
+        for mean, loss in zip(figures.losses, losses, strict=False):
+            mean.update_state(loss, sample_weight=examples)
         predictions = self.network.activation(logits)
-        for metric in self.metrics:
+        for metric in figures.metrics:
             if metric.name not in self.plan.units:
                 metrics.update(metric, self._in_data(y), self._in_data(predictions))
                 continue
             own = metric.name == "r2"  # the mean of a share of each target, which knows no unit
             metrics.update(metric, self._in_units(y, own), self._in_units(predictions, own))
+
+    def reached(self, row: Any) -> list[Any]:
+        """Whether the row of an epoch is as good as each number of `stop_at`; a NaN is not."""
+        pairs = [(name, row[self.columns.index(name)], number) for name, number in self.plan.stop_at.items()]
+        return [figure >= number if maximized(name) else figure <= number for name, figure, number in pairs]
+
+    def slot(self, step: Any) -> Any:
+        """The place of a step's row of `log_every` among LOG_ROWS; where they are full, the oldest give way."""
+        return (step // self.plan.log_every - 1) % LOG_ROWS
+
+    def logged(self, kept: np.ndarray, step: int, end: int) -> np.ndarray:
+        """The rows of `log_every` of the steps after `step`, up to `end`, from (LOG_ROWS, log_columns)."""
+        if not self.plan.log_every:
+            return np.empty((0, len(self.log_columns)))
+        every = self.plan.log_every
+        return kept[[self.slot(at) for at in range((step // every + 1) * every, end + 1, every)]]
 
     def _in_units(self, values: Any, own: bool) -> Any:
         """A regression's values around the mean of the train split, in units of the largest deviation, or of their own.

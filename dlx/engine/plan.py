@@ -5,14 +5,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from dlx.parts.schedules import Plateau
 
 ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
+LOG_ROWS = 4096  # the rows of `log_every` that one chunk may write
 State = Mapping[str, Any]
+Keep = Literal["best", "last"]
 Block = tuple[np.ndarray, np.ndarray]
 
 
@@ -24,6 +26,9 @@ class Plan:
     schedule: progress in 0..1 to a factor of lr, None for a constant rate; plateau lowers it by the monitored figure.
     class_weights: what the loss of an example of each class counts, in training alone.
     units: by the metric's name, what its figures are multiplied by: the loop computes them in units of its own.
+    stop_at: the training ends after the first epoch in which every column named here is at least as good as its number.
+    log_every: steps from one row of train figures to the next, None for no such rows.
+    snapshots, histograms: after these epochs, and after every so many, a chunk ends.
     """
 
     seed: int
@@ -39,12 +44,28 @@ class Plan:
     plateau: Plateau | None = None
     class_weights: tuple[float, ...] | None = None
     units: Mapping[str, float] = field(default_factory=dict)
+    stop_at: Mapping[str, float] = field(default_factory=dict)
+    log_every: int | None = None
+    snapshots: tuple[int, ...] = ()
+    histograms: int | None = None
+
+    def pause(self, step: int) -> int:
+        """The first step after `step` at which a chunk must end."""
+        epoch = step // self.steps_per_epoch
+        epochs = [after for after in self.snapshots if after > epoch]
+        if self.histograms:
+            epochs.append((epoch // self.histograms + 1) * self.histograms)
+        ends = [self.steps, *(after * self.steps_per_epoch for after in epochs)]
+        return min([*ends, step + LOG_ROWS * self.log_every] if self.log_every else ends)
 
 
 @dataclass(frozen=True)
 class Program:
     """A compiled training: what `chunk` changes, what it reads, and the figures that a row holds.
 
+    `restore` puts the best weights, or the last ones, into the network. `logged(state, step, end)` are the rows of
+    `log_every` between two steps of the last chunk: (rows, log_columns). `weights` are those of the network, in its
+    order.
     `pieces` are the parts of an epoch, for inputs that stay on disk. `reuse(network, optimizer, plan)` is the same
     program for a training that differs in the seed, the rate and the strengths of penalties alone: nothing is compiled.
     `save` gives the state as arrays, `load` a state from such arrays: see `with_state`.
@@ -54,8 +75,11 @@ class Program:
     data: tuple[Any, ...]
     chunk: Callable[[State, tuple[Any, ...], int], tuple[State, np.ndarray]]
     columns: tuple[str, ...]
+    log_columns: tuple[str, ...]
     counters: Callable[[State], dict[str, float]]
-    restore_best: Callable[[State], None]
+    restore: Callable[[State, Keep], None]
+    logged: Callable[[State, int, int], np.ndarray]
+    weights: Callable[[State], list[np.ndarray]]
     pieces: Pieces
     reuse: Callable[[Any, Any, Plan], Program]
     save: Callable[[State], dict[str, np.ndarray]]
@@ -96,6 +120,8 @@ class Chunk:
 class Progress:
     """What `fit` yields after each chunk: where the training is, its state, and the epochs that it finished.
 
+    logged: the rows of `log_every`.
+
     seconds: what the chunk took; carried: those of an epoch that is not finished; resumable: the training can continue
     from the state, as all was finite so far.
     """
@@ -104,6 +130,7 @@ class Progress:
     epochs: int
     state: State
     rows: list[dict[str, float]]
+    logged: list[dict[str, float]]
     seconds: float
     best_epoch: int | None
     stopped: bool

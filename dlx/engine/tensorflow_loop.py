@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dlx.engine.loop import Loop
-from dlx.engine.plan import ROWS, Plan
+from dlx.engine.loop import Figures, Loop
+from dlx.engine.plan import LOG_ROWS, ROWS, Keep, Plan
 from dlx.engine.xla import RECURRENT, fuses, fuses_update
 from dlx.parts import penalties
 from dlx.parts.schedules import Plateau
@@ -39,6 +39,7 @@ class TensorFlowLoop(Loop):
         self.target = network
         self.loop = {name: tf.Variable(value) for name, value in self.start().items()}
         self.best = [tf.Variable(weight.value) for weight in self.weights]
+        self.log = tf.Variable(tf.zeros((LOG_ROWS if plan.log_every else 0, len(self.log_columns))))
 
     def begin(self, network: Any, optimizer: Any, plan: Plan) -> None:
         """Put everything back to the beginning, with the weights of another network of the same shape."""
@@ -49,8 +50,8 @@ class TensorFlowLoop(Loop):
         pairs += zip(self.optimizer.variables, optimizer.variables, strict=True)
         for mine, given in pairs:
             mine.assign(given.value)
-        for metric in (self.losses, *self.metrics):
-            metric.reset_state()
+        for variable in self.counted:
+            variable.assign(tf.zeros_like(variable.value))
         for name, value in self.start().items():
             self.loop[name].assign(value)
         self.bases.assign(self.seeds_of(plan))
@@ -59,11 +60,10 @@ class TensorFlowLoop(Loop):
 
     def state(self) -> dict[str, Any]:
         """Every variable that a chunk changes, by name."""
-        accumulators = [v for metric in (self.losses, *self.metrics) for v in metric.variables]
         return {
             **{f"weights/{n}": v for n, v in enumerate(self.weights)},
             **{f"optimizer/{n}": v for n, v in enumerate(self.optimizer.variables)},
-            **{f"accumulators/{n}": v for n, v in enumerate(accumulators)},
+            **{f"accumulators/{n}": v for n, v in enumerate(self.counted)},
             **{f"best/{n}": v for n, v in enumerate(self.best)},
             **{f"loop/{name}": v for name, v in self.loop.items()},
         }
@@ -75,9 +75,10 @@ class TensorFlowLoop(Loop):
             state[name].assign(tf.cast(value, state[name].dtype))
         return state
 
-    def restore_best(self) -> None:
-        """Put the best weights into the network, or the last ones when no epoch had a finite figure."""
-        values = self.best if int(self.loop["best_epoch"].numpy()) else [weight.value for weight in self.weights]
+    def restore(self, keep: Keep) -> None:
+        """Put the best weights into the network, or the last ones; these also when no epoch had a finite figure."""
+        best = keep == "best" and int(self.loop["best_epoch"].numpy())
+        values = self.best if best else [weight.value for weight in self.weights]
         for weight, value in zip(self.target.logits.weights, values, strict=True):
             weight.assign(value)
 
@@ -164,12 +165,16 @@ class TensorFlowLoop(Loop):
             progress = tf.cast(number, tf.float32) / float(plan.steps)
             self.optimizer.learning_rate.assign(self.lr * plan.schedule(progress))
         with tf.GradientTape() as tape:
-            logits, total = self.forward(x, y, training=True, mixed=mixed)
-            scaled = self.optimizer.scale_loss(total)
+            logits, losses = self.forward(x, y, training=True, mixed=mixed)
+            scaled = self.optimizer.scale_loss(losses[0])
         self.apply(*tape.gradient(scaled, self.trainable))
-        self._count(y, logits, total)
+        self.measure(self.epoch_figures, y, logits, losses)
+        if self.step_figures is not None:
+            self.measure(self.step_figures, y, logits, losses)
+            due = (number + 1) % plan.log_every == 0
+            tf.cond(due, lambda: self._log(number + 1), lambda: tf.constant(0))
         self.loop["step"].assign(number + 1)
-        bad = ~tf.math.is_finite(total)
+        bad = ~tf.math.is_finite(losses[0])
         self.loop["bad_step"].assign(tf.where(bad, number + 1, self.loop["bad_step"].value()))
 
     def _apply(self, *gradients: Any) -> None:
@@ -179,9 +184,9 @@ class TensorFlowLoop(Loop):
     def take(array: Any, rows: Any) -> Any:
         return tf.gather(array, rows)
 
-    def total(self, each: Any) -> Any:
-        mean, added = tf.reduce_mean(each), self.model.losses
-        return mean + tf.add_n([tf.cast(penalty, tf.float32) for penalty in added]) if added else mean
+    def with_penalties(self, loss: Any) -> Any:
+        added = self.model.losses
+        return loss + tf.add_n([tf.cast(penalty, tf.float32) for penalty in added]) if added else loss
 
     def _seed(self, step: Any) -> None:
         """Every random number of a step follows from (seed, purpose, step)."""
@@ -190,18 +195,21 @@ class TensorFlowLoop(Loop):
             first = tf.cast(step + self.bases[number], tf.uint32)
             variable.assign(tf.stack([first, tf.zeros((), tf.uint32)]))
 
-    def _count(self, y: Any, logits: Any, total: Any) -> None:
-        examples = tf.cast(tf.shape(y)[0], tf.float32)
-        self.losses.update_state(total, sample_weight=examples)
-        self.measure(y, logits)
-
-    def results(self) -> list[Any]:
-        """The figures accumulated so far, which start over."""
-        figures = [tf.cast(metric.result(), tf.float32) for metric in (self.losses, *self.metrics)]
-        with tf.control_dependencies(figures):
-            for metric in (self.losses, *self.metrics):
+    def results(self, figures: Figures | None = None) -> list[Any]:
+        """The figures counted so far, those of the epoch if none are given; they start over."""
+        figures = figures or self.epoch_figures
+        values = [tf.cast(metric.result(), tf.float32) for metric in figures.all]
+        with tf.control_dependencies(values):
+            for metric in figures.all:
                 metric.reset_state()
-        return figures
+        return values
+
+    def _log(self, step: Any) -> Any:
+        """Keep the row of `log_every` that ends at a step."""
+        rate = tf.cast(self.optimizer.learning_rate.value, tf.float32)
+        row = tf.stack([*self.results(self.step_figures), rate])
+        self.log.scatter_nd_update([[tf.cast(self.slot(step), tf.int32)]], [row])
+        return tf.constant(0)
 
     def _epoch_end(self, data: tuple[Any, ...]) -> Any:
         """Validate, keep the best weights, test for stopping; returns the epoch's row."""
@@ -221,7 +229,7 @@ class TensorFlowLoop(Loop):
             )
             figures = tf.concat([figures, validation], axis=0)
         row = tf.concat([figures, tf.cast(self.optimizer.learning_rate.value, tf.float32)[None]], axis=0)
-        self._keep_best(row[self.columns.index(self.plan.monitor)])
+        self._keep_best(row)
         return tf.ensure_shape(row, (len(self.columns),))
 
     def evaluate(self, inputs: Any, targets: Any) -> None:
@@ -233,7 +241,7 @@ class TensorFlowLoop(Loop):
                 x, y = inputs[start : start + batch], targets[start : start + batch]
             else:
                 x, y = _slice(inputs, start, length), _slice(targets, start, length)
-            self._count(y, *self.forward(x, y, training=False))
+            self.measure(self.epoch_figures, y, *self.forward(x, y, training=False))
 
         def each(start: Any, end: Any, by: int, length: int | None = None) -> None:
             def body(start: Any) -> Any:
@@ -252,9 +260,10 @@ class TensorFlowLoop(Loop):
         if left:
             count(whole, left)
 
-    def _keep_best(self, figure: Any) -> None:
+    def _keep_best(self, row: Any) -> None:
         """A NaN compares as false, so it is never best; nor are weights that the last step left not finite."""
         loop, plan = self.loop, self.plan
+        figure = row[self.columns.index(plan.monitor)]
         sound = tf.reduce_all([tf.reduce_all(tf.math.is_finite(tf.cast(v.value, tf.float32))) for v in self.trainable])
         loop["bad_step"].assign(tf.where(sound, loop["bad_step"].value(), loop["step"].value()))
 
@@ -271,10 +280,11 @@ class TensorFlowLoop(Loop):
         tf.cond(better(loop["best"].value(), 0.0), keep, lambda: tf.constant(0))
         if plan.plateau is not None:
             self._plateau(plan.plateau, better, figure)
-        if plan.patience is None:
-            return
-        waited = self._wait("stop_best", "waited", better, figure, plan.min_delta)
-        loop["stopped"].assign(waited >= plan.patience)
+        if plan.patience is not None:
+            waited = self._wait("stop_best", "waited", better, figure, plan.min_delta)
+            loop["stopped"].assign(waited >= plan.patience)
+        if plan.stop_at:
+            loop["stopped"].assign(loop["stopped"].value() | tf.reduce_all(self.reached(row)))
 
     def _wait(self, best: str, waited: str, better: Any, figure: Any, min_delta: float) -> Any:
         """For how many epochs the figure has not improved; keeps the best one and the count under their names."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, float], np.ndarray]:
     """(figures, predictions) of a split under the model's present weights.
 
-    The figures are the loss with its penalties and each metric; predictions: (n, units) probabilities, or values in
-    float64.
+    The figures are the loss with its penalties, where there are any also without, and each metric; predictions:
+    (n, units) probabilities, or values in float64.
     """
     import numpy as np
 
@@ -34,7 +34,8 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
     predictions = network.answers(logits)
     targets = keras.ops.convert_to_tensor(network.learned(split.targets))
     each = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
-    figures = {"loss": float(keras.ops.convert_to_numpy(each).mean(dtype=np.float64)) + penalty}
+    loss = float(keras.ops.convert_to_numpy(each).mean(dtype=np.float64))
+    figures = {"loss": loss + penalty, **({"data_loss": loss} if network.logits.losses else {})}
     if split.targets.dtype == np.float64:  # values
         predictions = np.asarray(predictions, np.float64)
     for metric in network.metrics():

@@ -7,6 +7,7 @@ from pydantic import Field
 from dlx.parts.registry import Part, Parts
 
 Positive = Annotated[int, Field(gt=0, le=10**9)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 PositiveFloat = Annotated[float, Field(gt=0, le=1e38, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, le=1e38, allow_inf_nan=False)]

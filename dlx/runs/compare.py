@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from dlx.errors import RunError, did_you_mean
 from dlx.runs.metrics import is_figure, maximized
 from dlx.runs.run import Run
-from dlx.runs.summary import LABELS, Entry, same_setting
+from dlx.runs.summary import LABELS, SPREAD, Entry, same_setting
 
 LARGEST = 1e150
 ABSENT = "–"
@@ -22,7 +23,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 @dataclass
 class Row:
-    """One line of the comparison: a run, or several that differ in nothing but the seed."""
+    """One line of the comparison: a run, or several that differ in nothing but the seed, or what was cut off."""
 
     entries: list[Entry]
 
@@ -34,11 +35,17 @@ class Row:
     def name(self) -> str:
         if len(self.entries) == 1:
             return self.first.name
-        return f"{self.first.settings.get('name', self.first.name)} (n={len(self.entries)})"
+        return f"{self.first.settings.get('name', self.first.name)} ({self.counted})"
+
+    @property
+    def counted(self) -> str:
+        """How many runs it is, and in what they differ: n=5 for seeds, else 5 splits or 5 folds."""
+        kinds = [noun for key, noun in SPREAD.items() if len({spread(entry, key) for entry in self.entries}) > 1]
+        return f"n={len(self.entries)}" if kinds in ([], ["seeds"]) else f"{len(self.entries)} {' and '.join(kinds)}"
 
     def values(self, key: str) -> list[float]:
         """The figures under `key` that are finite, and not so large that their sum would not be."""
-        values = (entry.metrics.get(key) for entry in self.entries)
+        values = (_figure(entry, key) for entry in self.entries)
         numbers = [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
         return [value for value in numbers if abs(value) < LARGEST]
 
@@ -76,8 +83,38 @@ def _deviation(values: Sequence[float]) -> float:
     return statistics.stdev(values)
 
 
+def spread(entry: Entry, key: str) -> Any:
+    """What a run has of a key of SPREAD: the seed, or which fold it is; None for a validation that is no fold."""
+    value = entry.settings.get(key)
+    return value if key != "validation" or _folds(value) else None
+
+
+def _folds(validation: Any) -> str:
+    """How many folds a spec's validation is one of, as it says it: "of 5"; empty for another validation."""
+    match = re.fullmatch(r"fold \d+ (of \d+)", validation) if isinstance(validation, str) else None
+    return match[1] if match else ""
+
+
+def _figure(entry: Entry, key: str) -> Any:
+    """A figure of a run; without penalties its loss is that of the data."""
+    if key not in entry.metrics and key.endswith("_data_loss") and not penalties(entry):
+        return entry.metrics.get(key.replace("data_loss", "loss"))
+    return entry.metrics.get(key)
+
+
+def penalties(entry: Entry) -> list[tuple[str, str]]:
+    """The penalties on weights that a run's settings name, wherever the layers stand."""
+    named = [(key, value) for key, value in entry.settings.items() if "regulariz" in key and value]
+    return sorted((re.sub(r"\.\d+\.", ".", key), repr(value)) for key, value in named)
+
+
+def unlike_penalties(rows: Sequence[Row]) -> bool:
+    """Whether the losses of the rows hold different penalties, so that they say nothing of one another."""
+    return len({repr(penalties(row.first)) for row in rows if row.first.settings}) > 1
+
+
 def fold(entries: Sequence[Entry]) -> list[Row]:
-    """Finished runs of the same settings but for the seed in one row, in order of their first run."""
+    """Finished runs of the same settings but for SPREAD in one row, in order of their first run."""
     rows: dict[Any, Row] = {}
     first: Mapping[str, Any] = entries[0].settings if entries else {}
     for entry in entries:
@@ -92,13 +129,15 @@ def fold(entries: Sequence[Entry]) -> list[Row]:
             lacks = (
                 [k for k in first if k not in entry.settings] if len(entry.settings) - len(other) < len(first) else []
             )
-            same = [pair for pair in [*other, *((k, ABSENT) for k in lacks)] if pair[0].split(".")[0] not in LABELS]
+            folds = _folds(entry.settings.get("validation"))
+            left = (*LABELS, "validation") if folds else LABELS
+            same = [pair for pair in [*other, *((k, ABSENT) for k in lacks)] if pair[0].split(".")[0] not in left]
             made = [str(entry.info.get(name)) for name in ("backend", "device")]
-            key = (repr(sorted(same)), str((entry.info.get("dataset") or {}).get("fingerprint")), *made)
-            alike = rows.get(key)
-            seeds = [e.settings.get("seed") for e in alike.entries] if alike else []
-            if entry.settings.get("seed") in seeds:
-                key = id(entry)  # the same seed twice is not a repetition to average over
+            data = str((entry.info.get("dataset") or {}).get("fingerprint"))
+            key = (repr(sorted(same, key=repr)), folds, data, *made)
+            alike = rows[key].entries if key in rows else []
+            if any(all(spread(one, k) == spread(entry, k) for k in SPREAD) for one in alike):
+                key = id(entry)  # the same seed and splits twice are not a repetition to average over
         if key in rows:
             rows[key].entries.append(entry)
         else:
@@ -144,12 +183,15 @@ def figure_names(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
                 )
         return list(chosen)
     twins = all(entry.metrics.get("test_is_validation") for row in rows for entry in row.entries if entry.metrics)
-    monitors = {str(row.first.info.get("monitor", "")) for row in rows}
-    wanted = []
-    for split in ("val", "train", "test"):  # what is chosen by comes first, what nothing is chosen by comes last
+    monitors, unlike = {str(row.first.info.get("monitor", "")) for row in rows}, unlike_penalties(rows)
+    wanted = [key for key in known if key.startswith("reach_")]
+    for split in ("val", "last_val", "train", "test"):  # what is chosen by first, what nothing is chosen by last
         if split == "test" and twins:
             continue
         names = [key for key in known if key.startswith(f"{split}_") and is_figure(key)]
+        names = [key for key in names if unlike or not key.endswith("data_loss")]
+        if split == "last_val" and not all(key.endswith("loss") for key in names):
+            names = [key for key in names if not key.endswith("loss")]
         wanted += sorted(names, key=lambda key: (key not in monitors, not key.endswith("loss")))
     return [*wanted, *(key for key in ("best_epoch", "epochs", "train_seconds") if key in known)]
 
@@ -158,9 +200,12 @@ def best_rows(rows: Sequence[Row], metric: str) -> list[Row]:
     """The rows with the best figure, several if they are equal.
 
     None with fewer than two to choose from, nor among runs on unlike data, whose figures say nothing of one another;
-    nor by a figure of test where there is one of validation: who chooses by test has no test.
+    nor by a figure of test where there is one of validation: who chooses by test has no test; nor by a loss in which
+    the rows have other penalties.
     """
     if not is_figure(metric):
+        return []
+    if metric.endswith("_loss") and not metric.endswith("data_loss") and unlike_penalties(rows):
         return []
     validated = metric.replace("test_", "val_", 1)
     if metric.startswith("test_") and any(validated in entry.metrics for row in rows for entry in row.entries):
@@ -171,6 +216,18 @@ def best_rows(rows: Sequence[Row], metric: str) -> list[Row]:
     top = (max if maximized(metric) else min)(value for value, _ in having)
     best = [row for value, row in having if value == top]
     return best if len(best) < len(having) else []
+
+
+def reach(entry: Entry, figure: str, goal: float) -> None:
+    """Add to the figures of a run when its history first has a figure as good as `goal`: steps, epochs, seconds."""
+    sign, seconds = 1 if maximized(figure) else -1, 0.0
+    for row in Run(entry.path).history():
+        value, taken = row.get(figure), row.get("seconds")
+        seconds += taken if isinstance(taken, (int, float)) else 0.0
+        if isinstance(value, (int, float)) and sign * value >= sign * goal:
+            step, epoch = row.get("step"), row.get("epoch")
+            entry.metrics |= {"reach_steps": step, "reach_epochs": epoch, "reach_seconds": round(seconds, 3)}
+            return
 
 
 def sparkline(entry: Entry, width: int = 12) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlx.runs.compare import ABSENT, Row
-from dlx.runs.summary import LABELS, same_setting
+from dlx.runs.compare import ABSENT, Row, spread
+from dlx.runs.summary import LABELS, SPREAD, same_setting
 
 LISTS = ("layers", "augment", "preprocess", "metrics")
 PARTS = ("dataset", "optimizer", "schedule", "loss")
@@ -42,9 +42,8 @@ def differences(rows: Sequence[Row]) -> list[Column]:
             firsts = [unlike[number] for number in range(len(alike))]
             aligned = _parts(section, firsts) if section in PARTS else _aligned(section, firsts)
             columns += [Column(c.address, c.title, [c.cells[place] for place in places]) for c in aligned]
-    seeds = [ABSENT if not s else str(s.get("seed")) if len(row.entries) == 1 else f"{len(row.entries)} seeds"
-             for row, s in zip(rows, settings, strict=True)]  # fmt: skip
-    columns.append(Column("seed", "seed", seeds))
+    columns = [column for column in columns if column.address not in SPREAD]
+    columns += [Column(key, key, [_spread(row, key) for row in rows]) for key in SPREAD]
     prints = [str((row.first.info.get("dataset") or {}).get("fingerprint", ""))[:8] or ABSENT for row in rows]
     columns.append(Column("data", "data", prints))
     for name in ("backend", "device"):  # a condition is part of a figure
@@ -55,6 +54,14 @@ def differences(rows: Sequence[Row]) -> list[Column]:
     if any(column.address.startswith("dataset") for column in differing):
         differing = [column for column in differing if column.address != "data"]
     return sorted(differing, key=lambda c: order.get(c.address.split(".")[0], 99))
+
+
+def _spread(row: Row, key: str) -> str:
+    """The seed or the cut of a row, or how many it has."""
+    if not row.first.settings:
+        return ABSENT
+    values = {repr(spread(entry, key)) for entry in row.entries}
+    return text(row.first.settings.get(key)) if len(values) == 1 else f"{len(values)} {SPREAD[key]}"
 
 
 def _condition(row: Row, name: str) -> str:

@@ -1,4 +1,7 @@
-"""history.jsonl: a row of figures for each finished epoch, read back in part or whole. Standard library only."""
+"""Files of figures, a line a row, read back in part or whole: history.jsonl, a row an epoch, and steps.jsonl.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +17,25 @@ from dlx.errors import RunError
 from dlx.system import files
 from dlx.system.json_text import DECODER, finite
 
-NAME = "history.jsonl"
+EPOCHS, STEPS = "history.jsonl", "steps.jsonl"
 MOST = 256 * 2**20  # bytes
 Row = dict[str, Any]
 
 
 class History:
-    """The epochs of one run: read by anybody, written by the process that holds the run's lock."""
+    """The rows of one file of a run: read by anybody, written by the process that holds the run's lock."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, name: str = EPOCHS) -> None:
+        self._folder, self.name = folder, name
         self._written: Any = None  # the sha256 of the file, as far as this process knows it
         self._bytes = 0
 
     def rows(self) -> list[Row]:
-        """A row an epoch; a torn last line is left out."""
+        """Every row; a torn last line is left out."""
         return _rows(self._contents())
 
     def curve(self, figure: str) -> list[Any]:
-        """One figure of each epoch; None where a row has none."""
+        """One figure of each row; None where it has none."""
         raw = self._contents()
         # As dlx writes it, the figure can be picked out of the lines without reading the rest of them.
         figures = re.findall(
@@ -46,7 +49,7 @@ class History:
 
     def _contents(self) -> bytes:
         try:
-            return files.contents(self._folder, NAME, MOST)
+            return files.contents(self._folder, self.name, MOST)
         except OSError:
             return b""
 
@@ -55,7 +58,7 @@ class History:
         if not rows:
             return
         text = "".join(json.dumps(finite(row)) + "\n" for row in rows).encode()
-        with files.disk(self._folder), (self._folder / NAME).open("ab") as stream:
+        with files.disk(self._folder), (self._folder / self.name).open("ab") as stream:
             stream.write(text)
         self._written = self._written or _sha256()
         self._written.update(text)
@@ -65,7 +68,7 @@ class History:
         """How far the history goes, on the disk now: what `rewind` goes back to."""
         with files.disk(self._folder):
             if self._bytes:
-                files.sync(self._folder / NAME)
+                files.sync(self._folder / self.name)
         return {"bytes": self._bytes, "sha256": (self._written or _sha256()).hexdigest()}
 
     def begins_with(self, mark: Mapping[str, Any]) -> bool:
@@ -78,13 +81,13 @@ class History:
         return _rows(self._until(mark))
 
     def keep(self) -> str:
-        """Keep a copy of the history under the next free name; returns it, or an empty text where there is none."""
+        """Keep a copy of the file under the next free name; returns it, or an empty text where there is none."""
         raw = self._until({"bytes": 2**62})
         if not raw:
             return ""
         with files.disk(self._folder):
             number = 1
-            while (name := f"history-{number}.jsonl") and (self._folder / name).exists():
+            while (name := self.name.replace(".", f"-{number}.")) and (self._folder / name).exists():
                 number += 1
             with files.replacing(self._folder / name) as temporary:
                 temporary.write_bytes(raw)
@@ -95,17 +98,19 @@ class History:
         raw = self._until(mark)
         self._written, self._bytes = _sha256(raw), len(raw)
         with files.disk(self._folder):
-            if (self._folder / NAME).is_file():
-                os.truncate(self._folder / NAME, len(raw))
+            if (self._folder / self.name).is_file():
+                os.truncate(self._folder / self.name, len(raw))
 
     def _until(self, mark: Mapping[str, Any]) -> bytes:
         try:
-            with files.opened(self._folder, NAME) as descriptor:
+            with files.opened(self._folder, self.name) as descriptor:
                 return os.read(descriptor, min(int(mark["bytes"]), os.fstat(descriptor).st_size))
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise RunError(f"{NAME} cannot be read ({error.strerror or error})", where=str(self._folder)) from error
+            raise RunError(
+                f"{self.name} cannot be read ({error.strerror or error})", where=str(self._folder)
+            ) from error
 
 
 def _sha256(raw: bytes = b"") -> Any:

@@ -7,7 +7,10 @@ import re
 
 def is_figure(metric: str) -> bool:
     """Whether one value of the metric is better than another."""
-    return metric.startswith(("train_", "val_", "test_")) and metric not in ("train_seconds", "test_is_validation")
+    return metric.startswith(("train_", "val_", "test_", "last_val_", "reach_")) and metric not in (
+        "train_seconds",
+        "test_is_validation",
+    )
 
 
 # Figures
@@ -17,5 +20,5 @@ MORE_IS_BETTER = ("accuracy", "exact_match", "auc", "f1", "precision", "recall",
 
 def maximized(metric: str) -> bool:
     """Whether more of the metric is better."""
-    name = re.sub(r"^(train|val|test)_", "", metric)
+    name = re.sub(r"^(last_)?(train|val|test)_", "", metric)
     return name in MORE_IS_BETTER or re.fullmatch(r"top_\d+_accuracy", name) is not None

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from dlx.errors import DiskError, RunError
-from dlx.runs.history import History, Row
+from dlx.runs.history import STEPS, History, Row
 from dlx.system import files, locks
 from dlx.system.json_text import DECODER, document
 from dlx.system.units import duration
 
 FORMAT = 1
 # What a setting was in runs made before it had a name: a new key of a spec that is always written goes in here.
-ABSENT: dict[str, Any] = {"plots": False, "strict": False}
+ABSENT: dict[str, Any] = {"plots": False, "strict": False, "keep": "best", "split_seed": 0}
 # The same of a part's parameters, by the part's address.
 ABSENT_OF_PARTS: dict[str, dict[str, Any]] = {
     "dataset.csv": {"missing_label": "error"},
@@ -26,6 +26,7 @@ ABSENT_OF_PARTS: dict[str, dict[str, Any]] = {
 }
 TRASH = ".trash"  # beside the runs: see dlx.runs.trash
 MAX_JSON = 16 * 2**20
+START = {"bytes": 0}  # the mark of an empty file
 
 
 class Run:
@@ -34,7 +35,7 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: locks.Lock | None = None
-        self.epochs = History(path)
+        self.epochs, self.steps = History(path), History(path, STEPS)
 
     # Reading
 
@@ -129,6 +130,11 @@ class Run:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
+    @property
+    def snapshots(self) -> Path:
+        """The folder of the weights after the epochs of `snapshots`: 10.npz."""
+        return self.path / "snapshots"
+
     def text(self, name: str) -> str:
         """A small text file of the run. Raises RunError where it cannot be read."""
         try:
@@ -214,9 +220,14 @@ class Run:
         """Lay further keys into run.json."""
         self.write("run.json", document({**self.info(), **info}))
 
-    def rewind(self, mark: Mapping[str, Any]) -> None:
-        """Cut off what the history got after a mark, and remove what an end left behind."""
-        self.epochs.rewind(mark)
+    def marks(self) -> dict[str, Any]:
+        """How far the files of figures go, on the disk now: what `rewind` goes back to."""
+        return {"history": self.epochs.mark(), "steps": self.steps.mark()}
+
+    def rewind(self, marks: Mapping[str, Any]) -> None:
+        """Cut off what the files of figures got after their marks, and remove what an end left behind."""
+        self.epochs.rewind(marks.get("history") or START)
+        self.steps.rewind(marks.get("steps") or START)  # an earlier dlx had no such file
         with files.disk(self.path):
             for name in ("failure.json", "metrics.json"):
                 (self.path / name).unlink(missing_ok=True)

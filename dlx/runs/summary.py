@@ -19,8 +19,10 @@ from dlx.runs.run import Run
 from dlx.system.json_text import finite
 
 # What a run is called and its notes are no settings of the experiment.
-NOTES = ("name", "description", "tags", "plots", "strict")
-LABELS = (*NOTES, "seed")
+NOTES = ("name", "description", "tags", "plots", "strict", "log_every", "snapshots", "histograms")
+# What runs differ in that are trained again to see how far chance goes, and what so many of them are called.
+SPREAD = {"seed": "seeds", "split_seed": "splits", "validation": "folds"}
+LABELS = (*NOTES, "seed", "split_seed")
 # Of run.json, beside the settings.
 KEPT = ("dataset", "monitor", "start", "started", "code", "backend", "device", "device_name")
 

@@ -77,6 +77,6 @@ def _limits(extra: list[Any]) -> str:
     if low is not None:
         limits.append(f"{low} of them" if low == high else f"at least {low} of them")
     if limit("pattern"):
-        last = str(limit("pattern")).startswith("^last")
-        limits.append("last 1, last 2, …" if last else "only letters, digits, _ . -")
+        known = {"^last": "last 1, last 2, …", "^fold": "fold 1 of 5, …"}
+        limits.append(known.get(str(limit("pattern"))[:5], "only letters, digits, _ . -"))
     return f" ({', '.join(limits)})" if limits else ""

@@ -52,22 +52,29 @@ def broken_rules(spec: Spec) -> typing.Iterator[DlxError]:
                     f"except names {name!r}, which is not a layer of this spec{hint}",
                     where=spec.locate("regularization.except"),
                 )
-    yield from _monitor(spec)
+    yield from _figures(spec)
 
 
-def _monitor(spec: Spec) -> typing.Iterator[DlxError]:
-    if spec.monitor == "auto":
-        return
+def _figures(spec: Spec) -> typing.Iterator[DlxError]:
     names = [metrics.metric_name(p) for p in spec.metrics] if spec.metrics != "auto" else list(AUTO_METRICS)
-    figures = ["loss", *names]
+    figures = ["loss", *(["data_loss"] if penalized(spec) else []), *names]
     known = [f"train_{f}" for f in figures] + ([f"val_{f}" for f in figures] if spec.validation != "none" else [])
-    if spec.monitor not in known:
-        why = " (there is no validation)" if spec.validation == "none" and spec.monitor.startswith("val_") else ""
-        yield DlxError(
-            f"{spec.monitor!r} is not a figure of this run{why}{did_you_mean(spec.monitor, known)}",
-            where=spec.locate("monitor"),
-            hint="expected train_ or val_ with loss, or with one of the metrics: val_loss, val_accuracy, …",
-        )
+    named = [] if spec.monitor == "auto" else [(spec.monitor, "monitor")]
+    for name, where in [*named, *((name, f"stop_at.{name}") for name in spec.stop_at or ())]:
+        if name not in known:
+            why = " (there is no validation)" if spec.validation == "none" and name.startswith("val_") else ""
+            yield DlxError(
+                f"{name!r} is not a figure of this run{why}{did_you_mean(name, known)}",
+                where=spec.locate(where),
+                hint="expected train_ or val_ with loss, or with one of the metrics: val_loss, val_accuracy, …",
+            )
+
+
+def penalized(spec: Spec) -> bool:
+    """Whether the losses of a spec's training hold a penalty."""
+    rule, arguments = spec.regularization, [part.args.items() for part in all_parts(spec.layers)]
+    own = any(name.endswith("regularizer") and value for items in arguments for name, value in items)
+    return own or (rule is not None and bool(rule.l1 or rule.l2))
 
 
 def inner_parts(parts: typing.Iterable[Part]) -> typing.Iterator[Part]:

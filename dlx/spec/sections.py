@@ -10,14 +10,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from dlx.data.cuts import FOLD
 from dlx.parts import REGISTRIES
 from dlx.parts.optimizers import default_learning_rate
 from dlx.parts.registry import FilePath, Part, Parts, Registries, plain
-from dlx.parts.types import Layers, NonNegative, Positive, PositiveFloat, Seed
+from dlx.parts.types import Count, Layers, NonNegative, Number, Positive, PositiveFloat, Seed
 from dlx.parts.user_code import UserCode
 from dlx.runs.run import ABSENT
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+Fold = Annotated[str, Field(pattern=FOLD)]
 RunName = Annotated[str, Field(pattern=r"^\w[\w.-]{0,99}$")]  # letters of any script
 
 
@@ -55,7 +57,7 @@ class Spec:
     description: str = ""
     task: Literal["auto", "classification", "regression", "multi_label"] = "auto"
     test: Literal["auto", "none"] | Share = "auto"
-    validation: Literal["test", "none"] | Share = 0.1
+    validation: Literal["test", "none"] | Share | Fold = 0.1
     preprocess: Annotated[list[Part], Parts("preprocess")] = field(default_factory=list)
     augment: Annotated[list[Part], Parts("augment")] = field(default_factory=list)
     optimizer: Annotated[Part, Parts("optimizer")] = field(default_factory=lambda: Part("adam"))
@@ -67,12 +69,18 @@ class Spec:
     class_weight: Literal["balanced"] | dict[str, PositiveFloat] | None = None
     weights: FilePath | None = None
     batch_size: Positive | Literal["full"] = 32
-    epochs: Positive | None = None
+    epochs: Count | None = None
     steps: Positive | None = None
     monitor: str = "auto"
+    keep: Literal["best", "last"] = "best"
     early_stop: EarlyStop | None = None
+    stop_at: dict[str, Number] | None = None
+    log_every: Positive | None = None
+    snapshots: Annotated[list[Count], Field(max_length=1000)] = field(default_factory=list)
+    histograms: Positive | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     seed: Seed = 42
+    split_seed: Seed = 0
     plots: bool = False
     strict: bool = False
     tags: list[str] = field(default_factory=list)
@@ -99,8 +107,8 @@ class Spec:
 ORDER = (
     "name", "description", "dataset", "task", "test", "validation", "preprocess", "augment", "layers", "optimizer",
     "lr", "schedule", "loss", "metrics", "regularization", "class_weight", "weights",
-    "batch_size", "epochs", "steps", "monitor", "early_stop",
-    "precision", "seed", "plots", "strict", "tags", "imports", "sweep",
+    "batch_size", "epochs", "steps", "monitor", "keep", "early_stop", "stop_at", "log_every", "snapshots", "histograms",
+    "precision", "seed", "split_seed", "plots", "strict", "tags", "imports", "sweep",
 )  # fmt: skip
 INTERNAL = ("marks", "code")  # what no file can set
 DEFAULT_EPOCHS = 10
@@ -128,7 +136,7 @@ def resolved(spec: Spec, base: str | None = None) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for name in ORDER:
         value = getattr(spec, name)
-        if value is None or (name in ("description", "imports", "sweep") and not value):
+        if value is None or (name in ("description", "snapshots", "imports", "sweep") and not value):
             continue
         if dataclasses.is_dataclass(value) and not isinstance(value, Part):
             value = {

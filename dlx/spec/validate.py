@@ -59,7 +59,7 @@ class _Checker:
         for key, child in node.value.items():
             if key not in known:
                 self._unknown(key, child, known, address, noun, owner)
-            elif child.value is not None:
+            elif child.value is not None and not (noun == "key" and _is_none(child, known[key])):
                 inner = f"{address}.{key}" if address else key
                 self.marks[inner] = child.key
                 result = self.value(child, known[key].annotation, inner)
@@ -203,6 +203,16 @@ class _Checker:
                 where, address, f"expected {describe(annotation)}, got {_shown(node)}", _value_hint(node, annotation)
             )
             return _BAD
+
+
+def _is_none(node: Node, key: Parameter) -> bool:
+    """Whether a key of the spec that may be left out says `none`."""
+    kinds = options(key.annotation)
+    return node.value == "none" and type(None) in kinds and not {str, FilePath} & set(map(_plain_type, kinds))
+
+
+def _plain_type(kind: Any) -> Any:
+    return kind if isinstance(kind, type) else None
 
 
 def _words(annotation: Any) -> list[Any]:

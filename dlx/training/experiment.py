@@ -10,9 +10,10 @@ from typing import Any
 
 from dlx import spec as specs
 from dlx.data.audit import Findings, audit, check_finite
+from dlx.data.cuts import cut
 from dlx.data.dataset import Dataset, Facts, Split
 from dlx.data.scaling import Scaling
-from dlx.data.splits import First, Splits, cut, encoded, scaled_inputs
+from dlx.data.splits import First, Splits, encoded, scaled_inputs
 from dlx.engine.plan import Plan
 from dlx.errors import DataError, DlxError, SpecError
 from dlx.parts import REGISTRIES, metrics
@@ -59,7 +60,7 @@ class Experiment:
 
     @property
     def steps(self) -> int:
-        return self.spec.steps or self.steps_per_epoch * int(self.spec.epochs or 1)
+        return self.spec.steps or self.steps_per_epoch * int(self.spec.epochs or 0)
 
     @property
     def epochs(self) -> int:
@@ -96,7 +97,7 @@ def prepare(
             raise SpecError([DlxError(message, where=spec.locate("task"), hint="leave task out, or task: auto")])
         if dataset.task == "classification" and len(dataset.classes) < 2:
             raise DataError(f"every example is of the class {dataset.classes[0]!r}; expected two classes or more")
-        dataset, splits = encoded(dataset, cut(dataset, spec.test, spec.validation))
+        dataset, splits = encoded(dataset, cut(dataset, spec.test, spec.validation, spec.split_seed))
         check_data(spec, dataset)
         check_finite(splits)
         findings = audit(dataset, splits)
@@ -177,6 +178,10 @@ def plan_of(experiment: Experiment) -> Plan:
         maximize=experiment.maximize,
         patience=stop.patience if stop else None,
         min_delta=stop.min_delta / unit if stop else 0.0,
+        stop_at={key: value / units.get(key.partition("_")[2], 1.0) for key, value in (spec.stop_at or {}).items()},
+        log_every=spec.log_every,
+        snapshots=tuple(spec.snapshots),
+        histograms=spec.histograms,
         schedule=None if isinstance(schedule, Plateau) else schedule,
         plateau=schedule if isinstance(schedule, Plateau) else None,
         class_weights=class_weights(spec, experiment.dataset, experiment.splits.train),

@@ -39,12 +39,14 @@ class Outcome:
 class Start:
     """Where a training continues: the arrays and the record of a checkpoint, and the history up to it.
 
-    forced: what decides the figures and differs from before.
+    rows, logged: those of the epochs, and those of `log_every`. forced: what decides the figures and
+    differs from before.
     """
 
     arrays: Mapping[str, np.ndarray]
     info: Mapping[str, Any]
     rows: Sequence[Row]
+    logged: Sequence[Row] = ()
     forced: Sequence[str] = ()
 
     @property

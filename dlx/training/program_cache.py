@@ -12,7 +12,20 @@ from dlx.spec.sections import flat, resolved
 from dlx.training.experiment import Experiment
 
 # Settings that are variables of a compiled program, or that it does not depend on.
-VARIABLE = ("name", "description", "tags", "plots", "strict", "seed", "lr", "sweep", "weights")
+VARIABLE = (
+    "name",
+    "description",
+    "tags",
+    "plots",
+    "strict",
+    "seed",
+    "lr",
+    "sweep",
+    "weights",
+    "keep",
+    "snapshots",
+    "histograms",
+)
 
 
 class ProgramCache:

@@ -32,7 +32,7 @@ def leave(ready: Ready, session: Session, program: Program, state: State, outcom
     run, done = session.run, outcome.status == "done"
     problems = [outcome.error] if isinstance(outcome.error, DiskError) else []
     if session.tracker.best_epoch or done:
-        program.restore_best(state)
+        program.restore(state, ready.experiment.spec.keep)
         with _remembered(session, "model.keras", problems):
             _save_model(ready, session)
     if done:
@@ -96,17 +96,26 @@ def _save_predictions(ready: Ready, session: Session, predictions: tuple[Any, An
 def _draw(ready: Ready, session: Session) -> None:
     """The run's pictures, into TensorBoard's Images tab; one that cannot be drawn is logged and costs nothing else."""
     run, tracker, experiment = session.run, session.tracker, ready.experiment
-    best = tracker.best_epoch or None
-    subject = Subject(run.name, ready.network, experiment.dataset, experiment.splits, run.history(), best)
-    for name, draw in {"curves": curves, **pictures_of(subject)}.items():
+    history = run.history()
+    subject = Subject(
+        run.name, ready.network, experiment.dataset, experiment.splits, history, _kept_epoch(ready, session)
+    )
+    drawn = {**({"curves": curves} if history else {}), **pictures_of(subject)}
+    for name, draw in drawn.items():
         try:
-            session.board.image(name, *style.png(draw(subject)), int(tracker.last["epoch"]))
+            session.board.image(name, *style.png(draw(subject)), tracker.epochs)
         except Exception as error:  # a finished training is worth more than its pictures
             run.log(f"no picture of {name}: {type(error).__name__}: {error}")
 
 
+def _kept_epoch(ready: Ready, session: Session) -> int:
+    """The epoch whose weights the run keeps; 0 for those of before the training."""
+    tracker = session.tracker
+    return tracker.epochs if ready.experiment.spec.keep == "last" else tracker.best_epoch
+
+
 def _final_figures(ready: Ready, session: Session) -> tuple[dict[str, Any], tuple[Any, Any] | None]:
-    """(the final figures: train ones of the last epoch, the others from the best weights; (split, its predictions))"""
+    """(the final figures: train ones of the last epoch, the others from the kept weights; (split, its predictions))"""
     experiment, tracker, splits = ready.experiment, session.tracker, ready.experiment.splits
     figures: dict[str, Any] = {key: value for key, value in tracker.last.items() if key.startswith("train_")}
     size = min(max(experiment.batch_size, 128), 4096)
@@ -120,9 +129,11 @@ def _final_figures(ready: Ready, session: Session) -> tuple[dict[str, Any], tupl
         result, predictions = evaluate(ready.network, split, size)
         figures |= {f"{name}_{key}": value for key, value in result.items()}
         evaluated = (split, predictions)
+    if splits.test_is_validation or _kept_epoch(ready, session) != tracker.epochs:
+        figures |= {f"last_{key}": value for key, value in tracker.last.items() if key.startswith("val_")}
     figures |= {
-        "best_epoch": tracker.best_epoch or None,
-        "epochs": int(tracker.last["epoch"]),
+        "best_epoch": None if tracker.epochs and not tracker.best_epoch else tracker.best_epoch,
+        "epochs": tracker.epochs,
         "steps": tracker.step,
         "parameters": parameter_count(ready.network),
         "train_seconds": round(tracker.seconds, 3),

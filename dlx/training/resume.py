@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.errors import DlxError, RunError, SpecError
 from dlx.runs import find
-from dlx.runs.run import Run
+from dlx.runs.run import START, Run
 from dlx.runs.summary import NOTES
 from dlx.spec.sections import Spec, changes, defaults, flat, resolved
 from dlx.system import backend, machine
@@ -25,7 +25,7 @@ from dlx.training.train import conduct, make_ready, resumption, train
 if TYPE_CHECKING:
     import numpy as np
 
-CHANGEABLE = ("epochs", "steps", "early_stop")
+CHANGEABLE = ("epochs", "steps", "early_stop", "stop_at")
 Announce = Callable[[Experiment, Start | None], None]
 
 
@@ -118,11 +118,10 @@ def resume(
 def _rewound(ready: Ready, run: Run, start: Start | None, forced: Sequence[str]) -> Experiment:
     """Bring the run directory back to where the training continues."""
     if start is None or forced:  # what is trained again need not come to the same
-        kept = run.epochs.keep()
-        if kept:
+        for kept in filter(None, (run.epochs.keep(), run.steps.keep())):
             run.log(f"the history so far is kept as {kept}")
     checkpoints.drop(run.checkpoints, start.info["number"] if start is not None else 0)
-    run.rewind(start.info["history"] if start is not None else {"bytes": 0})
+    run.rewind(start.info if start is not None else {})
     step = start.step if start is not None else 0
     before = run.info().get("resumed")
     record: dict[str, Any] = {"resumed": [*(before if isinstance(before, list) else []), resumption(step, forced)]}
@@ -203,7 +202,8 @@ def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
     )
     if checkpoint is not None:
         rows = run.epochs.rows_until(checkpoint.info["history"])
-        return Start(checkpoint.arrays, {**checkpoint.info, "number": checkpoint.number}, rows), passed
+        logged = run.steps.rows_until(checkpoint.info.get("steps") or START)
+        return Start(checkpoint.arrays, {**checkpoint.info, "number": checkpoint.number}, rows, logged), passed
     if passed or again:
         reason = "; ".join(passed) if passed else "it has none"
         command = find.command_line("dlx", "run", str(run.spec_file), runs_dir=run.path.parent)
@@ -219,9 +219,15 @@ def _misfit(run: Run, info: Mapping[str, Any]) -> str:
             return f"state.json has no number under {key!r}"
     if not isinstance(info["events"] or {}, dict):
         return "state.json does not tell how long the event files were"
-    if not isinstance(info["history"], dict) or type(info["history"]["bytes"]) is not int:
-        return "state.json does not tell how long the history was"
-    return "" if run.epochs.begins_with(info["history"]) else "history.jsonl differs from what it was then"
+    for key, file in (("history", run.epochs), ("steps", run.steps)):
+        mark = info["history"] if key == "history" else info.get(key)
+        if mark is None:  # of an earlier dlx
+            continue
+        if not isinstance(mark, dict) or type(mark["bytes"]) is not int:
+            return f"state.json does not tell how long {file.name} was"
+        if not file.begins_with(mark):
+            return f"{file.name} differs from what it was then"
+    return ""
 
 
 def _child(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dlx.model.network import Network
     from dlx.system.signals import Stop
     from dlx.training.experiment import Experiment
+    from dlx.training.snapshots import Snapshots
     from dlx.training.tensorboard import TensorBoard
     from dlx.training.tracker import CheckpointKeeper, Tracker
 
@@ -53,5 +54,6 @@ class Session:
     board: TensorBoard
     tracker: Tracker
     keeper: CheckpointKeeper
+    snapshots: Snapshots
     observer: Observer
     stop: Stop

@@ -9,20 +9,36 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlx.system import files
 
 # TensorBoard's own switch: with this module present it uses its stub instead of importing TensorFlow.
 sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
 
-from tensorboard.compat.proto import event_pb2, summary_pb2  # noqa: E402
+from tensorboard.compat.proto import event_pb2, graph_pb2, summary_pb2, versions_pb2  # noqa: E402
+from tensorboard.plugins.histogram import metadata as histograms  # noqa: E402
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2, summary_v2  # noqa: E402
 from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: E402
+from tensorboard.util.tensor_util import make_tensor_proto  # noqa: E402
+
+BUCKETS = 30  # of a histogram, as Keras's callback has them
+
+
+Row = Mapping[str, Any]
+
+
+class Layer(NamedTuple):
+    """A layer as the Graphs tab shows it: its class, the names of the layers before it, the shape of its output."""
+
+    name: str
+    kind: str
+    inputs: Sequence[str]
+    shape: Sequence[int | None]
 
 
 class Events:
-    """One event file in `folder`. Steps are epochs, from 1; wall times are seconds since 1970.
+    """One event file in `folder`. Steps are epochs, from 1, or steps; wall times are seconds since 1970.
 
     With a `name` the file of that name continues.
     """
@@ -54,6 +70,27 @@ class Events:
         picture = summary_pb2.Summary.Image(width=size[0], height=size[1], colorspace=4, encoded_image_string=png)
         value = summary_pb2.Summary.Value(tag=tag, image=picture)
         self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=[value])))
+
+    def histogram(self, tag: str, values: Any, step: int) -> None:
+        """How an array's numbers are distributed, for the Histograms and Distributions tabs."""
+        import numpy as np
+
+        numbers = np.asarray(values, np.float64).ravel()
+        counts, edges = np.histogram(numbers[np.isfinite(numbers)], BUCKETS)
+        tensor = make_tensor_proto(np.stack([edges[:-1], edges[1:], counts], axis=1), np.float64)
+        kind = histograms.create_summary_metadata(display_name=None, description=None)
+        value = summary_pb2.Summary.Value(tag=tag, tensor=tensor, metadata=kind)
+        self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=[value])))
+
+    def graph(self, layers: Sequence[Layer]) -> None:
+        """The network for the Graphs tab, a node a layer."""
+        nodes = graph_pb2.GraphDef(versions=versions_pb2.VersionDef(producer=22))
+        for layer in layers:
+            node = nodes.node.add(name=layer.name, op=layer.kind, input=layer.inputs)
+            shape = node.attr["_output_shapes"].list.shape.add()
+            for size in layer.shape:
+                shape.dim.add(size=-1 if size is None else size)
+        self._write(event_pb2.Event(wall_time=time.time(), graph_def=nodes.SerializeToString()))
 
     def hparams(self, settings: Mapping[str, Any], name: str) -> None:
         """What the HParams tab shows of a run: its settings."""
@@ -87,7 +124,8 @@ class TensorBoard:
     """The event files of a run: train/ and validation/ with a scalar a figure, HParams above them.
 
     mark: how long the files were, as `mark` returned it, for a run that continues: what came after is cut off. Where
-    one is missing, or shorter, all of them are written again from the rows of the history.
+    one is missing, or shorter, all of them are written again: the figures from `rows`, those of the epochs and those of
+    `log_every`. layers: those of the network.
     """
 
     def __init__(
@@ -96,7 +134,8 @@ class TensorBoard:
         settings: Mapping[str, Any],
         name: str,
         mark: Mapping[str, int] | None = None,
-        rows: Sequence[Mapping[str, Any]] = (),
+        rows: tuple[Sequence[Row], Sequence[Row]] = ((), ()),
+        layers: Sequence[Layer] = (),
     ) -> None:
         self._folder = folder
         self._splits: dict[str, Events] = {}
@@ -111,7 +150,10 @@ class TensorBoard:
         labels = ("name", "description")  # the trial's name is that of the run
         known = {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k not in labels}
         self._session.hparams(known, name)
-        for row in rows:
+        self._session.graph(layers)
+        epochs, steps = rows
+        self.steps(steps)
+        for row in epochs:
             self.epoch(row)
         self.flush()
 
@@ -123,7 +165,7 @@ class TensorBoard:
             lengths[events.path.relative_to(self._folder).as_posix()] = events.length
         return lengths
 
-    def epoch(self, row: Mapping[str, Any]) -> None:
+    def epoch(self, row: Row) -> None:
         """One row of the history: train_loss becomes epoch_loss of train/, val_loss that of validation/."""
         for prefix, split in (("train_", "train"), ("val_", "validation")):
             present = {k: v for k, v in row.items() if k.startswith(prefix)}
@@ -131,9 +173,25 @@ class TensorBoard:
             if split == "train":
                 figures["epoch_learning_rate"] = row["learning_rate"]
             if figures:
-                if split not in self._splits:
-                    self._splits[split] = Events(self._folder / split)
-                self._splits[split].scalars(figures, int(row["epoch"]))
+                self._split(split).scalars(figures, int(row["epoch"]))
+
+    def steps(self, rows: Sequence[Row]) -> None:
+        """Rows of `log_every`: train_loss becomes batch_loss of train/."""
+        for row in rows:
+            figures = {f"batch_{k.removeprefix('train_')}": v for k, v in row.items() if k.startswith("train_")}
+            self._split("train").scalars(
+                {k: math.nan if v is None else v for k, v in figures.items()}, int(row["step"])
+            )
+
+    def histograms(self, arrays: Mapping[str, Any], epoch: int) -> None:
+        """The distribution of each array of weights after an epoch."""
+        for name, values in arrays.items():
+            self._split("train").histogram(f"{name}/histogram", values, epoch)
+
+    def _split(self, name: str) -> Events:
+        if name not in self._splits:
+            self._splits[name] = Events(self._folder / name)
+        return self._splits[name]
 
     def image(self, tag: str, png: bytes, size: tuple[int, int], step: int) -> None:
         """A picture of the run, under its own name."""

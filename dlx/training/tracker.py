@@ -91,7 +91,7 @@ class CheckpointKeeper:
         began = time.monotonic()
         with disk(self._run.path):
             mark = self._board.mark()
-        info = {**tracker.info(), "cost": round(self._cost, 4), "history": self._run.epochs.mark(), "events": mark}
+        info = {**tracker.info(), "cost": round(self._cost, 4), **self._run.marks(), "events": mark}
         checkpoints.commit(self._run.checkpoints, program.save(state), info)
         self._last, self._step = time.monotonic(), tracker.step
         self._cost = self._last - began

@@ -37,6 +37,7 @@ from dlx.training.program_cache import ProgramCache
 from dlx.training.provenance import run_record, scaling_notes
 from dlx.training.results import leave
 from dlx.training.session import Options, Ready, Session
+from dlx.training.snapshots import Snapshots, graph
 from dlx.training.tensorboard import TensorBoard
 from dlx.training.tracker import CheckpointKeeper, Tracker
 
@@ -81,8 +82,9 @@ def train(experiment: Experiment, root: Path, options: Options | None = None, st
         kept = _with_code(ready.experiment, run)
         if start is not None:  # before run.json: a child that is killed at once continues from its parent's end
             run.epochs.append(start.rows)
+            run.steps.append(start.logged)
             info = {key: value for key, value in start.info.items() if key != "number"}
-            checkpoints.commit(run.checkpoints, start.arrays, {**info, "history": run.epochs.mark()})
+            checkpoints.commit(run.checkpoints, start.arrays, {**info, **run.marks()})
         record = run_record(kept, ready.network, device, options.command, base, options.parent)
         if start is not None and start.forced:
             record["resumed"] = [resumption(start.step, start.forced)]
@@ -180,14 +182,16 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
     if start is not None:
         try:
             arrays = start.arrays if start.info.get("units") else _in_units(start.arrays, program, plan)
-            program = with_state(program, arrays)
+            program = with_state(program, {**_counted_later(arrays, program), **arrays})
         except ValueError as error:
             raise RunError(f"its checkpoint is not of this network: {error}", where=str(run.path)) from error
-    mark, rows = (start.info.get("events"), start.rows) if start is not None else (None, [])
+    mark, rows, logged = (start.info.get("events"), start.rows, start.logged) if start is not None else (None, [], [])
     with disk(run.path):
-        board = TensorBoard(run.tensorboard, run.info()["settings"], run.name, mark, rows)
+        layers = graph(ready.network)
+        board = TensorBoard(run.tensorboard, run.info()["settings"], run.name, mark, (rows, logged), layers)
     tracker, keeper = Tracker(experiment, start), CheckpointKeeper(run, board)
-    session = Session(run, board, tracker, keeper, options.observer, stop)
+    snapshots = Snapshots(run, board, experiment.spec, ready.network)
+    session = Session(run, board, tracker, keeper, snapshots, options.observer, stop)
     try:
         outcome, state = _fit(experiment, session, program, plan, options.chunk_steps)
         if outcome.status == "done" or not isinstance(outcome.error, DiskError):
@@ -215,6 +219,12 @@ def _in_units(arrays: Mapping[str, Any], program: Program, plan: Plan) -> dict[s
     return {**kept, **best, **fresh}
 
 
+def _counted_later(arrays: Mapping[str, Any], program: Program) -> dict[str, Any]:
+    """What an earlier dlx did not count in an epoch, the loss without penalties: it starts over."""
+    fresh = program.save(program.state)
+    return {key: value for key, value in fresh.items() if key.startswith("accumulators/") and key not in arrays}
+
+
 def _fit(
     experiment: Experiment, session: Session, program: Program, plan: Plan, chunk_steps: int | None
 ) -> tuple[Outcome, State]:
@@ -222,14 +232,19 @@ def _fit(
     run, tracker, keeper = session.run, session.tracker, session.keeper
     outcome, state, resumable = Outcome(run, "done"), program.state, True
     try:
+        if tracker.step == 0:
+            session.snapshots.take(program, state, 0)
         for progress in fit(program, plan, chunk_steps, tracker.carried):
             state, resumable = progress.state, progress.resumable
             tracker.add(progress)
             run.epochs.append(progress.rows)
+            run.steps.append(progress.logged)
             with disk(run.path):
+                session.board.steps(progress.logged)
                 for row in progress.rows:
                     session.board.epoch(row)
                 session.board.flush()
+            session.snapshots.ended(program, progress)
             run.beat()
             if resumable and keeper.due():
                 keeper.commit(program, state, tracker)

@@ -13,9 +13,10 @@ from PIL import Image
 
 from dlx import spec as specs
 from dlx.data.audit import Findings, audit
+from dlx.data.cuts import cut
 from dlx.data.dataset import Dataset, Split, Stream
 from dlx.data.encoding import Encoding
-from dlx.data.splits import Splits, cut
+from dlx.data.splits import Splits
 from dlx.system import machine
 from dlx.training.experiment import prepare
 

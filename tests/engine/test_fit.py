@@ -66,7 +66,7 @@ def run(
         program = dataclasses.replace(program, state=progress.state)
     for row in found:
         row.pop("seconds")
-    program.restore_best(program.state)
+    program.restore(program.state, "best")
     return found, network, program
 
 
@@ -299,7 +299,7 @@ def test_a_program_used_again_gives_the_history_of_a_fresh_one(world: Path, chan
     found: list[dict[str, float]] = []
     for progress in fit(program, plan):
         found += [{k: v for k, v in row.items() if k != "seconds"} for row in progress.rows]
-    program.restore_best(progress.state)
+    program.restore(progress.state, "best")
     assert found == fresh
     for mine, theirs in zip(again.model.get_weights(), network.model.get_weights(), strict=True):
         assert np.array_equal(mine, theirs)

@@ -20,8 +20,9 @@ from PIL import Image
 
 from dlx.data import images, store
 from dlx.data.audit import check_finite
+from dlx.data.cuts import cut
 from dlx.data.dataset import Dataset, Facts, Stream
-from dlx.data.splits import cut, encoded
+from dlx.data.splits import encoded
 from dlx.data.store import archives
 from dlx.data.store.archives import unpack
 from dlx.data.store.catalog import KNOWN

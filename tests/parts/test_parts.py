@@ -214,7 +214,7 @@ def test_a_layer_builds_trains_saves_reloads_and_predicts_the_same(world: Path, 
     plan = Plan(seed=1, lr=0.1, batch_size=10, steps_per_epoch=3, steps=3, monitor="train_loss")
     program = compile_program(network, make_optimizer(spec), plan, (inputs, targets), None)
     *_, progress = fit(program, plan)
-    program.restore_best(progress.state)
+    program.restore(progress.state, "best")
     assert np.isfinite(progress.rows[-1]["train_loss"])
     after = [variable.numpy() for variable in network.model.trainable_variables]
     assert all(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))

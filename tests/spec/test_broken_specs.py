@@ -26,7 +26,7 @@ READER: dict[str, tuple[str, str]] = {
     "lr_is_true": (GOOD + "lr: true\n", "x.yaml:4:5: lr: expected a number"),
     "lr_is_a_list": (GOOD + "lr: [0.1, 0.2]\n", "x.yaml:4:5: lr: expected a number"),
     "epochs_is_half": (GOOD.replace("epochs: 1", "epochs: 1.5"), "x.yaml:3:9: epochs: expected a whole number"),
-    "epochs_is_zero": (GOOD.replace("epochs: 1", "epochs: 0"), "x.yaml:3:9: epochs: expected a whole number (above 0), got 0"),
+    "epochs_is_negative": (GOOD.replace("epochs: 1", "epochs: -1"), "x.yaml:3:9: epochs: expected a whole number (at least 0), got -1"),
     "epochs_and_steps": (GOOD + "steps: 5\n", "x.yaml:4:1: steps: epochs and steps are both set"),
     "batch_size_is_a_word": (GOOD + "batch_size: all\n", "x.yaml:4:13: batch_size: expected"),
     "task_is_misspelt": (GOOD + "task: clasification\n", "did you mean 'classification'?"),
