@@ -85,7 +85,7 @@ def _show_model(path: str, spec: Spec, root: Path) -> None:
     network = check(spec, root)
     rows = layer_table(network)
     total, trainable = sum(row[3] for row in rows), parameter_count(network)
-    sums = [("total", total)] + ([("trainable", trainable)] if trainable != total else [])
+    sums = [("parameters", trainable)] + ([("not trained", total - trainable)] if trainable != total else [])
     columns = [
         ("layer", [row[0] for row in rows] + [name for name, _ in sums]),
         ("kind", [row[1] for row in rows] + [""] * len(sums)),
@@ -94,3 +94,5 @@ def _show_model(path: str, spec: Spec, root: Path) -> None:
     ]
     terminal.console().print(terminal.clean(f"{path}: ok"), style="bold green")
     terminal.table(columns, [False, False, False, True])
+    for remark in network.remarks:
+        terminal.console().print(terminal.clean(remark))

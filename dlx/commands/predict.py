@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -16,16 +16,22 @@ from dlx.commands import completion
 from dlx.commands.options import Launch, launch_options
 
 if TYPE_CHECKING:
+    from dlx.inference.own_data import Chooser
     from dlx.inference.prediction import Prediction
     from dlx.inference.predictor import Predictor
     from dlx.inference.writers import Writer
 
+SPLITS = ("train", "validation", "test")
 FORMS = {".csv": "csv", ".json": "array", ".jsonl": "json"}
 
 
 @click.command("predict", short_help="Ask a trained run about new inputs.")
 @click.argument("run", metavar="RUN", shell_complete=completion.runs)
-@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.argument("inputs", metavar="[INPUT...]", nargs=-1)
+@click.option("--split", type=click.Choice(SPLITS), help="The run's own data, beside the truth.  [default: test]")
+@click.option("--rows", metavar="N,M,...", help="Of the split, these rows, from 0: 0,7,12 or 20-25.")
+@click.option("--wrong", type=click.IntRange(1), metavar="N", help="Of the split, N that are wrong, the surest first.")
+@click.option("--random", "random", type=click.IntRange(1), metavar="N", help="Of the split, N at random.")
 @click.option(
     "--columns", metavar="A,B", help="Of tables, the columns to write: its own, the label, a class, input, probability."
 )
@@ -46,16 +52,20 @@ def command(
     form: str | None,
     output: str | None,
     launch: Launch,
+    **own: Any,
 ) -> int:
     """Predict each INPUT: an image, a folder of images, a quoted pattern, a .csv, .npy or .npz, or - (standard input).
 
-    Images of any size and mode are brought to the shape that the run was trained on.
+    Images of any size and mode are brought to the shape that the run was trained on. Without an INPUT it is the run's
+    own data, of --split, each beside the truth.
 
     \b
     dlx predict latest photo.png
     dlx predict digits scans/ --top 3
     dlx predict iris flowers.csv -o predictions.csv
     dlx predict titanic test.csv -o submission.csv --columns PassengerId,Survived
+    dlx predict digits --split test --rows 0,7,12
+    dlx predict digits --wrong 10
     """
     import csv
 
@@ -64,13 +74,70 @@ def command(
 
     chosen = [name.strip() for name in next(csv.reader([columns]))] if columns else None
     form = _form(form, output) or ("csv" if chosen is not None else None)
+    which = _own_rows(inputs, chosen, **own)
     existing = find.one(run, launch.root)
     launch.want()
     predictor = load_predictor(existing)
-    _predict(
-        predictor, inputs, lambda stream: _writer(stream, predictor, form, top, chosen), output, top if form else None
-    )
+
+    def writer(stream: TextIO) -> Writer:
+        return _writer(stream, predictor, (form, top), chosen, truth=which is not None)
+
+    if which is not None:
+        predictions, count = _own(predictor, which, top if form else None)
+        if output:
+            _check_output(Path(output), [])
+        _write(predictions, count, writer, output)
+        if output:
+            _report_written(output)
+        return 0
+    _predict(predictor, inputs, writer, output, top if form else None)
     return 3 if predictor.skipped else 0
+
+
+def _own_rows(
+    inputs: Sequence[str], columns: object, split: str | None, rows: str | None, wrong: int | None, random: int | None
+) -> tuple[str | None, Chooser] | None:
+    """(the split, what chooses its rows) of the run's own data; None where inputs are predicted."""
+    from dlx.errors import DlxError
+    from dlx.inference import own_data
+
+    given = {
+        name: value
+        for name, value in {"split": split, "rows": rows, "wrong": wrong, "random": random}.items()
+        if value is not None
+    }
+    if inputs and given:
+        raise DlxError(f"an INPUT and --{next(iter(given))} were given; expected one of them")
+    if inputs:
+        return None
+    if not given:
+        raise click.UsageError("Missing argument 'INPUT...'; or --split test for the run's own data.")
+    if columns is not None:
+        raise DlxError("--columns are those of a table that is predicted", hint="leave --columns out")
+    if len(given.keys() - {"split"}) > 1:
+        raise DlxError("expected one of --rows, --wrong and --random")
+    if wrong is not None:
+        return split, own_data.most_wrong(wrong)
+    return split, own_data.at_random(random) if random is not None else own_data.chosen(rows)
+
+
+def _own(predictor: Predictor, which: tuple[str | None, Chooser], top: int | None) -> tuple[Iterator[Prediction], int]:
+    """(predictions of rows of the run's own data, how many). Raises DataError where it cannot be loaded."""
+    from dlx.errors import RunError
+    from dlx.inference.own_data import predictions
+    from dlx.system import terminal
+    from dlx.training.experiment import prepare, spec_of
+
+    run = predictor.run
+    experiment = prepare(spec_of(run), recorded=run.info())
+    splits, recorded = experiment.splits.named(), (run.info().get("dataset") or {}).get("fingerprint")
+    name = which[0] or next(one for one in ("test", "validation", "train") if one in splits)
+    if name not in splits:
+        raise RunError(f"has no {name} split; it has {', '.join(splits)}", where=str(run.path))
+    if recorded not in (None, experiment.dataset.fingerprint):
+        terminal.console(error=True).print("the data has changed since the run")
+    rows = which[1](predictor.network, experiment.dataset, splits[name])
+    return predictions(predictor.network, experiment.dataset, (name, splits[name]), rows, top), len(rows)
 
 
 def _form(wanted: str | None, output: str | None) -> str | None:
@@ -89,23 +156,30 @@ def _form(wanted: str | None, output: str | None) -> str | None:
 
 
 def _writer(
-    stream: TextIO, predictor: Predictor, form: str | None, top: int | None, columns: Sequence[str] | None
+    stream: TextIO,
+    predictor: Predictor,
+    shown: tuple[str | None, int | None],
+    columns: Sequence[str] | None,
+    truth: bool = False,
 ) -> Writer:
-    """What writes one prediction in the form asked for.
+    """What writes one prediction; shown: in which form, and how many of the most probable classes.
 
-    `columns` are those of a CSV file; without them a run whose data has an `id` writes the id and the label.
+    `columns` are those of a CSV file; without them a run whose data has an `id` writes the id and the label. `truth`:
+    what is true is known.
     """
+    form, top = shown
     from dlx.errors import DlxError
     from dlx.inference import writers
 
-    if form == "csv" and top is None and (chosen := columns or predictor.submission):
+    if form == "csv" and top is None and not truth and (chosen := columns or predictor.submission):
         return writers.columns_writer(stream, chosen, predictor.labels)
     if columns is not None:
         raise DlxError("--columns are those of a CSV file", hint="leave --json and --top out, or --columns")
     if form in ("json", "array"):
         return writers.json_writer(stream, array=form == "array")
     if form == "csv":
-        return writers.csv_writer(stream, predictor.classes, top, predictor.value_names, predictor.steps > 0)
+        classes = predictor.classes
+        return writers.csv_writer(stream, (classes, top), predictor.value_names, predictor.steps > 0, truth)
     return writers.table_writer(stream, predictor.classes, top)
 
 
@@ -134,7 +208,14 @@ def _predict(
     for problem in predictor.skipped:
         errors.print(terminal.clean_lines(f"skipped {problem}"))
     if output:
-        errors.print(terminal.clean(f"{'nothing to write into' if kept else 'wrote'} {output}"))
+        _report_written(output, kept)
+
+
+def _report_written(output: str, kept: bool = False) -> None:
+    from dlx.system import terminal
+
+    words = f"{'nothing to write into' if kept else 'wrote'} {output}"
+    terminal.console(error=True).print(terminal.clean(words))
 
 
 def _write(

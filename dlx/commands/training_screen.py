@@ -246,8 +246,12 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
             f"stopped after epoch {metrics['epochs']:,} of {experiment.epochs:,}: {_why_stopped(run, experiment)}"
         )
     _table(metrics, experiment, error)
+    for place, line in enumerate(outcome.examples):
+        out.print(terminal.clean(f"{'' if place else 'predicted':9}  {line}"))
     root = run.path.parent
     example = EXAMPLES.get(experiment.dataset.kind, "ARRAY.npy")
+    if experiment.dataset.reading is not None:
+        example = "--random=3"
     terminal.fields(
         [
             ("next", compare_all(root)),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from dlx.data.encoding import Encoding
@@ -119,6 +119,14 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
+class Reading:
+    """How a person reads an example: an input as text, and class number, labels or values, if they mean something."""
+
+    example: Callable[[Any], str]
+    answer: Callable[[Any], str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """What a spec's `dataset` names, loaded.
 
@@ -129,6 +137,7 @@ class Dataset:
     encode: (inputs, encoding) -> (n, *shape).
     input_scaling: how float64 inputs became float32 ones, where they did.
     gap: examples follow one another in time: a split is cut off at the end, `gap` examples after the rest.
+    reading: how its examples are shown as text, where that says more than their number.
     skipped: files that could not be read and were passed over, as the spec allowed. unlabelled: rows without a label.
     """
 
@@ -146,6 +155,7 @@ class Dataset:
     gap: int | None = None
     skipped: tuple[str, ...] = ()
     unlabelled: int = 0
+    reading: Reading | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -167,6 +177,12 @@ class Facts:
     integer: bool = False
     steps: int = 0
 
+    def as_values(self) -> Facts:
+        """The same of classes that are numbers as values to predict; itself where one is a word."""
+        if not _numbers(self.classes):
+            return self
+        return replace(self, task="regression", classes=(), targets=self.steps or 1, steps=0)
+
     @classmethod
     def of(cls, dataset: Dataset) -> Facts:
         targets = dataset.train.targets
@@ -174,3 +190,29 @@ class Facts:
         tokens = dataset.train.inputs.dtype.name in ("int32", "int64")
         steps = width if dataset.task == "classification" and targets.ndim > 1 else 0
         return cls(dataset.shape, dataset.task, dataset.classes, 1 if steps else width, tokens, steps)
+
+
+def _numbers(classes: Sequence[str]) -> list[float] | None:
+    """The classes as numbers; None where one is a word."""
+    try:
+        return [float(name) for name in classes]
+    except ValueError:
+        return None
+
+
+def as_values(dataset: Dataset) -> Dataset:
+    """Classes that are numbers as values to predict; the same where one is a word."""
+    import numpy as np
+
+    if (numbers := _numbers(dataset.classes)) is None:
+        return dataset
+
+    def values(split: Split | None) -> Split | None:
+        if split is None:
+            return None
+        targets = np.array(numbers)[split.targets]
+        return replace(split, targets=targets if targets.ndim > 1 else targets[:, None])
+
+    train = values(dataset.train)
+    assert train is not None
+    return replace(dataset, train=train, test=values(dataset.test), task="regression", classes=())

@@ -38,9 +38,14 @@ def in_batches(inputs: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
 
 
 def class_probabilities(predictions: np.ndarray, task: str) -> np.ndarray:
-    """(n, classes) probabilities where one sigmoid unit says how probable the second class is; others as they are."""
+    """(n, classes) probabilities, also where one unit says how probable the second class is; values as they are.
+
+    Outputs of a head whose activation gives no probabilities are cut to 0..1.
+    """
     import numpy as np
 
+    if task != "regression":
+        predictions = np.clip(predictions, 0.0, 1.0)
     one_unit = task == "classification" and predictions.shape[-1] == 1
     return np.concatenate([1 - predictions, predictions], axis=-1) if one_unit else predictions
 

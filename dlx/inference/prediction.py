@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,12 +29,15 @@ class Prediction:
 
     label: the most probable class; of several labels, each that is more probable than not; of a sequence, one a step.
     probabilities: by class; of a sequence a mapping a step. value: one, or several targets.
+    truth: what is true of a run's own example, as label or value. reading: answer and truth as the dataset reads them.
     """
 
     input: str
     label: str | list[str] | None = None
     probabilities: Shares | list[Shares] | None = None
     value: float | list[float] | None = None
+    truth: Any = None
+    reading: tuple[str, str] | None = None
 
     @classmethod
     def of(
@@ -51,6 +54,14 @@ class Prediction:
         ranked = sorted(pairs, key=lambda pair: -pair[1])
         labels = [label for label, share in pairs if share > 0.5]
         return cls(name, labels if several else ranked[0][0], dict(ranked[:top] if top else pairs))
+
+    def beside(self, truth: Any) -> Prediction:
+        """The same with what is true."""
+        return replace(self, truth=truth)
+
+    def read(self, answer: str, truth: str) -> Prediction:
+        """The same with its answer and what is true, as the dataset reads them."""
+        return replace(self, reading=(answer, truth))
 
     @property
     def shares(self) -> Shares:
@@ -70,7 +81,8 @@ class Prediction:
         return sorted(self.shares.items(), key=lambda pair: -pair[1])
 
     def record(self) -> dict[str, Any]:
-        """The prediction as JSON: input, label and probabilities, or input and value."""
+        """The prediction as JSON: input, label and probabilities, or input and value; truth where it is known."""
+        known = {} if self.truth is None else {"truth": self.truth}
         if self.probabilities is None:
-            return {"input": self.input, "value": self.value}
-        return {"input": self.input, "label": self.label, "probabilities": self.probabilities}
+            return {"input": self.input, "value": self.value, **known}
+        return {"input": self.input, "label": self.label, "probabilities": self.probabilities, **known}

@@ -46,27 +46,44 @@ def table_writer(stream: TextIO, classes: Sequence[str], top: int | None) -> Wri
 
     def write(prediction: Prediction) -> None:
         name = terminal.padded(terminal.shortened(terminal.clean(prediction.input), NAME_WIDTH), NAME_WIDTH)
+        if prediction.reading is not None:
+            answer, truth = prediction.reading
+            print(terminal.clean(f"{prediction.input} = {answer} (true {truth})"), file=stream)
+            return
+        end = "" if prediction.truth is None else f"  (true {terminal.clean(_truth_text(prediction.truth))})"
         if prediction.probabilities is None:
-            print(f"{name}  {'  '.join(f'{value:.6g}' for value in prediction.values)}", file=stream)
+            print(f"{name}  {'  '.join(f'{value:.6g}' for value in prediction.values)}{end}", file=stream)
             return
         steps = isinstance(prediction.probabilities, list)
         if isinstance(prediction.label, list) and (steps or not top):
             labels = (" " if steps else ", ").join(prediction.label)
-            print(f"{name}  {terminal.clean(labels) or '(no label)'}", file=stream)
+            print(f"{name}  {terminal.clean(labels) or '(no label)'}{end}", file=stream)
             return
         for place, (label, share) in enumerate(prediction.ranked[: top or 1]):
             head = name if place == 0 else " " * NAME_WIDTH
-            print(f"{head}  {terminal.padded(terminal.clean(label), widest)}  {share:7.2%}", file=stream)
+            last = end if place == 0 else ""
+            print(f"{head}  {terminal.padded(terminal.clean(label), widest)}  {share:7.2%}{last}", file=stream)
 
     return Writer(write)
 
 
 def csv_writer(
-    stream: TextIO, classes: Sequence[str], top: int | None, values: Sequence[str] = (), steps: bool = False
+    stream: TextIO,
+    shown: tuple[Sequence[str], int | None],
+    values: Sequence[str] = (),
+    steps: bool = False,
+    truth: bool = False,
 ) -> Writer:
-    """A row an input under a header; `values` name those of a regression, `steps`: a class for each of several."""
+    """A row an input under a header; shown: the classes, and how many of the most probable ones.
+
+    `values` name those of a regression, `steps`: a class for each of several; `truth` adds what is true.
+    """
+    classes, top = shown
 
     def header() -> list[str]:
+        return [*answered(), *(["truth"] if truth else [])]
+
+    def answered() -> list[str]:
         if not classes:
             return ["input", *values]
         if steps:
@@ -86,7 +103,7 @@ def csv_writer(
         return [prediction.input, _label_text(prediction), *prediction.shares.values()]
 
     def write(prediction: Prediction) -> None:
-        rows.write(fields(prediction))
+        rows.write([*fields(prediction), *([_truth_text(prediction.truth)] if truth else [])])
 
     return Writer(write, rows.begin)
 
@@ -138,6 +155,12 @@ def _label_value(prediction: Prediction, place: int, count: int) -> Any:
     if count > 1:
         return int(list(prediction.shares.values())[place] > 0.5)
     return _label_text(prediction)
+
+
+def _truth_text(truth: Any) -> str:
+    if isinstance(truth, list):
+        return " ".join(map(_truth_text, truth))
+    return f"{truth:.6g}" if isinstance(truth, float) else str(truth)
 
 
 def _label_text(prediction: Prediction) -> str:

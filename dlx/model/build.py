@@ -61,7 +61,8 @@ def _assemble(spec: Spec, facts: Facts, restored: bool, targets: Scaling | None,
     for part in spec.layers[:-1]:
         x = layers.apply(part, layers.make(part), x)
     logits, activation = make_head(layers, spec.layers[-1], x)
-    loss, scales = make_loss(layers, activation), scaled != "no" and scales_targets(layers, activation)
+    units = int(logits.shape[-1])
+    loss, scales = make_loss(layers, activation, units), scaled != "no" and scales_targets(layers, activation)
     if scales:
         predictions = unscale(logits, targets, scaled == "variables")
     else:
@@ -72,7 +73,6 @@ def _assemble(spec: Spec, facts: Facts, restored: bool, targets: Scaling | None,
     except (ValueError, RecursionError) as error:  # a name given twice: inside repeat, or one that Keras has given
         hint = "give each layer another name; one inside repeat needs none, and input and predictions are taken"
         raise layers.problem("layers", sentence(error), hint) from error
-    units = int(logits.shape[-1])
     return Network(
         model=model,
         logits=body,
@@ -86,6 +86,7 @@ def _assemble(spec: Spec, facts: Facts, restored: bool, targets: Scaling | None,
         scales=scales,
         target_scaling=targets,
         applied=layers.applied,
+        remarks=layers.remarks,
     )
 
 

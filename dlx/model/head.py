@@ -89,36 +89,44 @@ def _check_shape(layers: Layers, part: Part, shape: tuple[int, ...]) -> None:
 
 
 def _check_activation(layers: Layers, part: Part, shape: tuple[int, ...], activation: str) -> None:
-    """Raise SpecError where the activation does not give what the task needs."""
+    """Raise SpecError where the activation cannot give what the task needs; what is unwise is a remark."""
     task = layers.facts.task
-    if task == "classification" and activation not in ("softmax", "sigmoid"):
-        raise layers.problem(
-            part.where,
-            f"the network ends with the activation {activation}, but classes need probabilities",
-            "expected softmax (or sigmoid for one unit); or end it with `output`",
-        )
-    if task == "multi_label" and activation != "sigmoid":
-        raise layers.problem(
-            part.where,
-            f"the network ends with the activation {activation}, but each label is a question of its own",
-            "expected sigmoid; or end it with `output`",
-        )
     if activation == "softmax" and shape == (1,):
         raise layers.problem(part.where, "softmax over one unit is always 1", "activation: sigmoid, or two units")
+    usual = {"classification": ("softmax", "sigmoid"), "multi_label": ("sigmoid",)}.get(task, (activation,))
+    if activation in usual:
+        return
+    if activation == "linear" and part.name != "output":  # a forgotten activation, more often than a choice
+        kind = "classes need probabilities" if task == "classification" else "each label is a question of its own"
+        raise layers.problem(
+            part.where,
+            f"the network ends with the activation {activation}, but {kind}",
+            f"expected {' or '.join(usual)}; or end it with `output`, which takes any activation",
+        )
+    nature = "shares of 1 among all labels" if activation == "softmax" else "no probabilities, and are cut to 0..1"
+    layers.remarks.append(f"outputs of {activation} are {nature}; the usual activation is {usual[0]}")
 
 
-def make_loss(layers: Layers, activation: str) -> Loss:
+def make_loss(layers: Layers, activation: str, units: int) -> Loss:
     """The loss that the spec sets, or that the task and the head ask for."""
     part = layers.spec.loss
     if not isinstance(part, Part):
         names = {"softmax": "categorical_crossentropy", "sigmoid": "binary_crossentropy"}
-        part = Part("mean_squared_error" if layers.facts.task == "regression" else names[activation])
-    needed = losses.HEADS.get(part.name, activation)
-    if needed != activation:
+        usual = names.get(activation, "mean_squared_error")
+        part = Part("mean_squared_error" if layers.facts.task == "regression" else usual)
+    defined = losses.HEADS.get(part.name, (activation,))
+    if activation not in defined or (units == 1 and defined[0] == "softmax"):
         raise layers.problem(
             "loss",
-            f"{part.name} expects a head with {needed}, but the network ends with {activation}",
-            "loss: auto fits the head",
+            f"{part.name} expects a head with {defined[0]}, but the network ends with {activation}",
+            "loss: auto fits the head; mean_squared_error takes any",
+        )
+    if activation != defined[0]:
+        same = part.name == "binary_crossentropy" and activation == "softmax" and units == 2
+        layers.remarks.append(
+            f"{part.name} of a softmax of two is categorical_crossentropy: the same number"
+            if same
+            else f"{part.name} is usually that of {defined[0]}; here it takes the outputs of {activation}"
         )
     loss: Loss = layers.spec.registries["loss"].make(part)
     return loss

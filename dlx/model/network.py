@@ -19,6 +19,7 @@ class Network:
     model: raw inputs to predictions (probabilities, or values); logits: the same up to the last activation.
     loss: `(targets, logits, activation) -> losses`; metrics: makes fresh Keras metrics.
     activation: logits to predictions; of a network that learns scaled targets, to scaled ones.
+    remarks: what is unwise in its head.
     scales: whether it learns scaled targets; target_scaling: mean and deviation of a regression's targets, where known.
     """
 
@@ -34,6 +35,7 @@ class Network:
     scales: bool = False
     target_scaling: Scaling | None = None
     applied: Sequence[tuple[Part, Any]] = ()
+    remarks: Sequence[str] = ()
 
     def learned(self, targets: Any) -> Any:
         """Targets as the loss takes them: class numbers and labels as they are, values float32, scaled if it scales."""

@@ -67,14 +67,19 @@ def flip(direction: Literal["horizontal", "vertical", "both"] = "horizontal") ->
 
 
 @registry.register
-def rotate(degrees: Annotated[float, Field(ge=0, le=180)], fill: Fill = "constant") -> Augment:
-    """Turns each image about its middle by a random angle between -degrees and +degrees.
+def rotate(
+    degrees: Annotated[float, Field(ge=0, le=180)], fill: Fill = "constant", probability: Fraction = 1.0
+) -> Augment:
+    """Turns each image about its middle by a random angle between -degrees and +degrees, with that probability.
 
     `fill` says what comes into view: 0 (constant), the nearest edge, or the image mirrored or tiled.
     """
 
     def apply(images: Any, seed: Any) -> Any:
         angle = _uniform(images, seed, math.radians(degrees))
+        if probability < 1.0:
+            coin = keras.random.uniform((keras.ops.shape(images)[0],), seed=seed)
+            angle = keras.ops.where(keras.ops.reshape(coin, keras.ops.shape(angle)) < probability, angle, 0.0)
         cos, sin = keras.ops.cos(angle), keras.ops.sin(angle)
         return _affine(images, (cos, -sin, sin, cos), (0.0, 0.0), fill, "bilinear")
 

@@ -211,13 +211,3 @@ def regularizer(penalty: Mapping[str, float] | None) -> Any:
 def constraint(value: Any) -> Any:
     """Keras's object for `non_neg`, `unit_norm` or {max_norm: …}."""
     return keras.constraints.MaxNorm(value["max_norm"]) if isinstance(value, Mapping) else value
-
-
-def initializer(value: Any) -> Any:
-    """Keras's object for a name, or for {name: {parameter: value}}."""
-    if not isinstance(value, Mapping):
-        return value
-    ((name, arguments),) = value.items()
-    first = "value" if name == "constant" else "scale" if name == "variance_scaling" else "stddev"
-    given = dict(arguments) if isinstance(arguments, Mapping) else {first: arguments}
-    return keras.initializers.get({"class_name": name, "config": given})

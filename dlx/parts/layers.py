@@ -7,7 +7,7 @@ A layer copied from a script is the same layer. Signatures come from Keras's sou
 from functools import partial
 from typing import Any, Literal
 
-from dlx.parts import keras_signatures
+from dlx.parts import initializers, keras_signatures
 from dlx.parts.layer_help import LAYERS
 from dlx.parts.registry import Part, Registry
 from dlx.parts.types import Activation, Initializer, Layer, Name, Positive, Regularizer
@@ -87,7 +87,7 @@ def _build(class_name: str, declared: dict[str, Any], given: keras_signatures.Gi
     make = {
         "regularizer": keras_signatures.regularizer,
         "constraint": keras_signatures.constraint,
-        "initializer": keras_signatures.initializer,
+        "initializer": initializers.make,
     }
     arguments: dict[str, Any] = {}
     for key, value in declared.items():
@@ -133,6 +133,7 @@ def bidirectional(
 def output(
     units: Positive | Literal["auto"] = "auto",
     activation: Activation | Literal["auto"] = "auto",
+    use_bias: bool = True,
     kernel_initializer: Initializer = "glorot_uniform",
     bias_initializer: Initializer = "zeros",
     kernel_regularizer: Regularizer = None,
@@ -146,7 +147,8 @@ def output(
     a label, sigmoid. Regression: one unit a target, linear; it learns the targets at mean 0 and standard deviation 1
     (of the train split, so its loss has no unit) and predicts them in their own, unless `scale_targets: false`.
     Behind a layer that returns sequences, where the data has a class, label or target a step, it is applied at every
-    step. The loss is computed from the logits; predictions are probabilities.
+    step. The loss is computed from the logits; predictions are probabilities. Another activation on classes or labels
+    (tanh, linear) learns by mean_squared_error; the class is the largest output, and outputs are cut to 0..1.
     """
     arguments = locals()
     arguments.pop("scale_targets")

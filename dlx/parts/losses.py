@@ -36,13 +36,13 @@ TASKS: dict[str, tuple[str, ...]] = {
     "categorical_focal_crossentropy": (CLASSES,),
     **dict.fromkeys(("binary_crossentropy", "binary_focal_crossentropy"), (CLASSES, LABELS)),
 }
-# The activation of the head that a loss is computed for, from its logits.
-HEADS = {
-    "categorical_crossentropy": "softmax",
-    "sparse_categorical_crossentropy": "softmax",
-    "categorical_focal_crossentropy": "softmax",
-    "binary_crossentropy": "sigmoid",
-    "binary_focal_crossentropy": "sigmoid",
+# The activations of the head for which a loss is defined; the first is that whose logits it is computed from.
+HEADS: dict[str, tuple[str, ...]] = {
+    "categorical_crossentropy": ("softmax", "sigmoid", "hard_sigmoid", "sparsemax"),
+    "sparse_categorical_crossentropy": ("softmax", "sigmoid", "hard_sigmoid", "sparsemax"),
+    "categorical_focal_crossentropy": ("softmax",),
+    "binary_crossentropy": ("sigmoid", "softmax", "hard_sigmoid", "sparse_sigmoid", "sparsemax"),
+    "binary_focal_crossentropy": ("sigmoid",),
 }
 
 
@@ -63,10 +63,12 @@ def categorical_crossentropy(label_smoothing: Smoothing = 0.0) -> Loss:
     """
 
     def loss(targets: Any, logits: Any, activation: Any) -> Any:
+        raw = activation is keras.activations.softmax
+        outputs = logits if raw else activation(logits)
         if not label_smoothing:
-            return keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+            return keras.losses.sparse_categorical_crossentropy(targets, outputs, from_logits=raw)
         wanted = spread(targets, logits.shape[-1])
-        return keras.losses.categorical_crossentropy(wanted, logits, from_logits=True, label_smoothing=label_smoothing)
+        return keras.losses.categorical_crossentropy(wanted, outputs, from_logits=raw, label_smoothing=label_smoothing)
 
     return loss
 
@@ -90,11 +92,14 @@ def categorical_focal_crossentropy(gamma: NonNegative = 2.0, alpha: PositiveFloa
 
 @registry.register
 def binary_crossentropy(label_smoothing: Smoothing = 0.0) -> Loss:
-    """For a sigmoid: each unit is a question of its own."""
+    """For a sigmoid: each unit is a question of its own. For a softmax of two it is categorical_crossentropy."""
 
     def loss(targets: Any, logits: Any, activation: Any) -> Any:
-        wanted = spread(targets, logits.shape[-1])
-        return keras.losses.binary_crossentropy(wanted, logits, from_logits=True, label_smoothing=label_smoothing)
+        if activation is keras.activations.softmax and logits.shape[-1] == 2:  # the same number, from exact logits
+            return categorical_crossentropy(label_smoothing)(targets, logits, activation)
+        wanted, raw = spread(targets, logits.shape[-1]), activation is keras.activations.sigmoid
+        outputs = logits if raw else activation(logits)
+        return keras.losses.binary_crossentropy(wanted, outputs, from_logits=raw, label_smoothing=label_smoothing)
 
     return loss
 

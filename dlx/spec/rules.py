@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 
 from dlx.errors import DlxError, did_you_mean
-from dlx.parts import metrics
+from dlx.parts import initializers, metrics
 from dlx.parts.registry import Part
 from dlx.spec.sections import Spec
 
@@ -36,6 +36,10 @@ def broken_rules(spec: Spec) -> typing.Iterator[DlxError]:
             yield DlxError(
                 "output cannot stand inside another layer; put it last in layers", where=spec.locate(part.where)
             )
+    for part in all_parts(spec.layers):
+        for key, value in part.args.items():
+            if key.endswith("initializer") and (message := initializers.problem(value)):
+                yield DlxError(message, where=spec.locate(f"{part.where}.{key}"))
     names = [name for part in all_parts(spec.layers) for name in (part.name, part.args.get("name")) if name]
     own = [part.args["name"] for part in all_parts(spec.layers) if part.args.get("name")]
     for name in sorted({name for name in own if own.count(name) > 1}):

@@ -11,7 +11,7 @@ from typing import Any
 from dlx import spec as specs
 from dlx.data.audit import Findings, audit, check_finite
 from dlx.data.cuts import cut
-from dlx.data.dataset import Dataset, Facts, Split
+from dlx.data.dataset import Dataset, Facts, Split, as_values
 from dlx.data.scaling import Scaling
 from dlx.data.splits import First, Splits, encoded, scaled_inputs
 from dlx.engine.plan import Plan
@@ -91,10 +91,9 @@ def prepare(
         words = ((recorded or {}).get("input") or {}).get("encoding", {}).get("categories", ())
         registry = spec.registries["dataset"]
         dataset = load(spec) if load else loading.load(spec.dataset, spec.task, registry, list(words))
-        if spec.task not in ("auto", dataset.task):
-            kinds = {"classification": "classes", "regression": "values", "multi_label": "several labels an example"}
-            message = f"task: {spec.task}, but {spec.dataset.name} holds {kinds[dataset.task]}"
-            raise SpecError([DlxError(message, where=spec.locate("task"), hint="leave task out, or task: auto")])
+        if spec.task == "regression" and dataset.task == "classification":
+            dataset = as_values(dataset)
+        _check_task(spec, dataset.task)
         if dataset.task == "classification" and len(dataset.classes) < 2:
             raise DataError(f"every example is of the class {dataset.classes[0]!r}; expected two classes or more")
         dataset, splits = encoded(dataset, cut(dataset, spec.test, spec.validation, spec.split_seed))
@@ -156,8 +155,19 @@ def facts_of(spec: Spec) -> Facts:
     known = loading.facts(spec.dataset)
     if known is None:
         return prepare(spec).facts
+    if spec.task == "regression" and known.task == "classification":
+        known = known.as_values()
+    _check_task(spec, known.task)
     check_fit(spec, known)
     return known
+
+
+def _check_task(spec: Spec, task: str) -> None:
+    """Raise SpecError where the data does not hold what the spec's task predicts."""
+    if spec.task not in ("auto", task):
+        kinds = {"classification": "classes", "regression": "values", "multi_label": "several labels an example"}
+        message = f"task: {spec.task}, but {spec.dataset.name} holds {kinds[task]}"
+        raise SpecError([DlxError(message, where=spec.locate("task"), hint="leave task out, or task: auto")])
 
 
 def plan_of(experiment: Experiment) -> Plan:

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outcome:
-    """How a run ended: its status, its figures, the error if there was one, and what stopped it, if something did."""
+    """How a run ended: its status, its figures, the error if there was one, and what stopped it, if something did.
+
+    examples: predictions beside the truth, a line each, of a dataset that says how its examples are read.
+    """
 
     run: Run
     status: str
     metrics: dict[str, Any] = field(default_factory=dict)
     error: DlxError | None = None
     stop: str = ""
+    examples: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:

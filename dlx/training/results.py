@@ -11,6 +11,7 @@ from dlx.engine.plan import Program, State
 from dlx.errors import DiskError, DlxError
 from dlx.inference.evaluate import evaluate
 from dlx.inference.forward import class_probabilities
+from dlx.inference.own_data import examples
 from dlx.model.network import parameter_count
 from dlx.model.statistics import for_raw_inputs
 from dlx.plots import style
@@ -37,6 +38,12 @@ def leave(ready: Ready, session: Session, program: Program, state: State, outcom
             _save_model(ready, session)
     if done:
         outcome.metrics, predictions = _final_figures(ready, session)
+        named = {"test": None, **ready.experiment.splits.named()}
+        outcome.examples = examples(
+            ready.network,
+            ready.experiment.dataset,
+            [(name, split) for name, split in named.items() if split is not None],
+        )
         with _remembered(session, "predictions.npz", problems):
             _save_predictions(ready, session, predictions)
         if ready.experiment.spec.plots:

@@ -1,17 +1,19 @@
 """Datasets made on the spot: logic gates and points in the plane."""
 
 import math
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from dlx.data.dataset import Dataset, Facts
+from dlx.data.dataset import Dataset, Facts, Reading
 from dlx.errors import DataError
 from dlx.parts.datasets.loading import arrays, fingerprint, know, registry, split
 from dlx.parts.types import Seed
 
 Spread = Annotated[float, Field(ge=0, le=1e6)]
 Points = Annotated[int, Field(ge=4, le=10_000_000)]
+Fresh = Annotated[int, Field(ge=0, le=10_000_000)]
 _ROWS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
@@ -20,12 +22,18 @@ def _gate(name: str, rule: Any) -> None:
 
     def gate() -> Dataset:
         rows = _ROWS if name != "not" else ((0,), (1,))
-        return arrays(rows, [int(rule(*row)) for row in rows], "01", f"the truth table of {name.upper()}")
+        targets, source = [int(rule(*row)) for row in rows], f"the truth table of {name.upper()}"
+        return arrays(rows, targets, "01", source, reading=Reading(_bits))
 
     gate.__name__ = name
     gate.__doc__ = f"The truth table of {name.upper()}: every row is an example, the classes are 0 and 1."
     registry.register(gate)
     know(name, Facts((1 if name == "not" else 2,), "classification", ("0", "1")))
+
+
+def _bits(row: Any) -> str:
+    """The inputs of a gate: 0 1."""
+    return " ".join(f"{value:g}" for value in row)
 
 
 _gate("or", lambda a, b: a or b)
@@ -37,12 +45,22 @@ _gate("not", lambda a: not a)
 
 
 @registry.register
-def moons(samples: Points = 200, noise: Spread = 0.2, seed: Seed = 0) -> Dataset:
-    """Two interleaved half circles in the plane, as scikit-learn makes them; `noise` is a standard deviation."""
+def moons(samples: Points = 200, noise: Spread = 0.2, seed: Seed = 0, test_samples: Fresh = 0) -> Dataset:
+    """Two interleaved half circles in the plane, as scikit-learn makes them; `noise` is a standard deviation.
+
+    `test_samples` fresh points become the test split.
+    """
     from sklearn.datasets import make_moons
 
-    x, y = make_moons(samples, noise=noise, random_state=seed)
-    return arrays(x, y, "01", "scikit-learn")
+    def made(count: int, seed: int) -> Dataset:
+        x, y = make_moons(count, noise=noise, random_state=seed)
+        return arrays(x, y, "01", "scikit-learn")
+
+    points = made(samples, seed)
+    if not test_samples:
+        return points
+    fresh = made(test_samples, (seed + 1) % 2**32)
+    return replace(points, test=fresh.train, fingerprint=f"{points.fingerprint[:32]}{fresh.fingerprint[:32]}")
 
 
 @registry.register
@@ -128,7 +146,13 @@ def binary_addition(
         test=split(x[samples:], y[samples:]),
         classes=_places(bits),
         source="made by dlx",
+        reading=Reading(lambda pair: f"{_number(pair[:, 0])} + {_number(pair[:, 1])}", lambda sum: str(_number(sum))),
     )
+
+
+def _number(bits: Any) -> int:
+    """The whole number of bits, from the lowest."""
+    return sum(int(bit > 0.5) << place for place, bit in enumerate(bits))
 
 
 def _places(bits: int) -> tuple[str, ...]:
