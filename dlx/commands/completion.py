@@ -13,7 +13,7 @@ def runs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> lis
     from dlx.runs import find, trash
 
     folder = find.root(ctx.params.get("runs_dir"))
-    names = [path.name for path in find.below(folder)]
+    names = [path.name for path in [*find.below(folder), *find.nested(folder)]]
     if "rm" in ctx.command_path and ctx.params.get("restore"):
         names = [path.name for path in find.below(trash.trash(folder))]
     return [name for name in [*names, "latest"] if name.startswith(incomplete)]

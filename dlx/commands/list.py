@@ -57,7 +57,7 @@ def command(
     with uncollected():
         paths = [path for word in runs for path in find.find(word, root)] if runs else find.below(root)
         entries: list[Entry] = []
-        for path in dict.fromkeys(path for path in paths if not find.is_folder_of_runs(path)):
+        for path in dict.fromkeys(find.runs_of(paths)):
             entries.append(read(path, entries[0].settings if entries else None))
         changed = dict(zip([entry.path for entry in entries], _changed(entries), strict=True))
         earliest = _time(since) if since is not None else 0.0
@@ -71,19 +71,20 @@ def command(
             print(one_line({"runs": [as_record(entry) for entry in chosen]}))
         elif quiet:
             for entry in chosen:
-                print(terminal.clean(entry.name))
+                print(terminal.clean(find.shown_name(entry.path, root)))
         elif not chosen:
             left = f"no run in {root} matches these options" if find.below(root) else find.none_yet(root)
             terminal.console().print(left)
         else:
-            _print_table(chosen, [_remark(entry, changed[entry.path]) for entry in chosen])
+            names = [find.shown_name(entry.path, root) for entry in chosen]
+            _print_table(chosen, names, [_remark(entry, changed[entry.path]) for entry in chosen])
 
 
-def _print_table(entries: Sequence[Entry], remarks: Sequence[str]) -> None:
+def _print_table(entries: Sequence[Entry], names: Sequence[str], remarks: Sequence[str]) -> None:
     from dlx.system import terminal
 
     columns = [
-        ("run", [entry.name for entry in entries]),
+        ("run", names),
         ("status", [_status(entry) for entry in entries]),
         ("start", [str(entry.info.get("start", ""))[:16].replace("T", " ") for entry in entries]),
         ("figure", [_figure(entry) for entry in entries]),

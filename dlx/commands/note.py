@@ -23,7 +23,7 @@ def command(run: str, text: tuple[str, ...], clear: bool, runs_dir: str | None) 
     from dlx.runs import find
     from dlx.system import terminal
 
-    existing = find.one(run, find.root(runs_dir))
+    existing = find.one(run, find.root(runs_dir), own=True)
     out, name = terminal.console(), terminal.clean(existing.name)
     if not text and not clear:
         out.print(terminal.clean_lines(existing.note()) or f"{name} has no note")

@@ -61,7 +61,7 @@ def _open(words: Sequence[str], root: Path) -> list[Run]:
     from dlx.runs import find
     from dlx.runs.run import Run
 
-    runs = [Run.open(path) for word in words for path in find.find(word, root)]
+    runs = [Run.open(path) for word in words for path in find.runs_of(find.find(word, root))]
     return list({run.path.resolve(): run for run in runs}.values())
 
 

@@ -41,7 +41,7 @@ def command(run: str | None, settings: tuple[str, ...], force: bool, launch: Lau
     from dlx.training.session import Options
 
     options = Options(["dlx", *sys.argv[1:]], RunScreen(launch.json), deadline=launch.deadline)
-    stopped = resume.newest_stopped(launch.root) if run is None else find.one(run, launch.root)
+    stopped = resume.newest_stopped(launch.root) if run is None else find.one(run, launch.root, own=True)
     try:
         outcome = resume.resume(
             stopped,

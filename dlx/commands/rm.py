@@ -46,7 +46,7 @@ def _remove(words: Sequence[str], root: Path) -> None:
     from dlx.runs import find, trash
     from dlx.system import terminal
 
-    paths = list(dict.fromkeys(path for word in words for path in find.find(word, root)))
+    paths = list(dict.fromkeys(path for word in words for path in find.find(word, root, own=True)))
     for path in paths:
         if find.is_folder_of_runs(path):
             hint = f"{find.command_line('dlx', 'rm', f'{path}/*')} removes them"

@@ -61,7 +61,8 @@ class Row:
         mean = math.fsum(values) / len(values)
         if len(self.entries) == 1:
             return figure_text(mean)
-        spread = f" ± {figure_text(_deviation(values))}" if len(values) > 1 else ""
+        counts = not is_figure(key) and len(set(values)) == 1
+        spread = f" ± {figure_text(_deviation(values))}" if len(values) > 1 and not counts else ""
         short = "" if len(values) == len(self.entries) else f" ({len(values)} of {len(self.entries)})"
         return f"{figure_text(mean)}{spread}{short}"
 

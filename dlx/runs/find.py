@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,22 @@ def below(folder: Path) -> list[Path]:
     return sorted(map(Path, paths), key=natural)
 
 
+def nested(folder: Path) -> list[Path]:
+    """The runs in the folders of runs that are in a runs folder, as runs/tutorials is one."""
+    return [run for inner in below(folder) if is_folder_of_runs(inner) for run in below(inner) if is_run(run)]
+
+
+def runs_of(paths: Iterable[Path]) -> list[Path]:
+    """The paths with its runs in place of each folder of runs."""
+    return [run for path in paths for run in (filter(is_run, below(path)) if is_folder_of_runs(path) else [path])]
+
+
+def shown_name(path: Path, folder: Path) -> str:
+    """What a run is called on a command line: its name; with its folder's before it where another run has the name."""
+    inner = path.parent.parent == folder and (folder / path.name).is_dir()
+    return f"{path.parent.name}/{path.name}" if inner else path.name
+
+
 def started(path: Path) -> float:
     """When the run began, by its run.json's place in time; 0 when that is unknown."""
     try:
@@ -64,9 +82,10 @@ def started(path: Path) -> float:
         return 0.0
 
 
-def find(word: str, folder: Path) -> list[Path]:
+def find(word: str, folder: Path, own: bool = False) -> list[Path]:
     """The paths that RUN means: a directory, a name under the runs folder, a pattern, a spec's name, `latest`.
 
+    What is not in the runs folder is looked for in the folders of runs that are in it, unless only its `own` count.
     Raises RunError with what is there when nothing fits.
     """
     path = Path(word)
@@ -79,15 +98,21 @@ def find(word: str, folder: Path) -> list[Path]:
 
         pattern = word if os.sep in word else str(folder / word)
         hits = sorted((Path(hit) for hit in glob.glob(pattern) if Path(hit).is_dir()), key=natural)
+        if not hits and os.sep not in word and not own:
+            hits = [run for run in nested(folder) if fnmatch.fnmatchcase(run.name, word)]
         if hits:
             return hits
         raise RunError(f"no run matches {word!r}", hint=_shown(folder))
     known = [run for run in below(folder) if is_run(run)]
     if word == "latest" and known:
         return [max(known, key=started)]
-    named = [run for run in known if re.fullmatch(re.escape(word) + r"-\d+", run.name)]
-    if named:
-        return [max(named, key=natural)]
+    inner = [] if own else nested(folder)
+    for runs in (known, inner):
+        if exact := [run for run in runs if run.name == word]:
+            return exact[:1]
+        if named := [run for run in runs if re.fullmatch(re.escape(word) + r"-\d+", run.name)]:
+            return [max(named, key=natural)]
+    known += inner
     if path.is_dir():  # last: a folder of data may well have the name of its spec
         return [path]
     if any(gone.name == word for gone in below(folder / TRASH)):
@@ -107,9 +132,9 @@ def _shown(folder: Path) -> str:
     return f"`{command_line('dlx', 'list', runs_dir=folder)}` shows the runs in {folder}"
 
 
-def one(word: str, folder: Path) -> Run:
+def one(word: str, folder: Path, own: bool = False) -> Run:
     """The one run that RUN means, opened."""
-    paths = find(word, folder)
+    paths = find(word, folder, own)
     if len(paths) > 1:
         raise RunError(f"{word!r} means {len(paths)} runs, expected one", hint=", ".join(p.name for p in paths[:5]))
     return Run.open(paths[0])

@@ -90,30 +90,25 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def gather(words: Iterable[str], folder: Path) -> tuple[list[Entry], list[str]]:
-    """(entries, remarks) of what a command line names, as a shell expands `runs/*`.
+def gather(words: Iterable[str], folder: Path) -> list[Entry]:
+    """The entries that a command line names, as a shell expands `runs/*`.
 
-    Plain files are passed over in silence, folders of runs with a remark that says how to name their runs.
-    Raises RunError for a word that names nothing.
+    Plain files are passed over; a folder of runs means its runs. Raises RunError for a word that names nothing.
     """
     entries: list[Entry] = []
-    remarks: list[str] = []
     seen: set[Any] = set()
     like: Mapping[str, Any] | None = None
     for word in words:
         if os.path.isfile(word):
             continue
-        for path in find.find(word, folder):
+        for path in find.runs_of(find.find(word, folder)):
             place = _place(path)
             if place in seen:
                 continue
             seen.add(place)
-            if find.is_folder_of_runs(path):
-                remarks.append(f"{path} is a folder of runs: {find.compare_all(path)} compares them")
-            else:
-                entries.append(read(path, like))
-                like = like or entries[-1].settings
-    return entries, remarks
+            entries.append(read(path, like))
+            like = like or entries[-1].settings
+    return entries
 
 
 def _place(path: Path) -> Any:
@@ -127,8 +122,7 @@ def _place(path: Path) -> Any:
 
 def records(words: Iterable[str], folder: Path | None = None) -> list[dict[str, Any]]:
     """run, status, settings and metrics of each, never folded; a damaged one has a reason."""
-    entries, _ = gather(words, folder or find.root())
-    return [as_record(entry) for entry in entries]
+    return [as_record(entry) for entry in gather(words, folder or find.root())]
 
 
 def as_record(entry: Entry) -> dict[str, Any]:

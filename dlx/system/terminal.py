@@ -67,6 +67,13 @@ def shortened(text: str, most: int) -> str:
 
 
 Cells = Sequence[str]
+
+
+def column_width(title: str, column: Cells) -> int:
+    """How wide a column of a table is."""
+    return max(map(cells, (title, *column)))
+
+
 Line = list[tuple[str, str]]  # (text, style) of each cell
 
 
