@@ -42,14 +42,23 @@ def list_() -> None:
     terminal.console().print(f"the store is {store.home()} (environment DLX_DATA)")
 
 
-@command.command("show", short_help="One set: sizes, source, fingerprint, place.")
+@command.command("show", short_help="One set: sizes, classes, a few examples.")
 @click.argument("name")
 def show(name: str) -> None:
-    """Show what the store holds of the set NAME."""
+    """Show the data set NAME: what the store holds of it, or what dlx makes or ships, with a few examples.
+
+    \b
+    dlx data show mnist
+    dlx data show moons
+    """
+    from dlx.commands import data_view
     from dlx.data import store
     from dlx.errors import DataError
     from dlx.system import terminal
 
+    if name not in store.KNOWN:
+        data_view.show(name)
+        return
     copy = store.info(name)
     if copy is None:
         raise DataError(f"{name} is not in the store", hint=f"dlx data fetch {name}, or dlx data add {name} PATH")
@@ -64,6 +73,7 @@ def show(name: str) -> None:
             ("place", str(store.home() / name)),
         ]
     )
+    data_view.show_examples(name)
 
 
 @command.command("add", short_help="Add a local copy.")

@@ -64,7 +64,7 @@ def command(launch: Launch) -> int:
     if device.device == "cpu":
         bfloat16 = machine.bfloat16()
     threads = f"{device.backend}, {device.threads} threads"
-    terminal.fields([("  device", device.description), ("  backend", threads), ("  bfloat16", bfloat16)])
+    terminal.fields([("  device", device.shown), ("  backend", threads), ("  bfloat16", bfloat16)])
     out.print(f"\na training of {SECONDS:.0f} seconds", style="bold")
     return _train()
 

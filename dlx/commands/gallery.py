@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlx.data import images
 from dlx.errors import DataError, DlxError, RunError
 from dlx.inference.predictor import load_predictor
+from dlx.model.restore import with_snapshot
 from dlx.plots.boundary import boundaries
-from dlx.plots.curves import Curve, draw_curves
+from dlx.plots.curves import Curve, X, draw_curves
+from dlx.plots.film import film
 from dlx.plots.network import activations
 from dlx.plots.pictures import Draw, pictures_of
 from dlx.plots.subject import Subject
@@ -25,8 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TOGETHER = ("curves", "boundary")  # of one run, or of several side by side
-ALONE = ("confusion", "mistakes", "filters", "activations")
-Drawing = tuple[str, Callable[[], "Figure"]]
+ALONE = ("confusion", "mistakes", "filters", "activations", "network")
+FILMED = ("boundary", "filters", "activations", "network")  # of a run with snapshots, also epoch by epoch
+Drawing = tuple[str, Callable[[], "Figure | Mapping[str, bytes]"]]
 
 
 class Gallery:
@@ -35,8 +40,8 @@ class Gallery:
     `problems`: what could not be drawn; `remarks`: which runs are missing in a picture of several, and why.
     """
 
-    def __init__(self, runs: Sequence[Run], image: str | None) -> None:
-        self._runs, self._image = runs, image
+    def __init__(self, runs: Sequence[Run], image: str | None, x: X = "epoch") -> None:
+        self._runs, self._image, self._x = runs, image, x
         self._subjects: dict[Path, Subject] = {}
         self._names = _distinct_names(runs)
         self.problems: list[DlxError] = []
@@ -62,6 +67,7 @@ class Gallery:
         if not together or asked:
             for run in self._runs:
                 drawings += self._alone(run, pictures.get(run.path), wanted, asked)
+                drawings += self._films(run, pictures.get(run.path, {}), wanted)
         return drawings
 
     def _curves(self) -> list[Drawing]:
@@ -77,9 +83,10 @@ class Gallery:
         def draw() -> Figure:
             labels = _labels(with_rows) if len(with_rows) > 1 else [with_rows[0].name]
             curves = [
-                Curve(label, run.history(), _best_epoch(run)) for run, label in zip(with_rows, labels, strict=True)
+                Curve(label, run.history(), _best_epoch(run), run.steps.rows())
+                for run, label in zip(with_rows, labels, strict=True)
             ]
-            return draw_curves(curves, with_rows[0].name if len(with_rows) == 1 else "")
+            return draw_curves(curves, with_rows[0].name if len(with_rows) == 1 else "", self._x)
 
         return [(f"{stem}-curves", draw)]
 
@@ -113,6 +120,21 @@ class Gallery:
                 message = f"has no picture of {kind}: its data does not fit one"
                 self.problems.append(RunError(message, where=run.name))
         return drawings
+
+    def _films(self, run: Run, pictures: dict[str, Draw], wanted: Sequence[str]) -> list[Drawing]:
+        """The pictures of a run after each epoch whose weights it has kept."""
+        epochs = run.snapshot_epochs()
+        kinds = [kind for kind in FILMED if kind in pictures and kind in wanted and epochs]
+        return [(f"{self._names[run.path]}-{kind}-epochs", self._film(run, pictures[kind], epochs)) for kind in kinds]
+
+    def _film(self, run: Run, draw: Draw, epochs: Sequence[int]) -> Callable[[], Mapping[str, bytes]]:
+        subject = self._subject(run)
+
+        def frame(epoch: int) -> Figure:
+            with with_snapshot(subject.network, run, epoch):
+                return draw(replace(subject, name=f"{subject.name}, epoch {epoch:,}", best_epoch=None))
+
+        return lambda: film([partial(frame, epoch) for epoch in epochs])
 
     def _drawing(self, run: Run, draw: Draw) -> Callable[[], Figure]:
         return lambda: draw(self._subject(run))

@@ -9,26 +9,52 @@ from typing import TYPE_CHECKING
 import click
 
 from dlx.commands import completion
-from dlx.commands.options import Launch, launch_options
+from dlx.commands.options import Launch, launch_options, overrides
 
 if TYPE_CHECKING:
     from dlx.commands.gallery import Gallery
+    from dlx.commands.spec_gallery import SpecGallery
+    from dlx.plots.curves import X
     from dlx.runs.run import Run
 
-KINDS = ("curves", "boundary", "confusion", "mistakes", "filters", "activations")
+RUN_KINDS = ("curves", "boundary", "confusion", "mistakes", "filters", "activations", "network")
+SPEC_KINDS = ("data", "classes", "augmented")
 
 
-@click.command("plot", short_help="Draw runs: curves, boundaries, mistakes, filters, …")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=completion.runs)
+def _kinds(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """The kinds that --only names, once or with commas."""
+    kinds = tuple(kind.strip() for text in value for kind in text.split(","))
+    for kind in kinds:
+        if kind not in (*RUN_KINDS, *SPEC_KINDS):
+            raise click.BadParameter(f"{kind!r} is not one of {', '.join((*RUN_KINDS, *SPEC_KINDS))}")
+    return kinds
+
+
+@click.command("plot", short_help="Draw runs, or a spec's data: curves, boundaries, mistakes, …")
+@click.argument("runs", metavar="RUN...|SPEC", nargs=-1, required=True, shell_complete=completion.runs)
 @click.option("-o", "--output", default="plots", metavar="DIR", help="Where the pictures go.  [default: plots]")
-@click.option("--only", multiple=True, type=click.Choice(KINDS), help="This picture alone; any number of times.")
+@click.option("--only", multiple=True, metavar="KIND,...", callback=_kinds, help="These pictures alone.")
+@click.option(
+    "--x", type=click.Choice(["epoch", "step", "seconds"]), default="epoch", help="What curves are drawn over."
+)
 @click.option("--image", metavar="FILE", help="The image whose activations are drawn.  [default: the first test image]")
 @click.option("--svg", is_flag=True, help="Write .svg files instead of .png.")
+@overrides
 @launch_options()
 def command(
-    runs: tuple[str, ...], output: str, only: tuple[str, ...], image: str | None, svg: bool, launch: Launch
+    runs: tuple[str, ...],
+    output: str,
+    only: tuple[str, ...],
+    x: X,
+    image: str | None,
+    svg: bool,
+    settings: tuple[str, ...],
+    launch: Launch,
 ) -> int:
     """Draw one RUN in every way that fits its data, or several side by side: their curves and decision boundaries.
+
+    Of a SPEC its data is drawn, before any training. A run with `snapshots` is also drawn epoch by epoch, as a strip
+    and as an animation.
 
     \b
     curves        loss and metrics over the epochs, the best epoch marked
@@ -37,19 +63,39 @@ def command(
     mistakes      the images that it was most surely wrong about
     filters       the kernels of the first layer
     activations   what each layer makes of one image
+    network       the units and weights of a small network
+    data          of a spec: points, images with labels, or histograms of columns
+    classes       of a spec: how many examples each class has
+    augmented     of a spec: images, and what augmentation makes of them
 
     \b
     dlx plot latest
     dlx plot 'moons_hidden_sizes-*' --only boundary
     dlx plot digits --only activations --image seven.png
+    dlx plot 'cifar_*_batch' --only curves --x step
+    dlx plot configs/cifar_dropout.yaml --only data,augmented
     """
     from dlx.commands.gallery import Gallery
+    from dlx.commands.spec_gallery import SpecGallery
+    from dlx.errors import DlxError
 
+    specs = [word for word in runs if word.endswith((".yaml", ".yml"))]
+    if specs and len(specs) < len(runs):
+        raise DlxError(f"{specs[0]} is a spec, the others are runs; expected one kind")
+    if wrong := [kind for kind in only if kind in (RUN_KINDS if specs else SPEC_KINDS)]:
+        raise DlxError(f"--only {wrong[0]} is a picture of a {'run' if specs else 'spec'}")
+    if settings and not specs:
+        raise DlxError("-s changes a spec, and runs are drawn as they are", hint="dlx plot SPEC.yaml -s …")
+    if specs:
+        launch.want()
+        shown = SpecGallery(specs, settings)
+        _draw(shown, only, Path(output), "svg" if svg else "png")
+        return shown.problems[0].exit_code if shown.problems else 0
     existing = _open(runs, launch.root)
     if image is not None and only and "activations" not in only:
         only = (*only, "activations")
     launch.want()
-    gallery = Gallery(existing, image)
+    gallery = Gallery(existing, image, x)
     written = _draw(gallery, only, Path(output), "svg" if svg else "png")
     if gallery.problems and (only or image is not None or not written):
         return gallery.problems[0].exit_code
@@ -65,7 +111,7 @@ def _open(words: Sequence[str], root: Path) -> list[Run]:
     return list({run.path.resolve(): run for run in runs}.values())
 
 
-def _draw(gallery: Gallery, only: Sequence[str], folder: Path, suffix: str) -> int:
+def _draw(gallery: Gallery | SpecGallery, only: Sequence[str], folder: Path, suffix: str) -> int:
     """Write the pictures; returns how many. One that cannot be drawn is a problem of the gallery."""
     from dlx.errors import DlxError
     from dlx.plots import style
@@ -75,17 +121,17 @@ def _draw(gallery: Gallery, only: Sequence[str], folder: Path, suffix: str) -> i
     drawings, written = gallery.drawings(only), 0
     with terminal.Bar(len(drawings), "pictures", plain=False) as bar:
         for number, (name, draw) in enumerate(drawings, 1):
-            path = folder / f"{name}.{suffix}"
             try:
-                style.save(draw(), path)
+                paths = style.save_all(draw(), folder / name, suffix)
             except DlxError as error:
                 if error.exit_code == 5:
                     raise
                 gallery.problems.append(error)
                 continue
-            written += 1
+            written += len(paths)
             bar.update(number)
-            out.print(terminal.clean(str(path)))
+            for path in paths:
+                out.print(terminal.clean(str(path)))
     for remark in gallery.remarks:
         errors.print(terminal.clean(remark))
     for problem in gallery.problems:

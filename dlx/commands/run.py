@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,8 +25,20 @@ if TYPE_CHECKING:
 @click.option(
     "--repeat", type=click.IntRange(1), default=1, metavar="N", help="Run each spec N times, seeds counting up."
 )
+@click.option("--resample", type=click.IntRange(2), metavar="N", help="Run each spec on N random cuts of its data.")
+@click.option(
+    "--folds", type=click.IntRange(2, 999), metavar="K", help="Validate each spec on K parts of train in turn."
+)
 @launch_options("json", "tags", "deadline")
-def command(specs: tuple[str, ...], settings: tuple[str, ...], name: str | None, repeat: int, launch: Launch) -> int:
+def command(
+    specs: tuple[str, ...],
+    settings: tuple[str, ...],
+    name: str | None,
+    repeat: int,
+    resample: int | None,
+    folds: int | None,
+    launch: Launch,
+) -> int:
     """Train each SPEC into a run directory of its own.
 
     All specs are checked before any starts; when one fails, the others still run.
@@ -35,27 +47,77 @@ def command(specs: tuple[str, ...], settings: tuple[str, ...], name: str | None,
     dlx run configs/digits.yaml
     dlx run configs/cifar_*_lr.yaml -s epochs=2
     dlx run configs/digits.yaml --repeat 3        the same with three seeds
+    dlx run mine.yaml --resample 5                the same on five random cuts
+    dlx run mine.yaml --folds 5                   cross-validation; its predictions in one file
     """
     from dlx.spec import write_value
     from dlx.system.files import as_utf8
 
+    if (repeat > 1) + (resample is not None) + (folds is not None) > 1:
+        raise click.UsageError("expected one of --repeat, --resample and --folds")
     launch.want()
     labels = [] if name is None else [f"name={write_value(as_utf8(name))}"]
-    report = Report(len(specs) * repeat, launch.json)
+    report = Report(len(specs) * repeat * (resample or 1) * (folds or 1), launch.json)
     loaded = load_all(specs, [*settings, *labels], launch, report)
     planned = [
-        dataclasses.replace(spec, seed=(spec.seed + number) % 2**32, tags=[*spec.tags, *launch.tags])
+        dataclasses.replace(variant, tags=[*variant.tags, *launch.tags])
         for spec in loaded
-        for number in range(repeat)
+        for variant in variants(spec, repeat, resample, folds)
     ]
-    return run_all(planned, launch, report)
+    code = run_all(planned, launch, report)
+    if folds is not None:
+        for spec in loaded:
+            _write_out_of_fold(spec, report.outcomes, folds, launch)
+    return code
+
+
+def variants(spec: Spec, repeat: int, resample: int | None, folds: int | None) -> Iterator[Spec]:
+    """The spec with seeds counting up, with several cuts of its data, or with each fold in turn as its validation."""
+    from dlx.errors import DlxError
+
+    if folds is not None:
+        yield from (dataclasses.replace(spec, validation=f"fold {number} of {folds}") for number in range(1, folds + 1))
+    elif resample is not None:
+        if not any(isinstance(share, float) for share in (spec.test, spec.validation)):
+            hint = "validation: 0.2 cuts a part off; --repeat repeats with other seeds"
+            raise DlxError("--resample cuts the data anew, but the spec cuts nothing off", where=spec.name, hint=hint)
+        for number in range(resample):
+            yield dataclasses.replace(spec, split_seed=(spec.split_seed + number) % 2**32)
+    else:
+        yield from (dataclasses.replace(spec, seed=(spec.seed + number) % 2**32) for number in range(repeat))
+
+
+def _write_out_of_fold(spec: Spec, outcomes: Sequence[Outcome], folds: int, launch: Launch) -> None:
+    """The predictions of every example by the run that was not trained on it, in one file beside the runs."""
+    import numpy as np
+
+    from dlx.system import files, terminal
+
+    mine = [outcome.out_of_fold for outcome in outcomes if outcome.run.name.rpartition("-")[0] == spec.name]
+    parts = [part for part in mine if part is not None]
+    if len(parts) < folds:
+        return
+    path, number = launch.root / f"{spec.name}-folds.npz", 1
+    while path.exists():
+        path, number = launch.root / f"{spec.name}-folds-{number + 1}.npz", number + 1
+    index, label, prediction = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    fold = np.repeat(np.arange(1, folds + 1), [len(part[0]) for part in parts])
+    order = np.argsort(index)
+    arrays: dict[str, Any] = {"index": index, "label": label, "prediction": prediction, "fold": fold}
+    with files.disk(path), files.replacing(path) as temporary:
+        np.savez(temporary, **{name: array[order] for name, array in arrays.items()})
+    terminal.console(error=launch.json).print(terminal.clean(f"out-of-fold predictions of {len(index):,} rows: {path}"))
 
 
 class Report:
-    """Errors of one of several specs, each problem once; that of a single one is raised. code: of the first of them."""
+    """Errors of one of several specs, each problem once; that of a single one is raised. code: of the first of them.
+
+    outcomes: those of the runs, as they end.
+    """
 
     def __init__(self, of: int, json: bool) -> None:
         self._of, self._json, self._shown, self.code = of, json, set[str](), 0
+        self.outcomes: list[Outcome] = []
 
     def add(self, error: DlxError) -> None:
         """Print what was wrong with a spec, and its line where the output is JSON."""
@@ -120,6 +182,7 @@ def run_all(planned: Sequence[Spec], launch: Launch, report: Report) -> int:
                 report.add(error)
             continue
         names.append(outcome.run.name)
+        report.outcomes.append(outcome)
         report.code, stopped = report.code or outcome.exit_code, outcome.stop
     if len(names) > 1:
         compare = command_line("dlx", "compare", *names, runs_dir=launch.root)

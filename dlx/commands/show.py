@@ -14,22 +14,30 @@ if TYPE_CHECKING:
     from dlx.runs.run import Run
 
 
+SMALL = 64  # numbers that are printed in full
+
+
 @click.command("show", short_help="One run: settings, data, versions, figures.")
 @click.argument("run", metavar="RUN", shell_complete=completion.runs)
+@click.option("--weights", is_flag=True, help="The weights: small ones in full, of others shape, mean, sd and zeros.")
 @click.option("--json", "as_json", is_flag=True, help="run.json, metrics and status as one JSON object.")
 @runs_dir
-def command(run: str, as_json: bool, runs_dir: str | None) -> None:
+def command(run: str, weights: bool, as_json: bool, runs_dir: str | None) -> None:
     """Show one RUN: a directory, a name under the runs folder, a spec's name (its newest run), or latest.
 
     \b
     dlx show latest
     dlx show digits
+    dlx show or_gate --weights
     """
     from dlx.runs import find
     from dlx.system.json_text import one_line
 
     root = find.root(runs_dir)
     existing = find.one(run, root)
+    if weights:
+        _show_weights(existing)
+        return
     info, metrics = existing.info(), existing.metrics() or {}
     if as_json:
         print(one_line({"run": str(existing.path), "status": existing.status, **info, "metrics": metrics}))
@@ -53,6 +61,34 @@ def _show(run: Run, info: dict[str, Any], metrics: dict[str, Any], root: Path) -
     if curve:
         out.print()
         out.print(terminal.clean(f"{info.get('monitor', '')}  {curve}"))
+
+
+def _show_weights(run: Run) -> None:
+    """The arrays of a run's network: those of a few numbers in full, a table of the others."""
+    import numpy as np
+
+    from dlx.model.restore import restore
+    from dlx.system import terminal
+
+    network, _ = restore(run)
+    out, large = terminal.console(), []
+    for weight in network.model.weights:
+        array = np.asarray(weight.value)
+        if array.size > SMALL:
+            large.append((weight.path, array))
+            continue
+        out.print(terminal.clean(f"{weight.path}, {' × '.join(map(str, array.shape)) or 'one number'}"), style="bold")
+        print(np.array2string(array.astype(np.float64), precision=4, suppress_small=True, max_line_width=78))
+    if large:
+        columns = [
+            ("weights", [path for path, _ in large]),
+            ("shape", [" × ".join(map(str, array.shape)) for _, array in large]),
+            ("numbers", [f"{array.size:,}" for _, array in large]),
+            ("mean", [f"{array.mean():.4f}" for _, array in large]),
+            ("sd", [f"{array.std():.4f}" for _, array in large]),
+            ("zeros", [f"{(array == 0).mean():.1%}" for _, array in large]),
+        ]
+        terminal.table(columns, [False, False, True, True, True, True])
 
 
 def _head(run: Run, info: dict[str, Any], root: Path) -> list[tuple[str, str]]:

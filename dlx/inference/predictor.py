@@ -18,6 +18,7 @@ from dlx.errors import DataError, DlxError, RunError
 from dlx.inference.forward import answers, class_probabilities
 from dlx.inference.inputs import Batch, Inputs
 from dlx.inference.prediction import Prediction
+from dlx.inference.unlike import Ordinary, remarks
 from dlx.model.keras_errors import sentence
 from dlx.model.network import Network
 from dlx.model.restore import input_scaling, restore
@@ -102,10 +103,13 @@ class Predictor:
     def stream(self, batches: Iterable[Batch], top: int | None = None) -> Iterator[Prediction]:
         """A Prediction of each input, a batch in memory at a time; `top` as in Prediction.of."""
         several, classes = self.info.get("task") == "multi_label", self.classes
+        ordinary, found = Ordinary.of_record(self.info["input"].get("ordinary")), list[tuple[str, str]]()
         for names, array in batches:
+            found += ordinary.unlike(names, array) if ordinary is not None else ()
             for piece in self._answers([array]):
                 for name, answer in zip(names, self._readable(piece), strict=True):
                     yield Prediction.of(name, answer, classes, top, several)
+        self.remarks.extend(remarks(found))
 
     def _table(self, inputs: Any) -> Mapping[str, Sequence[Any]] | None:
         """The named columns of what is a table, or texts; None for anything else."""

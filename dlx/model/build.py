@@ -80,7 +80,7 @@ def _assemble(spec: Spec, facts: Facts, restored: bool, targets: Scaling | None,
         loss=loss,
         metrics=metrics_factory(layers, units),
         preprocess=fitted,
-        augment=_augmentations(layers),
+        augment=augmentations(spec, facts),
         units=units,
         classes=facts.task == "classification",
         scales=scales,
@@ -105,15 +105,16 @@ def _identifier(name: str) -> str:
     return f"m{text}" if text.startswith("_") else text
 
 
-def _augmentations(layers: Layers) -> list[Any]:
-    """The augmentations, each tried on a blank image."""
-    augmentations, registry = [], layers.spec.registries["augment"]
-    for number, part in enumerate(layers.spec.augment):
+def augmentations(spec: Spec, facts: Facts) -> list[Any]:
+    """The augmentations of a spec, each tried on a blank image. Raises SpecError, located."""
+    functions, registry = [], spec.registries["augment"]
+    for number, part in enumerate(spec.augment):
         try:
             augment = registry.make(part)
-            blank = keras.ops.zeros((2, *layers.facts.shape))
+            blank = keras.ops.zeros((2, *facts.shape))
             (augment.apply if isinstance(augment, Mix) else augment)(blank, keras.random.SeedGenerator(0))
         except Exception as error:  # Keras's, or whatever user code raises
-            raise layers.problem(part.where or f"augment.{number}", sentence(error)) from error
-        augmentations.append(augment)
-    return augmentations
+            where = spec.locate(part.where or f"augment.{number}")
+            raise SpecError([DlxError(sentence(error), where=where)]) from error
+        functions.append(augment)
+    return functions

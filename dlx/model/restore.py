@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dlx import spec as specs
 from dlx.data.dataset import Facts
+from dlx.data.npz import read_arrays
 from dlx.data.scaling import Scaling
-from dlx.errors import RunError, SpecError
+from dlx.errors import DataError, RunError, SpecError
 from dlx.model import weights_file
 from dlx.model.build import build
 from dlx.model.network import Network
 from dlx.model.statistics import for_scaled_inputs, scaling_of
 from dlx.parts import user_code
 from dlx.runs.run import Run
+from dlx.system import files
+from dlx.system.backend import keras
 
 
 def restore(run: Run) -> tuple[Network, dict[str, Any]]:
@@ -55,6 +61,31 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
     if inputs is not None:
         for_scaled_inputs(network)
     return network, info
+
+
+@contextlib.contextmanager
+def with_snapshot(network: Network, run: Run, epoch: int) -> Iterator[None]:
+    """Within it the network has the weights that the run kept after an epoch.
+
+    Raises RunError where the snapshot cannot be read, or is not of this network.
+    """
+    name, weights = f"snapshots/{epoch}.npz", network.logits.weights
+    most = 2**20 + 8 * sum(int(np.prod(weight.shape)) for weight in weights)
+    try:
+        arrays = read_arrays(files.contents(run.path, name, most), most, name)
+    except (OSError, DataError) as error:
+        raise RunError(f"{name} cannot be read ({error})", where=str(run.path)) from error
+    kept = list(arrays.values()) if isinstance(arrays, dict) else []
+    if [array.shape for array in kept] != [tuple(weight.shape) for weight in weights]:
+        raise RunError(f"{name} holds the weights of another network", where=str(run.path))
+    before = [keras.ops.convert_to_numpy(weight.value) for weight in weights]
+    try:
+        for weight, array in zip(weights, kept, strict=True):
+            weight.assign(array)
+        yield
+    finally:
+        for weight, array in zip(weights, before, strict=True):
+            weight.assign(array)
 
 
 def input_scaling(info: Mapping[str, Any]) -> Scaling | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlx.plots.style import DASHES, PALETTE, blank, legend, literal, plain_ticks, styled
 from dlx.plots.subject import Subject
@@ -13,6 +14,7 @@ from dlx.plots.subject import Subject
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+X = Literal["epoch", "step", "seconds"]
 POINTS = 1000  # of a curve: more would draw one over the other
 
 
@@ -21,18 +23,26 @@ POINTS = 1000  # of a curve: more would draw one over the other
 
 @dataclass(frozen=True)
 class Curve:
-    """A run's rows of figures, an epoch each, and the epoch whose weights were kept."""
+    """A run's rows of figures, an epoch each, those of `log_every`, and the epoch whose weights were kept."""
 
     label: str
     rows: Sequence[Mapping[str, Any]]
     best_epoch: int | None = None
+    logged: Sequence[Mapping[str, Any]] = ()
+
+    def places(self, x: X) -> list[float]:
+        """Where each row stands: its epoch, its step, or the seconds of training up to it."""
+        if x == "seconds":
+            return list(itertools.accumulate(float(row.get("seconds") or 0.0) for row in self.rows))
+        return [float(row[x]) for row in self.rows]
 
 
 @styled
-def draw_curves(runs: Sequence[Curve], title: str = "") -> Figure:
+def draw_curves(runs: Sequence[Curve], title: str = "", x: X = "epoch") -> Figure:
     """A panel for the loss and for each metric over the epochs: train against validation, the best epoch marked.
 
-    One run has a colour a split; several have a colour a run, solid for validation and dotted for train.
+    x: what they are drawn over; over the steps, train figures are those of `log_every` where a run has them. One run
+    has a colour a split; several have a colour a run, solid for validation and dotted for train.
     """
     from matplotlib.lines import Line2D
 
@@ -41,14 +51,14 @@ def draw_curves(runs: Sequence[Curve], title: str = "") -> Figure:
     labels = 0 if alone else len(runs)
     figure = blank(3.6 * max(len(figures), 1) + (0.4 if len(figures) == 1 else 0), 2.9 + 0.17 * labels)
     panels = figure.subplots(1, max(len(figures), 1), squeeze=False)[0]
-    last = max((int(row["epoch"]) for run in runs for row in run.rows), default=1)
+    ends = [run.places(x)[-1] for run in runs if run.rows] or [1.0]
     for panel, name in zip(panels, figures, strict=False):
         for number, run in enumerate(runs):
-            _curve(panel, name, run, number, alone)
+            _curve(panel, name, (run, x), number, alone)
         panel.set_ylabel(_unit(name, labels="exact_match" in figures))
         panel.grid(True, axis="y")
         panel.set_axisbelow(True)
-        _epochs(panel, last)
+        _axis(panel, x, ends)
         _scale(panel, name)
     handles: list[Any] = []
     if alone:
@@ -82,6 +92,7 @@ def _curve_names(runs: Sequence[Curve]) -> list[str]:
 def _unit(name: str, labels: bool) -> str:
     units = {
         "loss": "loss (mean per example)",
+        "data_loss": "loss without penalties",
         "accuracy": f"accuracy (share of {'labels' if labels else 'examples'})",
         "exact_match": "exact match (share of examples)",
         "mae": "mean absolute error (target's unit)",
@@ -90,28 +101,38 @@ def _unit(name: str, labels: bool) -> str:
     return units.get(name, name)
 
 
-def _values(run: Curve, key: str) -> tuple[list[int], list[float]]:
-    rows = [row for row in run.rows if isinstance(row.get(key), (int, float))]
-    if len(rows) > POINTS:  # as dense at the beginning as the axis is: evenly in the logarithm, and at the end
-        places = {round(len(rows) ** (n / POINTS)) - 1 for n in range(POINTS + 1)}
-        rows = [rows[place] for place in sorted(places) if 0 <= place < len(rows)]
-    return [int(row["epoch"]) for row in rows], [float(row[key]) for row in rows]
+def _values(run: Curve, key: str, x: X = "epoch") -> tuple[list[float], list[float]]:
+    """(places, values) of a figure, as far as there are any."""
+    logged = [(float(row["step"]), row.get(key)) for row in run.logged] if x == "step" else []
+    pairs = logged or list(zip(run.places(x), [row.get(key) for row in run.rows], strict=True))
+    if logged and not any(isinstance(value, (int, float)) for _, value in logged):  # it has train figures alone
+        pairs = list(zip(run.places(x), [row.get(key) for row in run.rows], strict=True))
+    points = [(place, float(value)) for place, value in pairs if isinstance(value, (int, float))]
+    if len(points) > POINTS:  # as dense at the beginning as the axis is: evenly in the logarithm, and at the end
+        picked = {round(len(points) ** (n / POINTS)) - 1 for n in range(POINTS + 1)}
+        points = [points[place] for place in sorted(picked) if 0 <= place < len(points)]
+    return [place for place, _ in points], [value for _, value in points]
 
 
-def _curve(panel: Any, name: str, run: Curve, number: int, alone: bool) -> None:
+def _curve(panel: Any, name: str, drawn: tuple[Curve, X], number: int, alone: bool) -> None:
+    run, x = drawn
     colour = PALETTE[number % len(PALETTE)]
     dash = DASHES[number // len(PALETTE) % len(DASHES)]
     for split, solid in (("train", not _values(run, f"val_{name}")[0]), ("val", True)):
-        epochs, values = _values(run, f"{split}_{name}")
+        places, values = _values(run, f"{split}_{name}", x)
         if not values:
             continue
         shade = PALETTE[split == "val"] if alone else colour
-        panel.plot(epochs, values, color=shade, ls=dash if solid else (0, (1, 1)), zorder=3 if solid else 2,
+        panel.plot(places, values, color=shade, ls=dash if solid else (0, (1, 1)), zorder=3 if solid else 2,
                    marker="." if len(values) == 1 else None)  # fmt: skip
     marked = "val" if _values(run, f"val_{name}")[0] else "train"
-    best = [row for row in run.rows if row.get("epoch") == run.best_epoch and _number(row.get(f"{marked}_{name}"))]
+    best = [
+        (place, row[f"{marked}_{name}"])
+        for place, row in zip(run.places(x), run.rows, strict=True)
+        if row.get("epoch") == run.best_epoch and _number(row.get(f"{marked}_{name}"))
+    ]
     if best:
-        panel.plot([run.best_epoch], [best[0][f"{marked}_{name}"]], "o", color="#333333" if alone else colour,
+        panel.plot([best[0][0]], [best[0][1]], "o", color="#333333" if alone else colour,
                    mfc="white", ms=5, zorder=4, clip_on=False)  # fmt: skip
 
 
@@ -127,8 +148,16 @@ def _scale(panel: Any, name: str) -> None:
         plain_ticks(panel.yaxis, (1.0, 2.0, 5.0) if max(values) / min(values) < 2000 else (1.0,))
 
 
-def _epochs(panel: Any, last: int) -> None:
-    """The axis of epochs: whole numbers; where there are thousands, what matters is at their beginning."""
+def _axis(panel: Any, x: X, ends: Sequence[float]) -> None:
+    """The axis of epochs, steps or seconds; logarithmic where it is long, or runs of it are of unlike lengths."""
+    if x != "epoch":
+        panel.set_xlabel("step" if x == "step" else "seconds of training")
+        if max(ends) > 8 * min(ends) > 0:
+            panel.set_xscale("log")
+            plain_ticks(panel.xaxis, (1.0,))
+            panel.set_xlabel(f"{panel.get_xlabel()} (logarithmic)")
+        return
+    last = max(ends)
     if last < 1000:
         panel.set_xlim(1 if last > 1 else 0.5, max(last, 1.5))
         panel.xaxis.get_major_locator().set_params(integer=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dlx.plots.boundary import boundaries
 from dlx.plots.classification import confusion, mistakes
+from dlx.plots.diagram import kernels, network
 from dlx.plots.network import activations, filters, first_kernel
 from dlx.plots.subject import Subject
 
@@ -32,6 +33,8 @@ def pictures_of(subject: Subject) -> dict[str, Draw]:
         pictures["filters"] = filters
     if image:
         pictures["activations"] = activations
+    if kernels(subject) is not None:
+        pictures["network"] = network
     return pictures
 
 

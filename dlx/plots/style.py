@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -59,6 +59,22 @@ def save(figure: Figure, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(path) as temporary:
             temporary.write_bytes(rendered(figure, path.suffix.removeprefix(".")))
+
+
+def save_all(drawn: Figure | Mapping[str, bytes], stem: Path, suffix: str) -> list[Path]:
+    """Write a figure, or the files of a film by their suffixes; returns where. Raises DiskError."""
+    if not isinstance(drawn, Mapping):
+        save(drawn, path := stem.parent / f"{stem.name}.{suffix}")
+        return [path]
+    paths = []
+    for kind, data in drawn.items():
+        path = stem.parent / f"{stem.name}.{kind}"
+        with files.disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with files.replacing(path) as temporary:
+                temporary.write_bytes(data)
+        paths.append(path)
+    return paths
 
 
 def rendered(figure: Figure, form: str = "png") -> bytes:

@@ -142,6 +142,11 @@ class Run:
         except OSError as error:
             raise RunError(f"{name} cannot be read ({error.strerror})", where=str(self.path)) from error
 
+    def snapshot_epochs(self) -> list[int]:
+        """The epochs whose weights are kept, in order; 0 is before the training."""
+        names = os.listdir(self.snapshots) if self.snapshots.is_dir() else []
+        return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"([0-9]{1,10})\.npz", name)))
+
     # Writing
 
     @classmethod

@@ -43,6 +43,12 @@ class Device:
     device: str
     description: str
     threads: int
+    unused: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The description, before it a GPU that is there and not used, and what to type for it."""
+        return f"{self.unused}; {self.description}" if self.unused else self.description
 
     def record(self) -> dict[str, Any]:
         return {
@@ -54,6 +60,7 @@ class Device:
         }
 
 
+NVIDIA = ("/dev/nvidiactl", "/dev/nvidia0")  # what its driver makes
 _wanted: dict[str, Any] = {"backend": "auto", "device": "auto", "threads": None}
 _selected: Device | None = None
 _seeded: int | None = None
@@ -120,7 +127,7 @@ def _jax_sees_gpu() -> bool:
     plugins = metadata.entry_points(group="jax_plugins")
     if not any("cuda" in plugin.name or "rocm" in plugin.name for plugin in plugins):
         return False
-    if not any(os.path.exists(place) for place in ("/dev/nvidiactl", "/dev/nvidia0", "/dev/kfd", "/dev/dxg")):
+    if not any(os.path.exists(place) for place in (*NVIDIA, "/dev/kfd", "/dev/dxg")):
         return False
     with quiet():
         _jax_settings()
@@ -156,7 +163,8 @@ def _jax(wanted: str) -> Device:
     if wanted.startswith("gpu"):
         gpus = [_numbered(gpus, wanted, "JAX", "pip install 'jax[cuda13]' brings JAX's CUDA libraries")]
     if not gpus:
-        return Device("jax", "cpu", _cpu(wanted, threads), threads)
+        unused = _unused_gpu(wanted, "JAX", "pip install 'jax[cuda13]'")
+        return Device("jax", "cpu", _cpu(wanted, threads), threads, unused)
     jax.config.update("jax_default_device", gpus[0])
     return Device("jax", f"gpu:{gpus[0].id}", f"GPU {gpus[0].id}: {gpus[0].device_kind}", threads)
 
@@ -192,6 +200,13 @@ def _numbered(gpus: list[Any], wanted: str, who: str, hint: str) -> Any:
     return gpus[number]
 
 
+def _unused_gpu(wanted: str, who: str, command: str) -> str:
+    """That an NVIDIA card is there and not used, and what mends it; empty where there is none, or none is wanted."""
+    if wanted != "auto" or not any(map(os.path.exists, NVIDIA)):
+        return ""
+    return f"an NVIDIA GPU is here, but {who} has no libraries for it: {command}"
+
+
 def _cpu(wanted: str, threads: int) -> str:
     device = "CPU" if wanted == "cpu" else "no GPU found; CPU"
     return f"{device}, {threads} core{'s' * (threads != 1)}"
@@ -211,7 +226,8 @@ def _tensorflow(wanted: str) -> Device:
         gpus = [_numbered(gpus, wanted, "TensorFlow", "pip install 'dlx[gpu]' brings TensorFlow's CUDA libraries")]
     if not gpus or wanted == "cpu":
         tf.config.set_visible_devices([], "GPU")
-        return Device("tensorflow", "cpu", _cpu(wanted, threads), threads)
+        unused = _unused_gpu(wanted, "TensorFlow", "pip install 'dlx[gpu]'")
+        return Device("tensorflow", "cpu", _cpu(wanted, threads), threads, unused)
     tf.config.set_visible_devices(gpus[:1], "GPU")
     tf.config.experimental.set_memory_growth(gpus[0], True)
     number = int(gpus[0].name.rpartition(":")[2])

@@ -23,6 +23,7 @@ class Outcome:
     """How a run ended: its status, its figures, the error if there was one, and what stopped it, if something did.
 
     examples: predictions beside the truth, a line each, of a dataset that says how its examples are read.
+    out_of_fold: of a run that validates on a fold, that fold's row numbers, targets and predictions.
     """
 
     run: Run
@@ -31,6 +32,7 @@ class Outcome:
     error: DlxError | None = None
     stop: str = ""
     examples: list[str] = field(default_factory=list)
+    out_of_fold: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     @property
     def exit_code(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from dlx import __version__
 from dlx.data.dataset import Dataset
 from dlx.data.scaling import Scaling
+from dlx.inference.unlike import Ordinary
 from dlx.model.network import Network, parameter_count
 from dlx.spec.sections import flat, resolved
 from dlx.system import backend
@@ -45,6 +46,7 @@ def run_record(
             "dtype": dataset.train.inputs.dtype.name,
             "encoding": dataset.encoding.record() if dataset.encoding else {},
             **_file_inputs(dataset.input_scaling),
+            **({"ordinary": Ordinary.of(dataset.train.inputs).record()} if dataset.kind == "image" else {}),
         },
         "dataset": {
             "fingerprint": dataset.fingerprint,

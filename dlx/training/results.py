@@ -37,7 +37,11 @@ def leave(ready: Ready, session: Session, program: Program, state: State, outcom
         with _remembered(session, "model.keras", problems):
             _save_model(ready, session)
     if done:
-        outcome.metrics, predictions = _final_figures(ready, session)
+        outcome.metrics, answered = _final_figures(ready, session)
+        predictions = next(reversed(answered.values()), None)
+        if "val" in answered and str(ready.experiment.spec.validation).startswith("fold"):
+            split, values = answered["val"]
+            outcome.out_of_fold = split.index, split.targets, class_probabilities(values, ready.experiment.dataset.task)
         named = {"test": None, **ready.experiment.splits.named()}
         outcome.examples = examples(
             ready.network,
@@ -121,21 +125,21 @@ def _kept_epoch(ready: Ready, session: Session) -> int:
     return tracker.epochs if ready.experiment.spec.keep == "last" else tracker.best_epoch
 
 
-def _final_figures(ready: Ready, session: Session) -> tuple[dict[str, Any], tuple[Any, Any] | None]:
-    """(the final figures: train ones of the last epoch, the others from the kept weights; (split, its predictions))"""
+def _final_figures(ready: Ready, session: Session) -> tuple[dict[str, Any], dict[str, tuple[Any, Any]]]:
+    """(the final figures, those of the train split of the last epoch; (split, predictions) of the others by name)"""
     experiment, tracker, splits = ready.experiment, session.tracker, ready.experiment.splits
     figures: dict[str, Any] = {key: value for key, value in tracker.last.items() if key.startswith("train_")}
     size = min(max(experiment.batch_size, 128), 4096)
-    evaluated: tuple[Any, Any] | None = None
+    answered: dict[str, tuple[Any, Any]] = {}
     for name, split in (("val", splits.validation), ("test", splits.test)):
         if split is None:
             continue
-        if name == "test" and splits.test_is_validation and evaluated is not None:
+        if name == "test" and splits.test_is_validation and answered:
             figures |= {f"test_{k.removeprefix('val_')}": v for k, v in figures.items() if k.startswith("val_")}
             continue
         result, predictions = evaluate(ready.network, split, size)
         figures |= {f"{name}_{key}": value for key, value in result.items()}
-        evaluated = (split, predictions)
+        answered[name] = (split, predictions)
     if splits.test_is_validation or _kept_epoch(ready, session) != tracker.epochs:
         figures |= {f"last_{key}": value for key, value in tracker.last.items() if key.startswith("val_")}
     figures |= {
@@ -149,4 +153,4 @@ def _final_figures(ready: Ready, session: Session) -> tuple[dict[str, Any], tupl
     }
     if splits.test_is_validation:
         figures["test_is_validation"] = True
-    return figures, evaluated
+    return figures, answered

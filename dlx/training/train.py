@@ -140,7 +140,7 @@ def conduct(
         with signals.politely(stop):
             experiment = begin()
             ready = dataclasses.replace(ready, experiment=experiment)
-            observer.started(run, experiment, backend.load().description, parameter_count(ready.network))
+            observer.started(run, experiment, backend.load().shown, parameter_count(ready.network))
             outcome = _train(ready, run, dataclasses.replace(options, observer=observer), start, stop)
     except DlxError as error:
         outcome = Outcome(run, "failed", error=error)

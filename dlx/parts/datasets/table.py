@@ -11,6 +11,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -41,6 +42,7 @@ def csv(
     features: list[str] | None = None,
     id: str | None = None,
     drop: list[str] | None = None,
+    group: str | None = None,
     categorical: list[str] | None = None,
     missing: Literal["error", "median", "flag"] = "error",
     missing_label: Literal["error", "drop"] = "error",
@@ -51,7 +53,8 @@ def csv(
 ) -> Dataset:
     """A table with a header: `label` is the column to predict (or several), the others predict it.
 
-    `features` names those others, or `drop` the ones to leave out; `id` numbers the rows and predicts nothing.
+    `features` names those others, or `drop` the ones to leave out; `id` numbers the rows and predicts nothing. Rows of
+    one value of the column `group`, as those of one patient, stay together in every cut; it predicts nothing either.
     Columns of numbers stay numbers, those of dates (2026-03-31, 2026-03-31 17:45) become days since 1970-01-01; those
     of words, and those named in `categorical`, become one input a value.
     `missing`: a gap is an error; or is filled with the train split's median (of words, the most frequent); or is filled
@@ -62,7 +65,7 @@ def csv(
     """
     labels = [label] if isinstance(label, str) else list(label)
     shape = header, count = shape_of(path)
-    left_out = [*labels, *(drop or []), *([id] if id else [])]
+    left_out = [*labels, *(drop or []), *(name for name in (id, group) if name)]
     columns = features if features is not None else [name for name in header if name not in left_out]
     for key, names in (("label", labels), ("features", features or []), ("drop", drop or [])):
         if len(set(names)) < len(names):
@@ -72,7 +75,7 @@ def csv(
         raise DataError(f"has no column to predict {', '.join(labels)!r} from", where=str(path))
     size = f"{count:,} rows of {len(columns)} columns"
     on_disk = out_of_core.keeps_on_disk(8 * count * len(columns), in_memory, size, str(path), "fewer columns")
-    read = [*columns, *labels] if on_disk else None
+    read = [*columns, *labels, *([group] if group else [])] if on_disk else None
     frame = read_table(path, [*labels, *(categorical or [])], on_disk=read, shape=shape)
     rows = labelled(frame, labels, str(path), missing_label)
     learned = frame[labels].iloc[rows]
@@ -80,6 +83,8 @@ def csv(
     classes = classes_of(learned, labels, task, str(path))
     inputs, dated = _inputs(frame, columns, [*(categorical or []), *_words], path)
     train = _split(inputs, targets_of(learned, labels, task, classes, path), rows, on_disk)
+    if group is not None:
+        train = replace(train, groups=_groups(frame, group, rows))
     _check(train, missing, categorical or [], path)
     unlabelled = len(frame) - len(rows)
     test_split = None
@@ -117,6 +122,14 @@ def csv(
     )
 
 
+def _groups(frame: pd.DataFrame, column: str, rows: np.ndarray) -> np.ndarray:
+    """A number for each of the rows, (n,) int64, equal where the column is."""
+    import numpy as np
+
+    numbers: np.ndarray = np.unique(frame[column].to_numpy().astype(str)[rows], return_inverse=True)[1]
+    return numbers
+
+
 def _check_names(
     header: Sequence[str], left_out: Sequence[str], columns: Sequence[str], named: Sequence[str], where: str
 ) -> None:
@@ -126,7 +139,7 @@ def _check_names(
             raise no_column(name, header, where)
     for name in left_out:
         if left_out.count(name) > 1 or name in columns:
-            raise DataError(f"{name!r} cannot be two of feature, label, id and dropped", where=where)
+            raise DataError(f"{name!r} cannot be two of feature, label, id, group and dropped", where=where)
 
 
 def fingerprint_of(path: str, test: str | None, settings: bytes) -> str:
