@@ -78,7 +78,7 @@ def with_snapshot(network: Network, run: Run, epoch: int) -> Iterator[None]:
     kept = list(arrays.values()) if isinstance(arrays, dict) else []
     if [array.shape for array in kept] != [tuple(weight.shape) for weight in weights]:
         raise RunError(f"{name} holds the weights of another network", where=str(run.path))
-    before = [keras.ops.convert_to_numpy(weight.value) for weight in weights]
+    before = [keras.ops.convert_to_numpy(weight.value).copy() for weight in weights]  # else they are views
     try:
         for weight, array in zip(weights, kept, strict=True):
             weight.assign(array)

@@ -87,6 +87,104 @@ def test_any_chunk_length_gives_the_same_history(world: Path, chunk: int) -> Non
     assert rows(world, RICH, chunk) == rows(world, RICH)
 
 
+PENALIZED = PLAIN + "regularization: {l2: 0.01}\n"
+
+
+def logged(world: Path, text: str, chunk: int | None = None, wrap: Any = lambda pair: pair, **changes: Any) -> Any:
+    """(rows of the steps, rows of the epochs, (network, the program at its end))."""
+    plan = Plan(**{
+        "seed": 42, "lr": 0.01, "batch_size": 16, "steps_per_epoch": 4, "steps": 14, "monitor": "val_loss", **changes
+    })  # fmt: skip
+    (world / "e.yaml").write_text(text)
+    spec = specs.load(world / "e.yaml")
+    network = build(spec, Facts((6, 6, 1), "classification", ("a", "b", "c")))
+    program = compile_program(network, make_optimizer(spec), plan, wrap(examples(50)), wrap(examples(20, seed=9)))
+    steps: list[dict[str, float]] = []
+    epochs: list[dict[str, float]] = []
+    for progress in fit(program, plan, chunk):
+        steps, epochs = steps + progress.logged, epochs + progress.rows
+        program = dataclasses.replace(program, state=progress.state)
+    return steps, epochs, (network, program)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 5, 100])
+@pytest.mark.parametrize("every", [1, 3])
+def test_rows_of_steps_do_not_depend_on_the_chunks(world: Path, chunk: int, every: int) -> None:
+    steps, epochs, _ = logged(world, RICH, chunk, log_every=every)
+    again, others, _ = logged(world, RICH, log_every=every)
+    assert steps == again
+    assert [row["step"] for row in steps] == list(range(every, 15, every))
+    assert [row["epoch"] for row in steps] == [(row["step"] + 3) // 4 for row in steps]
+    assert set(steps[0]) == {"step", "epoch", "train_loss", "train_data_loss", "train_accuracy", "learning_rate"}
+    without = [{k: v for k, v in row.items() if k != "seconds"} for row in others]
+    assert without == [{k: v for k, v in row.items() if k != "seconds"} for row in epochs] == rows(world, RICH, lr=0.01)
+
+
+def test_the_rows_of_an_epochs_steps_make_up_its_row(world: Path) -> None:
+    steps, epochs, _ = logged(world, PLAIN, log_every=1, steps=8)
+    counts = np.array([16, 16, 16, 2] * 2)
+    for key in ("train_loss", "train_accuracy"):
+        values = np.array([row[key] for row in steps])
+        means = [np.average(values[start : start + 4], weights=counts[start : start + 4]) for start in (0, 4)]
+        assert means == pytest.approx([row[key] for row in epochs], rel=1e-5), key
+
+
+def test_rows_of_steps_of_inputs_that_stay_on_disk(world: Path) -> None:
+    steps, _, _ = logged(world, PLAIN, 3, wrap=stream, log_every=2)
+    again, _, _ = logged(world, PLAIN, 1, wrap=stream, log_every=2)
+    assert [row["step"] for row in steps] == [2, 4, 6, 8, 10, 12, 14]
+    assert steps == again
+
+
+def test_more_rows_than_a_chunk_can_keep_are_all_there(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _, _ = logged(world, PLAIN, 100, log_every=1)
+    for module in ("plan", "loop", f"{backend.load().backend}_loop"):
+        monkeypatch.setattr(f"dlx.engine.{module}.LOG_ROWS", 3)
+    assert logged(world, PLAIN, 100, log_every=1)[0] == whole
+
+
+def test_the_loss_of_the_data_is_the_loss_without_its_penalty(world: Path) -> None:
+    found, network, _ = run(world, PENALIZED, steps=4)
+    inputs, targets = examples(20, seed=9)
+    logits = network.logits.predict(inputs, verbose=0)
+    data = float(np.mean(network.loss(backend.keras.ops.convert_to_tensor(targets), logits, network.activation)))
+    assert found[0]["val_data_loss"] == pytest.approx(data, rel=1e-5)
+    assert found[0]["val_loss"] == pytest.approx(data + float(sum(network.logits.losses)), rel=1e-5)
+    assert "train_data_loss" not in rows(world, PLAIN, steps=4)[0]
+
+
+def test_a_training_ends_when_all_its_goals_are_reached(world: Path) -> None:
+    found = rows(world, PLAIN, steps=400)
+    goal = sorted(row["train_loss"] for row in found)[len(found) // 2]
+    for chunk in (1, 100):
+        stopped = rows(world, PLAIN, chunk, steps=400, stop_at={"train_loss": goal, "val_accuracy": 0.0})
+        assert stopped == found[: len(stopped)]
+        assert stopped[-1]["train_loss"] <= goal
+        assert all(row["train_loss"] > goal for row in stopped[:-1])
+    assert len(rows(world, PLAIN, steps=40, stop_at={"train_accuracy": 1.1})) == 10
+
+
+def test_chunks_end_where_weights_are_wanted() -> None:
+    plan = Plan(
+        seed=0, lr=0.1, batch_size=1, steps_per_epoch=10, steps=95, monitor="x", snapshots=(0, 2, 7), histograms=3
+    )
+    places = [0]
+    while places[-1] < plan.steps:
+        places.append(plan.pause(places[-1]))
+    assert places == [0, 20, 30, 60, 70, 90, 95]
+
+
+def test_the_last_weights_or_the_best_ones_are_kept(world: Path) -> None:
+    text = PLAIN + "lr: 30\noptimizer: sgd\n"
+    _, found, (network, program) = logged(world, text, lr=30.0)
+    kept = {}
+    for keep in ("last", "best"):  # in this order: on TensorFlow the loop trains the network's own weights
+        program.restore(program.state, keep)
+        kept[keep] = [backend.keras.ops.convert_to_numpy(w.value).copy() for w in network.logits.weights]
+    assert min(found, key=lambda row: row["val_loss"]) is not found[-1]
+    assert any(not np.array_equal(a, b) for a, b in zip(*kept.values(), strict=True))
+
+
 def test_a_part_of_an_epoch_at_the_end_is_a_row(world: Path) -> None:
     found = rows(world, PLAIN)
     assert [(row["epoch"], row["step"]) for row in found] == [(1, 4), (2, 8), (3, 12), (4, 14)]

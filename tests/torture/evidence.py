@@ -33,6 +33,17 @@ def history(run: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in json.loads(line).items() if key not in TIMES} for line in lines]
 
 
+def steps(run: Path) -> list[dict[str, Any]]:
+    """The rows of `log_every`; a line that is not JSON is an error."""
+    file = run / "steps.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def snapshots(run: Path) -> dict[str, dict[str, str]]:
+    """The arrays of every snapshot."""
+    return {file.name: arrays(file.read_bytes()) for file in sorted((run / "snapshots").glob("*.npz"))}
+
+
 def metrics(run: Path) -> dict[str, Any]:
     return {key: value for key, value in json.loads((run / "metrics.json").read_text()).items() if key not in TIMES}
 
@@ -142,6 +153,9 @@ def logged_once(run: Path) -> list[str]:
                 folder = "validation" if prefix == "val" else "train"
                 expected[folder, f"epoch_{name}", row["epoch"]] = value
         expected["train", "epoch_learning_rate", row["epoch"]] = row["learning_rate"]
+    for row in steps(run):
+        named = {key.removeprefix("train_"): value for key, value in row.items() if key.startswith("train_")}
+        expected |= {("train", f"batch_{name}", row["step"]): value for name, value in named.items()}
     if set(expected) != set(seen):
         wrong.append(f"{len(set(expected) ^ set(seen))} scalars are missing or too many")
     for key, values in seen.items():
@@ -156,6 +170,8 @@ def everything(run: Path) -> dict[str, Any]:
     """All that must not depend on how often a training was stopped."""
     return {
         "history": history(run),
+        "steps": steps(run),
+        "snapshots": snapshots(run),
         "metrics": metrics(run),
         "weights": weights(run),
         "state": state(run),

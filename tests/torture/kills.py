@@ -26,6 +26,8 @@ layers: [flatten, {dense: 96}, batch_normalization, {activation: relu}, {dropout
 regularization: {l2: 0.0001}
 batch_size: 32
 epochs: 150
+log_every: 7
+snapshots: [0, 3, 80]
 """,
     "augmented_cnn": """\
 dataset: digits

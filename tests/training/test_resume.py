@@ -70,6 +70,19 @@ early_stop: {patience: 4, min_delta: 0.002}
 batch_size: 60
 epochs: 60
 """,
+    "logged": """\
+dataset: digits
+test: 0.2
+preprocess: [rescale]
+layers: [flatten, {dense: 12}, {dropout: 0.2}, output]
+regularization: {l2: 0.001}
+log_every: 3
+snapshots: [0, 1, 3]
+histograms: 2
+keep: last
+batch_size: 200
+epochs: 4
+""",
     "bfloat16": """\
 dataset: digits
 test: 0.2
