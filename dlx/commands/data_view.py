@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlx.data.cuts import cut
 from dlx.data.dataset import Dataset, Split
 from dlx.data.splits import encoded
-from dlx.errors import DlxError
+from dlx.errors import DataError, DlxError
 from dlx.parts.datasets import loading
 from dlx.parts.registry import Part
 from dlx.system import terminal
@@ -25,11 +25,15 @@ WIDE, TALL = 60, 20  # letters of a picture of points
 def show(name: str) -> None:
     """Show a data set that needs no file of the user's. Raises DlxError for one that does, or that there is not."""
     registry = loading.registry
-    registry.find(name)  # did you mean …
+    if name not in registry:
+        try:
+            registry.find(name)
+        except DlxError as error:  # did you mean …
+            raise DataError(error.message, hint=error.hint) from error
     needed = [parameter.name for parameter in registry.parameters(name).values() if parameter.required]
     if needed:
         hint = f"dlx plot SPEC.yaml --only data shows the data of a spec; dlx parts {name} says what it takes"
-        raise DlxError(f"{name} reads files of your own: it needs {', '.join(needed)}", hint=hint)
+        raise DataError(f"{name} reads files of your own: it needs {', '.join(needed)}", hint=hint)
     dataset = _loaded(name)
     splits = {"train": dataset.train, **({"test": dataset.test} if dataset.test is not None else {})}
     sizes = ", ".join(f"{len(split):,} {split_name}" for split_name, split in splits.items())

@@ -40,7 +40,7 @@ class Row:
     @property
     def counted(self) -> str:
         """How many runs it is, and in what they differ: n=5 for seeds, else 5 splits or 5 folds."""
-        kinds = [noun for key, noun in SPREAD.items() if len({spread(entry, key) for entry in self.entries}) > 1]
+        kinds = [noun for key, noun in SPREAD.items() if len({repr(spread(entry, key)) for entry in self.entries}) > 1]
         return f"n={len(self.entries)}" if kinds in ([], ["seeds"]) else f"{len(self.entries)} {' and '.join(kinds)}"
 
     def values(self, key: str) -> list[float]:

@@ -19,10 +19,13 @@ from dlx.system.units import duration
 FORMAT = 1
 # What a setting was in runs made before it had a name: a new key of a spec that is always written goes in here.
 ABSENT: dict[str, Any] = {"plots": False, "strict": False, "keep": "best", "split_seed": 0}
-# The same of a part's parameters, by the part's address.
+# The same of a part's parameters, by the part's address; # is its place in a list.
 ABSENT_OF_PARTS: dict[str, dict[str, Any]] = {
     "dataset.csv": {"missing_label": "error"},
     "dataset.text_csv": {"missing_label": "error"},
+    "dataset.moons": {"test_samples": 0},
+    "augment.#.rotate": {"probability": 1.0},
+    "layers.#.output": {"use_bias": True},
 }
 TRASH = ".trash"  # beside the runs: see dlx.runs.trash
 MAX_JSON = 16 * 2**20
@@ -292,9 +295,15 @@ class Run:
 def _with_absent(settings: dict[str, Any], earlier: bool) -> dict[str, Any]:
     """Settings with what was not written when they were recorded; `earlier`: one `limit` was that of both splits."""
     absent = dict(ABSENT)
-    for part, parameters in ABSENT_OF_PARTS.items():
-        if any(key.startswith(f"{part}.") for key in settings):
-            absent |= {f"{part}.{name}": value for name, value in parameters.items()}
+    for key in settings:
+        section, *rest = key.split(".", 3)
+        listed = section in ("augment", "layers")
+        if len(rest) < 2 + listed:
+            continue
+        part = f"{section}.#.{rest[1]}" if listed else f"{section}.{rest[0]}"
+        if part in ABSENT_OF_PARTS:
+            where = f"{section}.{rest[0]}.{rest[1]}" if listed else part
+            absent |= {f"{where}.{name}": value for name, value in ABSENT_OF_PARTS[part].items()}
     for key, value in settings.items() if earlier else ():
         if re.fullmatch(r"dataset\.\w+\.limit", key):
             absent[key.replace(".limit", ".test_limit")] = value

@@ -95,7 +95,7 @@ def test_check_prints_the_model_and_the_resolved_spec(dlx: Dlx, small: Path) -> 
     table = dlx("check", small)
     assert table.code == 0
     assert re.search(r"dense +Dense +16 +1,040", table.out)
-    assert re.search(r"total +1,210", table.out)
+    assert re.search(r"parameters +1,210", table.out)
     resolved = dlx("check", small, "-s", "lr=0.5", "--print").out
     assert "lr: 0.5" in resolved
     assert "monitor: auto" in resolved

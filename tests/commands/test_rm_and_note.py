@@ -122,7 +122,7 @@ def test_rm_refuses(dlx: Dlx, root: Path, words: list[str], expected: str) -> No
         ("dlx pl", ["plot"]),
         ("dlx run configs/or", ["configs/or_gate.yaml"]),
         ("dlx run configs/or_gate.yaml -s prec", ["precision="]),
-        ("dlx run configs/or_gate.yaml -s layers.0.output.k", ["layers.0.output.kernel_initializer="]),
+        ("dlx run configs/or_gate.yaml -s layers.0.output.k", ["layers.0.output.kernel_initializer.truncated_normal="]),
     ],
 )
 def test_the_shell_completes(shell: Dlx, root: Path, line: str, expected: list[str]) -> None:

@@ -493,3 +493,80 @@ def test_words_that_training_never_saw_are_said(dlx: Dlx, world: Path) -> None:
 def test_python_is_refused_what_the_command_line_is(runs: Path, given: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         api.load(runs / "iris-1").predict(given)
+
+
+# The run's own data
+
+
+def test_rows_of_the_runs_own_data_beside_the_truth(dlx: Dlx, runs: Path) -> None:
+    kept = np.load(runs / "digits-1" / "predictions.npz")
+    lines = dlx("predict", "digits", "--split", "test", "--rows", "0,7,20-22", "--json").lines
+    assert [line["input"] for line in lines] == [f"test {row}" for row in (0, 7, 20, 21, 22)]
+    for line, row in zip(lines, (0, 7, 20, 21, 22), strict=True):
+        assert line["truth"] == str(kept["label"][row])
+        assert list(line["probabilities"].values()) == pytest.approx(kept["prediction"][row], abs=1e-5)
+        assert line["label"] == str(kept["prediction"][row].argmax())
+    shown = dlx("predict", "digits", "--rows", "7").out
+    assert f"(true {kept['label'][7]})" in shown
+    head, first = dlx("predict", "digits", "--rows", "7", "--csv").out.splitlines()
+    assert head.split(",")[-1] == "truth"
+    assert first.split(",")[-1] == str(kept["label"][7])
+    assert len(dlx("predict", "digits", "--split", "validation", "--json").lines) == 144
+    assert {line["input"].split()[0] for line in dlx("predict", "iris", "--random", "3", "--json").lines} == {
+        "validation"
+    }
+
+
+def test_the_wrong_ones_come_surest_first(dlx: Dlx, runs: Path) -> None:
+    kept = np.load(runs / "digits-1" / "predictions.npz")
+    wrong = kept["prediction"].argmax(axis=1) != kept["label"]
+    lines = dlx("predict", "digits", "--wrong", "5", "--json").lines
+    assert all(line["label"] != line["truth"] for line in lines)
+    sure = [max(line["probabilities"].values()) for line in lines]
+    assert sure == sorted(sure, reverse=True)
+    assert sure[0] == pytest.approx(kept["prediction"][wrong].max(), abs=1e-5)
+    assert len(dlx("predict", "digits", "--wrong", "1000", "--json").lines) == wrong.sum()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "Missing argument 'INPUT...'; or --split test"),
+        (["x.png", "--split", "test"], 2, "an INPUT and --split were given"),
+        (["--rows", "0,x"], 2, "--rows: expected numbers"),
+        (["--rows", "359"], 2, "there is no row 359; the split has the rows 0 to 358"),
+        (["--rows", "1", "--wrong", "2"], 2, "expected one of --rows, --wrong and --random"),
+    ],
+)
+def test_rows_that_cannot_be_shown(dlx: Dlx, runs: Path, words: list[str], code: int, said: str) -> None:
+    result = dlx("predict", "digits", *words)
+    assert result.code == code
+    assert said in result.err
+
+
+def test_a_split_that_a_run_lacks_is_named(dlx: Dlx, runs: Path) -> None:
+    assert "has no test split; it has train, validation" in dlx("predict", "iris", "--split", "test").err
+
+
+def test_sums_are_read_as_sums(dlx: Dlx, world: Path) -> None:
+    (world / "add.yaml").write_text(
+        "dataset: {binary_addition: {bits: 4, samples: 100, test_samples: 10}}\nlayers: [{gru: {units: 4, return_sequences: true}}, output]\nepochs: 1\n"
+    )
+    result = dlx("run", "add.yaml")
+    assert re.search(r"predicted  \d+ \+ \d+ = \d+ \(true \d+\)", result.out)
+    for line in dlx("predict", "add", "--rows", "0-3").out.splitlines():
+        first, second, truth = (int(re.search(p, line)[1]) for p in (r"^(\d+) ", r"\+ (\d+) ", r"true (\d+)"))  # type: ignore[index]
+        assert first + second == truth
+
+
+def test_a_dark_drawing_on_white_is_asked_about(dlx: Dlx, runs: Path, world: Path) -> None:
+    seven = np.asarray(Image.open(Path(__file__).parents[1] / "data" / "seven.png").convert("L"))
+    Image.fromarray(255 - seven).save(world / "inverted.png")
+    Image.fromarray(seven).save(world / "plain.png")
+    Image.fromarray((100 + seven // 64).astype(np.uint8)).save(world / "faint.png")
+    result = dlx("predict", "digits", "inverted.png", "plain.png", "faint.png")
+    assert result.code == 0
+    assert "inverted.png is unlike the training data: the mean of its values is" in result.err
+    assert result.err.count("inverted?") == 1
+    assert "faint.png is unlike the training data: its values span" in result.err
+    assert "plain.png is unlike" not in result.err

@@ -17,11 +17,14 @@ from PIL import Image
 
 from dlx.data.dataset import Dataset, Split
 from dlx.data.splits import Splits
+from dlx.errors import RunError
+from dlx.model.restore import restore, with_snapshot
 from dlx.plots import style
 from dlx.plots.boundary import Boundary, draw_boundaries
 from dlx.plots.classification import confusion, draw_confusion, mistakes
-from dlx.plots.curves import Curve, draw_curves
+from dlx.plots.curves import Curve, _values, draw_curves
 from dlx.plots.subject import Subject
+from dlx.runs.run import Run
 
 SPECS = {
     "pixels": "dataset: digits\nlayers: [{conv2d: {filters: 4, kernel_size: 3, activation: relu}}, max_pooling2d, flatten, {dropout: 0.2}, output]\nepochs: 2\n",
@@ -71,8 +74,8 @@ def drawn(folder: Path) -> set[str]:
     [
         ("pixels", "curves confusion mistakes filters activations"),
         ("flat", "curves confusion mistakes filters activations"),
-        ("moon", "curves boundary confusion"),
-        ("gate", "curves boundary confusion"),
+        ("moon", "curves boundary confusion network"),
+        ("gate", "curves boundary confusion network"),
     ],
 )
 def test_a_run_gets_every_picture_that_fits_it(dlx: Dlx, runs: Path, name: str, kinds: str) -> None:
@@ -127,6 +130,85 @@ def test_what_cannot_be_drawn_is_said(dlx: Dlx, runs: Path, words: list[str], co
     assert said in done.err
 
 
+def test_curves_over_steps_and_seconds(dlx: Dlx, runs: Path) -> None:
+    for x, label in (("step", "step"), ("seconds", "seconds of training"), ("epoch", "epoch")):
+        assert dlx("plot", "pixels", "moon-1", "--only", "curves", "--x", x, "--svg", "-o", x).code == 0
+        assert f"<!-- {label}" in (runs / x / "compared-curves.svg").read_text()
+    rows = [{"epoch": n, "step": 5 * n, "train_loss": 1.0 / n, "seconds": 0.5} for n in (1, 2)]
+    curve = Curve("a", rows, None, [{"step": n, "train_loss": 2.0 / n} for n in range(1, 11)])
+    assert curve.places("seconds") == [0.5, 1.0]
+    assert _values(curve, "train_loss", "step") == ([float(n) for n in range(1, 11)], [2.0 / n for n in range(1, 11)])
+    assert _values(curve, "train_loss", "epoch") == ([1.0, 2.0], [1.0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("dataset: digits\naugment: [{rotate: 20}, cutmix]\nlayers: [flatten, output]\n", "data classes augmented"),
+        ("dataset: moons\ntest: 0.2\nlayers: [output]\n", "data classes"),
+        ("dataset: iris\npreprocess: [normalize]\nlayers: [output]\n", "data classes"),
+        ("dataset: {blobs: {features: 5}}\ntask: regression\nlayers: [output]\n", "data"),
+    ],
+)
+def test_the_data_of_a_spec_is_drawn_before_any_training(dlx: Dlx, world: Path, text: str, kinds: str) -> None:
+    (world / "s.yaml").write_text(text)
+    done = dlx("plot", "s.yaml", "-o", "p")
+    assert done.code == 0, done.err
+    assert drawn(world / "p") == {f"s-{kind}.png" for kind in kinds.split()}
+    assert not (world / "runs").exists()
+    assert dlx("plot", "s.yaml", "--only", "data,classes", "-s", "name=other", "-o", "q").code == (kinds == "data") * 2
+    assert (world / "q" / "other-data.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["s.yaml", "--only", "curves"], "--only curves is a picture of a run"),
+        (["s.yaml", "--only", "augmented"], "s: has no picture of augmented: it has no `augment`"),
+        (["s.yaml", "gate"], "s.yaml is a spec, the others are runs"),
+        (["gate", "--only", "data"], "--only data is a picture of a spec"),
+        (["gate", "-s", "lr=1"], "-s changes a spec"),
+    ],
+)
+def test_pictures_of_specs_and_of_runs_are_not_mixed(dlx: Dlx, runs: Path, words: list[str], said: str) -> None:
+    (runs / "s.yaml").write_text("dataset: moons\nlayers: [output]\n")
+    done = dlx("plot", *words)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_run_with_snapshots_is_drawn_epoch_by_epoch(dlx: Dlx, world: Path) -> None:
+    (world / "m.yaml").write_text(SPECS["moon"] + "snapshots: [0, 1, 2]\n")
+    assert dlx("run", "m.yaml").code == 0
+    done = dlx("plot", "m", "--only", "boundary,network", "-o", "p")
+    assert done.code == 0, done.err
+    kinds = ("boundary.png", "network.png", "boundary-epochs.png", "boundary-epochs.gif", "network-epochs.png",
+             "network-epochs.gif")  # fmt: skip
+    assert {path.name for path in (world / "p").iterdir()} == {f"m-1-{kind}" for kind in kinds}
+    with Image.open(world / "p" / "m-1-boundary-epochs.gif") as film:
+        assert film.n_frames == 3  # type: ignore[attr-defined]
+        frames = []
+        for number in range(3):
+            film.seek(number)
+            frames.append(np.asarray(film.convert("RGB")))
+    assert all((frames[0] != frame).any() for frame in frames[1:])
+
+
+def test_a_snapshot_leaves_the_weights_as_they_were(world: Path, dlx: Dlx) -> None:
+    (world / "m.yaml").write_text(SPECS["moon"] + "snapshots: [0]\n")
+    assert dlx("run", "m.yaml").code == 0
+    run = Run(world / "runs" / "m-1")
+    network, _ = restore(run)
+    before = [np.array(array) for array in network.logits.get_weights()]
+    with with_snapshot(network, run, 0):
+        first = [np.array(array) for array in network.logits.get_weights()]
+    assert all(np.array_equal(a, b) for a, b in zip(before, network.logits.get_weights(), strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(before, first, strict=True))
+    np.savez(run.snapshots / "0.npz", a=np.zeros((5, 5)))
+    with pytest.raises(RunError, match="holds the weights of another network"), with_snapshot(network, run, 0):
+        pass
+
+
 def test_small_files_alone_give_curves_and_say_what_is_missing(dlx: Dlx, runs: Path, trained: Path) -> None:
     """As a clone has the runs of the tutorials: no model, no predictions."""
     small = runs / "evidence" / "pixels"
@@ -168,14 +250,14 @@ def test_plots_true_puts_the_pictures_into_tensorboard(dlx: Dlx, world: Path) ->
                 if len(strings) >= 3 and strings[2].startswith(b"\x89PNG"):
                     assert event.step == 2
                     tags.add(value.tag)
-    assert tags == {"curves", "boundary", "confusion"}
+    assert tags == {"curves", "boundary", "confusion", "network"}
     assert "no picture" not in (world / "runs/moon-1/log.txt").read_text()
     assert "plots" not in dlx("compare", "runs/*").out
 
 
 def test_the_command_offers_every_picture() -> None:
     from dlx.commands import gallery
-    from dlx.commands.plot import KINDS
+    from dlx.commands.plot import RUN_KINDS as KINDS
 
     assert (*gallery.TOGETHER, *gallery.ALONE) == KINDS
 

@@ -144,13 +144,12 @@ def test_what_a_shell_expands(dlx: Dlx, world: Path) -> None:
     result = dlx("compare", *words)
     assert result.code == 0
     assert "README" not in result.out + result.err
-    assert "runs/old is a folder of runs: dlx compare runs/old/* compares them" in result.err
     assert "runs/foreign: is not a run" in result.out
     assert "runs/torn-1: run.json cannot be read" in result.out
-    assert "z-1" not in result.out
+    assert "z-1" in result.out  # a folder of runs means its runs
     everything = json.loads(dlx("compare", *words, "--json").out)["runs"]
     assert {Path(entry["run"]).name: entry["status"] for entry in everything} == {
-        "foreign": "damaged", "torn-1": "damaged", "x-1": "done", "y-1": "done"
+        "foreign": "damaged", "torn-1": "damaged", "x-1": "done", "y-1": "done", "z-1": "done"
     }  # fmt: skip
 
 
@@ -318,3 +317,104 @@ def test_conditions_are_shown_where_they_differ(dlx: Dlx, world: Path) -> None:
     assert "backend" not in alike[0]
     seeds = [made(world / "runs", "s", {"seed": n}, {"val_loss": 0.5}, **where) for n, where in enumerate((cpu, gpu))]
     assert len(dlx("compare", *seeds, "--csv").out.splitlines()) == 3
+
+
+def test_published_runs_are_found_by_their_names(dlx: Dlx, world: Path) -> None:
+    root = world / "runs"
+    for name in ("gate", "moons_sizes-1", "moons_sizes-2"):
+        path = made(root / "tutorials", "x", {"name": name}, {"val_loss": 0.5})
+        path.rename(path.parent / name)
+    assert "moons_sizes-2" in dlx("list").out
+    assert dlx("list", "-q").out.splitlines() == ["gate", "moons_sizes-1", "moons_sizes-2"]
+    assert "runs/tutorials/gate" in dlx("show", "gate").out
+    assert "runs/tutorials/moons_sizes-2" in dlx("show", "moons_sizes").out
+    assert [run["run"] for run in dlx("compare", "moons_*", "--json").lines[0]["runs"]] == [
+        "runs/tutorials/moons_sizes-1", "runs/tutorials/moons_sizes-2",
+    ]  # fmt: skip
+    made(root, "gate", {"name": "gate"}, {"val_loss": 0.1})
+    assert (
+        "runs/gate-1" in dlx("show", "gate").out.splitlines()[0] or "runs/tutorials/gate" not in dlx("show", "gate").out
+    )
+    for words in (["rm", "moons_sizes-1"], ["note", "moons_sizes-1", "mine"]):  # what was published stays as it is
+        assert dlx(*words).code == 2
+    assert "did you mean" in dlx("show", "moon_sizes").err
+
+
+def test_losses_of_unlike_penalties_are_compared_without_them(dlx: Dlx, world: Path) -> None:
+    root = world / "runs"
+    made(root, "plain", {}, {"val_loss": 0.83, "val_accuracy": 0.75})
+    rule = {"regularization.l2": 0.0005}
+    made(root, "l2", rule, {"val_loss": 0.94, "val_data_loss": 0.70, "val_accuracy": 0.77})
+    out = dlx("compare", "plain-1", "l2-1").out
+    assert "val_data_loss" in out
+    assert "0.7000*" in out
+    assert "0.8300*" not in out
+    assert "0.8300" in out
+    both = dlx(
+        "compare", "l2-1", str(made(root, "l2", {**rule, "lr": 0.1}, {"val_loss": 0.8, "val_data_loss": 0.6}))
+    ).out
+    assert "val_data_loss" not in both
+    assert "0.8000*" in both
+    best = dlx("compare", "plain-1", "l2-1", "--columns", "val_data_loss").out
+    assert "0.8300" in best
+
+
+def test_when_a_figure_was_first_reached(dlx: Dlx, world: Path) -> None:
+    for name, pace in (("fast", 2), ("slow", 1), ("never", 0)):
+        run = Run(made(world / "runs", name, {"batch_size": pace}, {"val_accuracy": 0.5 * pace}))
+        (run.path / "history.jsonl").unlink()
+        run.epochs.append(
+            [
+                {"epoch": n, "step": 10 * n, "val_accuracy": round(0.2 * n * pace, 3), "seconds": 1.5}
+                for n in range(1, 5)
+            ]
+        )
+    result = dlx("compare", "fast-1", "slow-1", "never-1", "--reach", "val_accuracy=0.6", "--json").lines[0]["runs"]
+    found = [
+        (r["metrics"].get("reach_steps"), r["metrics"].get("reach_epochs"), r["metrics"].get("reach_seconds"))
+        for r in result
+    ]
+    assert found == [(20, 2, 3.0), (30, 3, 4.5), (None, None, None)]
+    out = dlx("compare", "fast-1", "slow-1", "never-1", "--reach", "val_accuracy=0.6").out
+    assert "reach_steps" in out
+    assert "20*" in out
+    assert dlx("compare", "fast-1", "--reach", "val_acuracy=0.6").code == 2
+    assert "did you mean 'val_accuracy'?" in dlx("compare", "fast-1", "--reach", "val_acuracy=0.6").err
+    assert "expected a figure and a number" in dlx("compare", "fast-1", "--reach", "soon").err
+
+
+def test_many_runs_of_several_data_sets_take_a_table_each(dlx: Dlx, world: Path) -> None:
+    root = world / "runs"
+    for number in range(14):
+        data = ("mnist", "cifar10", "iris")[0 if number < 7 else 1 if number < 13 else 2]
+        figures = {"val_accuracy": number / 20, "val_loss": 1.0, "train_accuracy": 0.9, "best_epoch": 3, "epochs": 5}
+        made(
+            root,
+            f"r{number}",
+            {"dataset": data, "lr": number / 10, **layers(CONV32, {"dropout": {"rate": number / 20}})},
+            figures,
+        )
+    out = dlx("compare", *[f"r{number}-1" for number in range(14)]).out
+    lines = out.splitlines()
+    assert len(lines) <= 20
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if "val_accuracy" in line] == ["mnist", "cifar10", "alone"]
+    assert "0.6000*" in out
+    assert "lr" in lines[0]
+    assert "more settings differ" in out or "dropout" in out
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ([{"seed": 1}, {"seed": 2}], "x (n=2)"),
+        ([{"split_seed": 0}, {"split_seed": 1}], "x (2 splits)"),
+        ([{"validation": "fold 1 of 3"}, {"validation": "fold 2 of 3"}], "x (2 folds)"),
+    ],
+)
+def test_what_is_folded_is_named_after_what_differs(world: Path, settings: list[dict[str, Any]], name: str) -> None:
+    paths = [made(world / "runs", "x", setting, {"val_loss": 1.0}) for setting in settings]
+    rows = fold([read(path) for path in paths])
+    assert [row.name for row in rows] == [name]
+    others = [made(world / "runs", "x", {**settings[0], "validation": "fold 1 of 4"}, {"val_loss": 1.0})]
+    assert len(fold([read(path) for path in [*paths, *others]])) == 2

@@ -235,8 +235,16 @@ TABLES: dict[str, tuple[str | bytes, str, str]] = {
     "drop_all": ("x,y\n1,a\n2,b\n", ", drop: [x]", "has no column to predict 'y' from"),
     "drop_nobody": ("x,y\n1,a\n2,b\n", ", drop: [z]", "has no column 'z'"),
     "feature_nobody": ("size,y\n1,a\n2,b\n", ", features: [sise]", "did you mean 'size'?"),
-    "feature_is_label": ("x,y\n1,a\n2,b\n", ", features: [x, y]", "cannot be two of feature, label, id and dropped"),
-    "feature_is_id": ("x,y\n1,a\n2,b\n", ", features: [x], id: x", "cannot be two of feature, label, id and dropped"),
+    "feature_is_label": (
+        "x,y\n1,a\n2,b\n",
+        ", features: [x, y]",
+        "cannot be two of feature, label, id, group and dropped",
+    ),
+    "feature_is_id": (
+        "x,y\n1,a\n2,b\n",
+        ", features: [x], id: x",
+        "cannot be two of feature, label, id, group and dropped",
+    ),
     "id_nobody": ("x,y\n1,a\n2,b\n", ", id: nr", "has no column 'nr'"),
     "categorical_nobody": ("x,y\n1,a\n2,b\n", ", categorical: [z]", "has no column 'z'"),
     "missing_word": ("x,y\n1,a\n2,b\n", ", missing: mean", "missing: expected one of error, median, flag, got 'mean'"),

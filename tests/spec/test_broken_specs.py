@@ -104,7 +104,11 @@ SHAPES: dict[str, tuple[str, str]] = {
     "reshape_does_not_fit": ("dataset: digits\nlayers: [{reshape: [7, 7]}, flatten, output]\n", "layers.0.reshape: cannot follow"),
     "wrong_units": ("dataset: digits\nlayers: [flatten, {dense: {units: 7, activation: softmax}}]\n", "the data has 10 classes"),
     "no_softmax": ("dataset: digits\nlayers: [flatten, {dense: 10}]\n", "expected softmax"),
-    "loss_does_not_fit": ("dataset: digits\nlayers: [flatten, output]\nloss: binary_crossentropy\n", "expects a head with sigmoid"),
+    "loss_does_not_fit": ("dataset: digits\nlayers: [flatten, output]\nloss: binary_focal_crossentropy\n", "expects a head with sigmoid"),
+    "crossentropy_of_tanh": ("dataset: moons\nlayers: [{output: {activation: tanh}}]\nloss: categorical_crossentropy\n", "mean_squared_error takes any"),
+    "crossentropy_of_one_unit": ("dataset: moons\nlayers: [{output: 1}]\nloss: categorical_crossentropy\n", "expects a head with softmax"),
+    "classes_as_values": ("dataset: digits\ntask: regression\nlayers: [flatten, output]\nmetrics: [accuracy]\n", "accuracy is not a metric of a regression"),
+    "words_as_values": ("dataset: iris\ntask: regression\nlayers: [output]\n", "task: regression, but iris holds classes"),
     "augment_points": ("dataset: moons\nlayers: [output]\naugment: [flip]\n", "augmentations change images"),
     "metric_of_regression": (GOOD + "metrics: [mae]\n", "mae is not a metric of a classification"),
     "nesterov_alone": (GOOD + "optimizer: {sgd: {nesterov: true}}\n", "optimizer.sgd"),
@@ -112,7 +116,6 @@ SHAPES: dict[str, tuple[str, str]] = {
     "inside_a_block": ("dataset: digits\nlayers:\n  - repeat:\n      times: 5\n      layers:\n        - max_pooling2d\n  - flatten\n  - output\n", "x.yaml:6:11: layers.0.repeat.layers.0.max_pooling2d: cannot follow"),
     "bidirectional_dense": ("dataset: digits\nlayers: [{reshape: [8, 8]}, {bidirectional: {dense: 3}}, output]\n", "expected a recurrent layer"),
     "groups_do_not_divide": ("dataset: digits\nlayers: [{conv2d: {filters: 3, kernel_size: 2, groups: 2}}, flatten, output]\n", "layers.0.conv2d"),
-    "regression_of_classes": (GOOD + "task: regression\n", "task: regression, but digits holds classes"),
 }  # fmt: skip
 
 
