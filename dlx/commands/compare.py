@@ -80,6 +80,7 @@ class Shown:
 
 def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
     """Print the comparison of the runs that `words` name; remarks go to standard error."""
+    from dlx.commands import overview
     from dlx.runs.compare import figure_names, fold, ordered, reach
     from dlx.runs.diff import differences
     from dlx.runs.summary import as_record, gather, uncollected
@@ -102,7 +103,7 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
         if form in ("csv", "markdown"):
             _print_plain(rows, settings, figures, form)
         elif len(rows) > MANY and not shown.columns and len({row.first.data for row in rows}) > 1:
-            _print_groups(rows)
+            overview.show(rows)
         elif rows:
             _print_table(rows, settings, figures)
         elif not entries:
@@ -135,7 +136,7 @@ def _print_table(rows: Sequence[Row], settings: Sequence[Column], figures: Seque
     marked = []
     for setting in settings:
         columns.append((setting.title, setting.cells))
-        numeric.append(_are_numbers(setting.cells))
+        numeric.append(terminal.are_numbers(setting.cells))
     statuses = [row.first.status for row in rows]
     if any(status != "done" for status in statuses):
         columns.append(("status", statuses))
@@ -153,71 +154,6 @@ def _print_table(rows: Sequence[Row], settings: Sequence[Column], figures: Seque
     if len(rows) > 1 and not settings:
         terminal.console().print("no setting differs between these runs\n")
     terminal.table(columns, numeric, marked)
-
-
-def _print_groups(rows: Sequence[Row]) -> None:
-    """A table for each data set, with what fits into the width; a last line says what was left out."""
-    from dlx.runs.compare import best_rows, figure_names
-    from dlx.runs.diff import differences
-    from dlx.system import terminal
-
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.first.data, []).append(row)
-    several = {data: group for data, group in groups.items() if len(group) > 1}
-    alone = [row for group in groups.values() if len(group) == 1 for row in group]
-    left = 0
-    for data, group in [*several.items(), *([("alone with their data", alone)] if alone else [])]:
-        figures = _chief(figure_names(group))
-        columns = [
-            (data, [row.name for row in group]),
-            *((name, [row.shown(name) for row in group]) for name in figures),
-        ]
-        marked = [
-            (number, place)
-            for place, figure in enumerate(figures, 1)
-            for best in best_rows(group, figure)
-            for number, row in enumerate(group)
-            if row is best
-        ]
-        fitting: list[Column] = []
-        room = terminal.width() - sum(terminal.column_width(title, cells) + 3 for title, cells in columns)
-        settings = sorted(differences(group), key=lambda column: "[" in column.title) if group is not alone else []
-        for setting in settings:
-            width = terminal.column_width(setting.title, setting.cells) + 2
-            if width <= room:
-                room, fitting = room - width, [*fitting, setting]
-        left += len(settings) - len(fitting)
-        columns += [(setting.title, setting.cells) for setting in fitting]
-        terminal.table(columns, [False, *(True for _ in figures), *(_are_numbers(s.cells) for s in fitting)], marked)
-    if left:
-        out = terminal.console()
-        out.print(f"{left} more settings differ; dlx compare with fewer runs, of one data set, shows all", style="dim")
-
-
-def _chief(figures: Sequence[str]) -> list[str]:
-    """Of the figures of each split the first that is no loss, or else its loss; and the epochs."""
-    chief: list[str] = []
-    for split in ("val_", "test_", "train_"):
-        names = [name for name in figures if name.startswith(split)]
-        chief += [name for name in names if not name.endswith("loss")][:1] or names[:1]
-    return [*chief[:2], *(name for name in ("best_epoch", "epochs") if name in figures)]
-
-
-def _are_numbers(cells: Sequence[str]) -> bool:
-    return all(map(_is_number, cells))
-
-
-def _is_number(cell: str) -> bool:
-    from dlx.runs.compare import ABSENT
-
-    if cell == ABSENT:
-        return True
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _print_plain(rows: Sequence[Row], settings: Sequence[Column], figures: Sequence[str], form: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +80,14 @@ class Finished:
             entry = read(path)
             if entry.status == "done":
                 self._seen.add(path)
-                self._runs[identity(entry.settings)] = entry
+                self._runs[_named(entry.settings)] = entry
 
     def find(self, trial: Trial) -> Run | None:
         """The run that has the settings of a trial."""
         spec, base = self._as_recorded(trial.spec)
         code = trial.spec.code.digests()
         settings = finite(flat(resolved(spec, str(base))))
-        entry = self._runs.get(identity(settings)) or self._older(spec, settings)
+        entry = self._runs.get(_named(settings)) or self._older(spec, settings)
         if entry is None or (entry.info.get("code") or {}) != code:
             return None
         recorded = (entry.info.get("dataset") or {}).get("fingerprint")
@@ -106,9 +106,15 @@ class Finished:
 
     def _older(self, spec: Spec, settings: dict[str, Any]) -> Entry | None:
         """A run made before some of the settings had names, which was trained with what they stand for now."""
-        older = [entry for entry in self._runs.values() if len(entry.settings) < len(settings)]
+        alike = [entry for entry in self._runs.values() if entry.settings.get("name") == settings["name"]]
+        older = [entry for entry in alike if len(entry.settings) < len(settings)]
         unwritten = defaults(spec) if older else {}
         return next((entry for entry in older if not changes(entry.settings, settings, unwritten, NOTES)), None)
+
+
+def _named(settings: Mapping[str, Any]) -> str:
+    """What a trial shares with the run that it need not repeat: its name, so that NAME-* is the whole sweep."""
+    return f"{settings.get('name')} {identity(settings)}"
 
 
 class Here:

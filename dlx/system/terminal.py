@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -72,6 +73,11 @@ Cells = Sequence[str]
 def column_width(title: str, column: Cells) -> int:
     """How wide a column of a table is."""
     return max(map(cells, (title, *column)))
+
+
+def are_numbers(column: Cells) -> bool:
+    """Whether every cell of a column is a number, or stands for one that is not there."""
+    return all(re.fullmatch(r"–|[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?inf|nan", cell) for cell in column)
 
 
 Line = list[tuple[str, str]]  # (text, style) of each cell

@@ -398,7 +398,8 @@ def test_many_runs_of_several_data_sets_take_a_table_each(dlx: Dlx, world: Path)
     lines = out.splitlines()
     assert len(lines) <= 20
     assert max(map(len, lines)) <= 80
-    assert [line.split()[0] for line in lines if "val_accuracy" in line] == ["mnist", "cifar10", "alone"]
+    assert [line.split()[0] for line in lines if "val_accuracy" in line] == ["mnist", "cifar10", "r13-1"]
+    assert "alone with its data  data" in out
     assert "0.6000*" in out
     assert "lr" in lines[0]
     assert "more settings differ" in out or "dropout" in out
