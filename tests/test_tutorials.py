@@ -184,7 +184,9 @@ def test_evidence_is_a_finished_run_of_the_spec_that_it_names(path: Path) -> Non
     free = ("name", "description", "tags", "plots", "sweep", "precision", "epochs", "seed")
     kept = [k for k in ours if k.split(".")[0] not in free and k != "dataset.image_folder.path"]
     theirs = json.loads(json.dumps({k: ours[k] for k in kept}))
-    recorded = {k: v for k, v in info["settings"].items() if k.split(".")[0] not in free and not k.endswith("folder.path")}
+    recorded = {
+        k: v for k, v in info["settings"].items() if k.split(".")[0] not in free and not k.endswith("folder.path")
+    }
     assert recorded == theirs
 
 
@@ -225,7 +227,10 @@ def test_a_fresh_clone_answers(dlx: Dlx, world: Path, monkeypatch: pytest.Monkey
 def test_the_readmes_table_says_what_the_runs_say() -> None:
     rows = readme_rows()
     listed = set()
-    named = {"xor_gate_no_hidden": "xor_gate -s layers.hidden=null", "mnist_cnn_17": "mnist_cnn -s steps=null -s epochs=17"}
+    named = {
+        "xor_gate_no_hidden": "xor_gate -s layers.hidden=null",
+        "mnist_cnn_17": "mnist_cnn -s steps=null -s epochs=17",
+    }
     for name in [*TUTORIALS, *named]:
         path = CONFIGS.parent / "runs/tutorials" / name
         if name == "mnist_cnn_17" and not path.is_dir():
@@ -266,4 +271,7 @@ def test_seven_hidden_sizes_are_there_with_three_seeds_each() -> None:
     three, fifty = (np.mean(found[units]) for units in (3, 50))
     assert three > fifty + 0.01
     assert np.mean(train[3]) < np.mean(train[50])
-    assert shares(readme_rows()["moons_hidden_sizes"][3]) == [pytest.approx(three, abs=6e-4), pytest.approx(fifty, abs=6e-4)]
+    assert shares(readme_rows()["moons_hidden_sizes"][3]) == [
+        pytest.approx(three, abs=6e-4),
+        pytest.approx(fifty, abs=6e-4),
+    ]

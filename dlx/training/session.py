@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dlx.model.network import Network
     from dlx.system.signals import Stop
     from dlx.training.experiment import Experiment
+    from dlx.training.rows import RowWriter
     from dlx.training.snapshots import Snapshots
     from dlx.training.tensorboard import TensorBoard
     from dlx.training.tracker import CheckpointKeeper, Tracker
@@ -55,5 +56,6 @@ class Session:
     tracker: Tracker
     keeper: CheckpointKeeper
     snapshots: Snapshots
+    rows: RowWriter
     observer: Observer
     stop: Stop

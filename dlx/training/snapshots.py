@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dlx.engine.plan import Program, Progress, State
@@ -48,9 +48,11 @@ class Snapshots:
             if epoch in self._epochs:
                 self._write(epoch, arrays)
 
-    def ended(self, program: Program, progress: Progress) -> None:
-        """The same, where a chunk has just finished an epoch."""
+    def ended(self, program: Program, progress: Progress, before: Callable[[], None]) -> None:
+        """The same, where a chunk has just finished an epoch; `before` is called first where TensorBoard is written."""
         if progress.rows and progress.rows[-1]["step"] == progress.step:
+            if self._every is not None:
+                before()
             self.take(program, progress.state, int(progress.rows[-1]["epoch"]))
 
     def _write(self, epoch: int, arrays: Sequence[Any]) -> None:

@@ -36,6 +36,7 @@ from dlx.training.outcome import GuardedObserver, Outcome, Start
 from dlx.training.program_cache import ProgramCache
 from dlx.training.provenance import run_record, scaling_notes
 from dlx.training.results import leave
+from dlx.training.rows import RowWriter
 from dlx.training.session import Options, Ready, Session
 from dlx.training.snapshots import Snapshots, graph
 from dlx.training.tensorboard import TensorBoard
@@ -192,7 +193,8 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
         board = TensorBoard(run.tensorboard, run.info()["settings"], run.name, mark, (rows, logged), layers)
     tracker, keeper = Tracker(experiment, start), CheckpointKeeper(run, board)
     snapshots = Snapshots(run, board, experiment.spec, ready.network)
-    session = Session(run, board, tracker, keeper, snapshots, options.observer, stop)
+    rows_writer = RowWriter(run, board, behind=bool(plan.log_every))
+    session = Session(run, board, tracker, keeper, snapshots, rows_writer, options.observer, stop)
     try:
         outcome, state = _fit(experiment, session, program, plan, options.chunk_steps)
         if outcome.status == "done" or not isinstance(outcome.error, DiskError):
@@ -201,6 +203,7 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
             except DiskError as error:
                 outcome.status, outcome.error = "failed", error
     finally:
+        session.rows.close()
         with contextlib.suppress(OSError):  # its files hold what was flushed
             board.close()
     return outcome
@@ -238,16 +241,11 @@ def _fit(
         for progress in fit(program, plan, chunk_steps, tracker.carried):
             state, resumable = progress.state, progress.resumable
             tracker.add(progress)
-            run.epochs.append(progress.rows)
-            run.steps.append(progress.logged)
-            with disk(run.path):
-                session.board.steps(progress.logged)
-                for row in progress.rows:
-                    session.board.epoch(row)
-                session.board.flush()
-            session.snapshots.ended(program, progress)
+            session.rows.add(progress)
+            session.snapshots.ended(program, progress, session.rows.drain)
             run.beat()
             if resumable and keeper.due():
+                session.rows.drain()
                 keeper.commit(program, state, tracker)
             session.observer.progressed(experiment, progress)
             unfinished = progress.step < experiment.steps and not progress.stopped
@@ -260,6 +258,7 @@ def _fit(
         outcome = Outcome(run, "failed", error=error)
     if resumable:
         try:
+            session.rows.drain()
             keeper.commit(program, state, tracker)
         except DiskError as error:
             if outcome.status != "done":
