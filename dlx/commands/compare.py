@@ -102,6 +102,9 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
         settings = differences(rows) if rows else []
         if form in ("csv", "markdown"):
             _print_plain(rows, settings, figures, form)
+        elif shown.goal is not None and not any("reach_steps" in entry.metrics for entry in entries):
+            print(f"no run reached {shown.goal[0]} {shown.goal[1]:g}", file=sys.stderr)
+            _print_table(rows, settings, figures)
         elif len(rows) > MANY and not shown.columns and len({row.first.data for row in rows}) > 1:
             overview.show(rows)
         elif rows:
@@ -128,13 +131,15 @@ def _check_goal(entries: Sequence[Entry], figure: str) -> None:
 
 
 def _print_table(rows: Sequence[Row], settings: Sequence[Column], figures: Sequence[str]) -> None:
-    from dlx.runs.compare import best_rows, sparkline
+    from dlx.runs.compare import best_rows, names_of, sparkline
     from dlx.system import terminal
 
-    columns = [("run", [row.name for row in rows])]
+    columns = [("run", names_of(rows))]
     numeric = [False]
     marked = []
     for setting in settings:
+        if setting.address in figures:  # as epochs: what was trained says more than what was planned
+            continue
         columns.append((setting.title, setting.cells))
         numeric.append(terminal.are_numbers(setting.cells))
     statuses = [row.first.status for row in rows]

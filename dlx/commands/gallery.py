@@ -86,14 +86,16 @@ class Gallery:
                 Curve(label, run.history(), _best_epoch(run), run.steps.rows())
                 for run, label in zip(with_rows, labels, strict=True)
             ]
-            return draw_curves(curves, with_rows[0].name if len(with_rows) == 1 else "", self._x)
+            title, short = with_rows[0].name if len(with_rows) == 1 else "", all(len(c.rows) == 1 for c in curves)
+            by_steps = short and all(curve.logged for curve in curves)  # a single epoch is no curve
+            return draw_curves(curves, title, "step" if by_steps and self._x == "epoch" else self._x)
 
         return [(f"{stem}-curves", draw)]
 
     def _boundaries(self, pictures: dict[Path, dict[str, Draw]], asked: bool) -> list[Drawing]:
         stem = _stem(self._runs)
         bounded = [run for run in self._runs if "boundary" in pictures.get(run.path, ())]
-        alike = [run for run in bounded if self._data(run) == self._data(bounded[0])]
+        alike = [run for run in bounded if self._alike(run, bounded[0])]
         for run in [run for run in self._runs if run not in alike] if alike else []:
             reason = "has other data" if run in bounded else "is not a network with two inputs"
             self.remarks.append(f"{run.name} is not among the boundaries: it {reason}")
@@ -147,8 +149,13 @@ class Gallery:
             self.problems.append(error)
             return {}
 
-    def _data(self, run: Run) -> str:
-        return self._subject(run).dataset.fingerprint
+    def _alike(self, run: Run, other: Run) -> bool:
+        """Whether two runs are drawn side by side: the same inputs, and classes or values of one kind."""
+        import numpy as np
+
+        one, two = self._subject(run), self._subject(other)
+        same = np.array_equal(np.asarray(one.splits.train.inputs), np.asarray(two.splits.train.inputs))
+        return same and (one.dataset.task, one.classes) == (two.dataset.task, two.classes)
 
     def _subject(self, run: Run) -> Subject:
         if run.path not in self._subjects:
@@ -160,7 +167,7 @@ class Gallery:
                 raise DataError(message, where=run.name, hint=error.hint) from error
             data = experiment.dataset, experiment.splits
             name = self._names[run.path]
-            self._subjects[run.path] = Subject(name, predictor.network, *data, run.history(), _best_epoch(run))
+            self._subjects[run.path] = Subject(name, predictor.network, *data, run.history(), _kept_epoch(run))
             recorded = (run.info().get("dataset") or {}).get("fingerprint")
             if recorded not in (None, experiment.dataset.fingerprint):
                 self.remarks.append(f"{run.name}: the data has changed since the run")
@@ -190,6 +197,11 @@ def _two_inputs(run: Run) -> bool:
 def _best_epoch(run: Run) -> int | None:
     epoch = (run.metrics() or {}).get("best_epoch")
     return epoch if isinstance(epoch, int) else None
+
+
+def _kept_epoch(run: Run) -> int | None:
+    """The epoch whose weights the run keeps."""
+    return None if run.info()["settings"].get("keep") == "last" else _best_epoch(run)
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:

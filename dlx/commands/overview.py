@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dlx.runs.compare import Row, best_rows, figure_names
+from dlx.runs.compare import Row, best_rows, figure_names, names_of
 from dlx.runs.diff import Column, differences
 from dlx.runs.summary import SPREAD
 from dlx.system import terminal
@@ -26,7 +26,7 @@ def show(rows: Sequence[Row]) -> None:
 def _group(data: str, rows: Sequence[Row]) -> int:
     """The table of one data set; returns how many settings that differ have no room."""
     figures = _chief(rows)
-    columns = [(data, [row.name for row in rows]), *((name, [row.shown(name) for row in rows]) for name in figures)]
+    columns = [(data, names_of(rows)), *((name, [row.shown(name) for row in rows]) for name in figures)]
     marked = [
         (number, place)
         for place, figure in enumerate(figures, 1)
@@ -35,7 +35,7 @@ def _group(data: str, rows: Sequence[Row]) -> int:
         if row is best
     ]
     room = terminal.width() - sum(terminal.column_width(title, cells) + 3 for title, cells in columns)
-    named = (*SPREAD, "data", "backend", "device")  # how many seeds there are is in a row's name
+    named = (*SPREAD, *figures, "data", "backend", "device")  # how many seeds there are is in a row's name
     settings = [column for column in differences(rows) if column.address not in named]
     settings.sort(key=lambda column: "[" in column.title)
     fitting: list[Column] = []
@@ -61,10 +61,11 @@ def _alone(rows: Sequence[Row]) -> None:
 
 
 def _chief(rows: Sequence[Row]) -> list[str]:
-    """Two figures, of validation, test or train in this order, losses only where there is nothing else; epochs last."""
+    """Two figures, of validation, test or train in this order: what most rows have, losses last; and the epochs."""
     figures, chief = figure_names(rows), list[str]()
     for split in ("val_", "test_", "train_"):
         names = [name for name in figures if name.startswith(split)]
-        chief += [name for name in names if not name.endswith("loss")][:1] or names[:1]
+        names.sort(key=lambda name: (name.endswith("loss"), -sum(bool(row.values(name)) for row in rows)))
+        chief += names[:1]
     lengths = {row.shown("epochs") for row in rows}
     return [*chief[:2], *(["epochs"] if len(lengths) > 1 else [])]

@@ -56,8 +56,8 @@ def command(
 ) -> int:
     """Predict each INPUT: an image, a folder of images, a quoted pattern, a .csv, .npy or .npz, or - (standard input).
 
-    Images of any size and mode are brought to the shape that the run was trained on. Without an INPUT it is the run's
-    own data, of --split, each beside the truth.
+    Images of any size and mode are brought to the shape that the run was trained on. With --split, --rows,
+    --wrong or --random it is the run's own data, each beside the truth.
 
     \b
     dlx predict latest photo.png
@@ -71,6 +71,7 @@ def command(
 
     from dlx.inference.predictor import load_predictor
     from dlx.runs import find
+    from dlx.system import terminal
 
     chosen = [name.strip() for name in next(csv.reader([columns]))] if columns else None
     form = _form(form, output) or ("csv" if chosen is not None else None)
@@ -84,6 +85,8 @@ def command(
 
     if which is not None:
         predictions, count = _own(predictor, which, top if form else None)
+        if not count:
+            terminal.console(error=True).print("no row to show: none is wrong" if own["wrong"] else "no row to show")
         if output:
             _check_output(Path(output), [])
         _write(predictions, count, writer, output)
@@ -111,7 +114,7 @@ def _own_rows(
     if inputs:
         return None
     if not given:
-        raise click.UsageError("Missing argument 'INPUT...'; or --split test for the run's own data.")
+        raise click.UsageError("Missing argument 'INPUT...'; or --random 5, or --rows 0,1, of the run's own data.")
     if columns is not None:
         raise DlxError("--columns are those of a table that is predicted", hint="leave --columns out")
     if len(given.keys() - {"split"}) > 1:

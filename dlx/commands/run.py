@@ -185,9 +185,25 @@ def run_all(planned: Sequence[Spec], launch: Launch, report: Report) -> int:
         report.outcomes.append(outcome)
         report.code, stopped = report.code or outcome.exit_code, outcome.stop
     if len(names) > 1:
+        _summary(report.outcomes, launch)
         compare = command_line("dlx", "compare", *names, runs_dir=launch.root)
         terminal.console(error=launch.json).print(f"\n{len(names)} runs; compare them:  {compare}")
     return report.code
+
+
+def _summary(outcomes: Sequence[Outcome], launch: Launch) -> None:
+    """Mean and deviation of the figures of runs that differ in the seed, the split or the fold alone."""
+    from dlx.runs.compare import figure_names, fold
+    from dlx.runs.summary import read
+    from dlx.system import terminal
+
+    for row in fold([read(outcome.run.path) for outcome in outcomes]):
+        if len(row.entries) > 1:
+            names = [name for name in figure_names([row]) if name.startswith(("val_", "test_"))]
+            figures = ", ".join(f"{name} {row.shown(name)}" for name in names)
+            out = terminal.console(error=launch.json)
+            out.print()
+            out.print(terminal.clean(f"{row.name}: {figures}"), style="bold")
 
 
 class _Trainer:

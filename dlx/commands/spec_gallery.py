@@ -33,6 +33,8 @@ class SpecGallery:
             drawn: dict[str, Callable[[], Figure]] = dict(pictures(experiment.dataset, experiment.splits, spec.name))
             if spec.augment:
                 drawn["augmented"] = partial(_augmented, experiment)
+            if not drawn:
+                self.remarks.append(f"{spec.name}: no picture fits its data of the shape {experiment.dataset.shape}")
             for kind in only or drawn:
                 if kind in drawn:
                     drawings.append((f"{spec.name}-{kind}", drawn[kind]))

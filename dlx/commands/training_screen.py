@@ -246,6 +246,10 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
             f"stopped after epoch {metrics['epochs']:,} of {experiment.epochs:,}: {_why_stopped(run, experiment)}"
         )
     _table(metrics, experiment, error)
+    history = run.history()
+    for name, number in (experiment.spec.stop_at or {}).items():
+        if metrics["epochs"] == experiment.epochs and history and not _reached(history[-1], name, number):
+            out.print(f"{name} {_decimal(history[-1][name])} did not reach {number:g}")
     for place, line in enumerate(outcome.examples):
         out.print(terminal.clean(f"{'' if place else 'predicted':9}  {line}"))
     root = run.path.parent
@@ -265,10 +269,14 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
 def _why_stopped(run: Run, experiment: Experiment) -> str:
     """What ended a training before its last epoch."""
     last, goal = run.history()[-1], experiment.spec.stop_at or {}
-    reached = [last[name] >= number if maximized(name) else last[name] <= number for name, number in goal.items()]
-    if goal and all(reached):
+    if goal and all(_reached(last, name, number) for name, number in goal.items()):
         return ", ".join(f"{name} {_decimal(last[name])} reached {number:g}" for name, number in goal.items())
     return f"no better {experiment.monitor}"
+
+
+def _reached(row: Mapping[str, Any], name: str, number: float) -> bool:
+    value = row.get(name)
+    return isinstance(value, (int, float)) and (value >= number if maximized(name) else value <= number)
 
 
 def _table(metrics: dict[str, Any], experiment: Experiment, error: bool) -> None:

@@ -112,6 +112,9 @@ def line(prediction: Prediction) -> str:
     """A prediction beside its truth, as it is printed after a training: `0 1 → 0.9752 (true 1)`."""
     if prediction.reading is not None:
         return f"{prediction.input} = {prediction.reading[0]} (true {prediction.reading[1]})"
+    if prediction.value is not None:
+        values = "  ".join(f"{value:.4g}" for value in prediction.values)
+        return f"{prediction.input} → {values} (true {prediction.truth})"
     shares = list(prediction.shares.values())
     answer = f"{shares[1]:.4f}" if len(shares) == 2 else str(prediction.label)
     return f"{prediction.input} → {answer} (true {prediction.truth})"

@@ -103,8 +103,9 @@ def _check_activation(layers: Layers, part: Part, shape: tuple[int, ...], activa
             f"the network ends with the activation {activation}, but {kind}",
             f"expected {' or '.join(usual)}; or end it with `output`, which takes any activation",
         )
+    best = "sigmoid" if shape[-1] == 1 else usual[0]
     nature = "shares of 1 among all labels" if activation == "softmax" else "no probabilities, and are cut to 0..1"
-    layers.remarks.append(f"outputs of {activation} are {nature}; the usual activation is {usual[0]}")
+    layers.remarks.append(f"outputs of {activation} are {nature}; the usual activation is {best}")
 
 
 def make_loss(layers: Layers, activation: str, units: int) -> Loss:

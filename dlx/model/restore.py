@@ -21,6 +21,7 @@ from dlx.model.build import build
 from dlx.model.network import Network
 from dlx.model.statistics import for_scaled_inputs, scaling_of
 from dlx.parts import user_code
+from dlx.runs import find
 from dlx.runs.run import Run
 from dlx.system import files
 from dlx.system.backend import keras
@@ -34,6 +35,9 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
     """
     info = run.info()
     if not run.model_file.is_file():
+        if run.status == "done":
+            hint = f"{find.command_line('dlx', 'run', str(run.spec_file))} trains it"
+            raise RunError("has no trained model: it was left out", where=str(run.path), hint=hint)
         raise RunError(f"has no trained model: it is {run.status}", where=str(run.path))
     try:
         _unchanged(run, info)

@@ -74,7 +74,9 @@ def draw_boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: S
         handles.append(Line2D([], [], color="#222222", lw=1, label="boundary"))
     if any(panel.held_out.any() for panel in panels):
         handles.append(
-            Line2D([], [], color="white", marker="o", ls="", ms=5, mec="black", label="black rim: not trained on")
+            Line2D([], [], color="#777777", marker="o", ls="", ms=1.5, label="small: not trained on")
+            if _many(panels[0])
+            else Line2D([], [], color="white", marker="o", ls="", ms=5, mec="black", label="black rim: not trained on")
         )
     legend(figure, handles, most=6)
     if mapped is not None:
@@ -101,16 +103,23 @@ def _decision(ax: Any, panel: Boundary, count: int, small: bool) -> None:
         rest = np.delete(panel.predictions, c, axis=-1).max(axis=-1)
         margin = panel.predictions[..., c] - rest
         if margin.min() < 0 < margin.max():
-            ax.contour(panel.xs, panel.ys, margin, levels=[0], colors="#222222", linewidths=1)
+            ax.contour(panel.xs, panel.ys, margin, levels=[0], colors="#222222", linewidths=1.2, zorder=4)
+    many = _many(panel)
     for c in range(count):
         for outside in (False, True):
             rows = (panel.labels == c) & (panel.held_out == outside)
+            style: dict[str, Any] = {"s": 12 if small else 26, "linewidths": 0.8 if outside else 0.4, "zorder": 3}
+            style["edgecolors"] = "black" if outside else "white"
+            if outside and many:  # a cloud, through which line and train points are seen
+                style = {"s": 2 if small else 4, "linewidths": 0, "alpha": 0.45, "zorder": 2}
             if rows.any():
-                ax.scatter(
-                    *panel.points[rows].T, s=12 if small else 26, c=PALETTE[c % len(PALETTE)],
-                    marker=MARKERS[c % len(MARKERS)], linewidths=0.8 if outside else 0.4,
-                    edgecolors="black" if outside else "white", zorder=3,
-                )  # fmt: skip
+                xs, ys = panel.points[rows].T
+                ax.scatter(xs, ys, c=PALETTE[c % len(PALETTE)], marker=MARKERS[c % len(MARKERS)], **style)
+
+
+def _many(panel: Boundary) -> bool:
+    """Whether the examples that are held out are too many to be seen one by one."""
+    return int(panel.held_out.sum()) > MANY
 
 
 def _surface(ax: Any, panel: Boundary, panels: Sequence[Boundary]) -> Any:
@@ -123,6 +132,7 @@ def _surface(ax: Any, panel: Boundary, panels: Sequence[Boundary]) -> Any:
     return mapped
 
 
+MANY = 300  # held-out points are dots beyond this
 GRID = 200  # points of a boundary's grid on each side
 
 

@@ -86,7 +86,15 @@ def draw_curves(runs: Sequence[Curve], title: str = "", x: X = "epoch") -> Figur
 def _curve_names(runs: Sequence[Curve]) -> list[str]:
     keys = dict.fromkeys(key for run in runs for row in run.rows[:1] for key in row)
     names = dict.fromkeys(key.partition("_")[2] for key in keys if key.startswith(("train_", "val_")))
+    if len(runs) == 1 and not _penalty_shows(runs[0]):
+        names.pop("data_loss", None)
     return sorted(names, key=lambda name: name != "loss")
+
+
+def _penalty_shows(run: Curve) -> bool:
+    """Whether the loss of a run is anywhere a tenth more than that of its data."""
+    pairs: list[tuple[Any, Any]] = [(row.get("train_loss"), row.get("train_data_loss")) for row in run.rows]
+    return any(_number(loss) and _number(data) and loss > 1.1 * data for loss, data in pairs)
 
 
 def _unit(name: str, labels: bool) -> str:
@@ -104,10 +112,11 @@ def _unit(name: str, labels: bool) -> str:
 def _values(run: Curve, key: str, x: X = "epoch") -> tuple[list[float], list[float]]:
     """(places, values) of a figure, as far as there are any."""
     logged = [(float(row["step"]), row.get(key)) for row in run.logged] if x == "step" else []
-    pairs = logged or list(zip(run.places(x), [row.get(key) for row in run.rows], strict=True))
-    if logged and not any(isinstance(value, (int, float)) for _, value in logged):  # it has train figures alone
-        pairs = list(zip(run.places(x), [row.get(key) for row in run.rows], strict=True))
-    points = [(place, float(value)) for place, value in pairs if isinstance(value, (int, float))]
+    if not any(isinstance(value, (int, float)) for _, value in logged):  # they have train figures alone
+        # Without penalties the loss is that of the data.
+        name = key if any(key in row for row in run.rows) else key.replace("data_loss", "loss")
+        logged = list(zip(run.places(x), [row.get(name) for row in run.rows], strict=True))
+    points = [(place, float(value)) for place, value in logged if isinstance(value, (int, float))]
     if len(points) > POINTS:  # as dense at the beginning as the axis is: evenly in the logarithm, and at the end
         picked = {round(len(points) ** (n / POINTS)) - 1 for n in range(POINTS + 1)}
         points = [points[place] for place in sorted(picked) if 0 <= place < len(points)]
@@ -126,10 +135,11 @@ def _curve(panel: Any, name: str, drawn: tuple[Curve, X], number: int, alone: bo
         panel.plot(places, values, color=shade, ls=dash if solid else (0, (1, 1)), zorder=3 if solid else 2,
                    marker="." if len(values) == 1 else None)  # fmt: skip
     marked = "val" if _values(run, f"val_{name}")[0] else "train"
+    of_steps = x == "step" and marked == "train" and run.logged  # a mean of the epoch lies beside that line
     best = [
         (place, row[f"{marked}_{name}"])
         for place, row in zip(run.places(x), run.rows, strict=True)
-        if row.get("epoch") == run.best_epoch and _number(row.get(f"{marked}_{name}"))
+        if row.get("epoch") == run.best_epoch and _number(row.get(f"{marked}_{name}")) and not of_steps
     ]
     if best:
         panel.plot([best[0][0]], [best[0][1]], "o", color="#333333" if alone else colour,

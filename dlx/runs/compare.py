@@ -67,6 +67,15 @@ class Row:
         return f"{figure_text(mean)}{spread}{short}"
 
 
+def names_of(rows: Sequence[Row]) -> list[str]:
+    """What the rows are called; of two runs of one name with the folders that they are in."""
+    names = [row.name for row in rows]
+    return [
+        f"{row.first.path.parent.name}/{name}" if names.count(name) > 1 and len(row.entries) == 1 else name
+        for row, name in zip(rows, names, strict=True)
+    ]
+
+
 def figure_text(value: float) -> str:
     """A figure as a person reads it: four decimals below 10, fewer above, four digits where it is small."""
     size = abs(value)
@@ -97,7 +106,10 @@ def _folds(validation: Any) -> str:
 
 
 def _figure(entry: Entry, key: str) -> Any:
-    """A figure of a run; without penalties its loss is that of the data."""
+    """A figure of a run; the best epoch may be the last one, and without penalties the loss is that of the data."""
+    metrics = entry.metrics
+    if key not in metrics and key.startswith("last_") and metrics.get("best_epoch") == metrics.get("epochs"):
+        return metrics.get(key.removeprefix("last_"))
     if key not in entry.metrics and key.endswith("_data_loss") and not penalties(entry):
         return entry.metrics.get(key.replace("data_loss", "loss"))
     return entry.metrics.get(key)
@@ -112,6 +124,16 @@ def penalties(entry: Entry) -> list[tuple[str, str]]:
 def unlike_penalties(rows: Sequence[Row]) -> bool:
     """Whether the losses of the rows hold different penalties, so that they say nothing of one another."""
     return len({repr(penalties(row.first)) for row in rows if row.first.settings}) > 1
+
+
+def _unlike_losses(rows: Sequence[Row]) -> bool:
+    """Whether the losses of the rows are different functions, or of different tasks."""
+
+    def loss(entry: Entry) -> str:
+        named = {key: value for key, value in entry.settings.items() if key.split(".")[0] == "loss"}
+        return repr((entry.info.get("task"), sorted(named.items())))
+
+    return len({loss(row.first) for row in rows if row.first.settings}) > 1
 
 
 def fold(entries: Sequence[Entry]) -> list[Row]:
@@ -206,7 +228,8 @@ def best_rows(rows: Sequence[Row], metric: str) -> list[Row]:
     """
     if not is_figure(metric):
         return []
-    if metric.endswith("_loss") and not metric.endswith("data_loss") and unlike_penalties(rows):
+    of_data = metric.endswith("data_loss")
+    if metric.endswith("_loss") and (_unlike_losses(rows) or (not of_data and unlike_penalties(rows))):
         return []
     validated = metric.replace("test_", "val_", 1)
     if metric.startswith("test_") and any(validated in entry.metrics for row in rows for entry in row.entries):

@@ -96,8 +96,9 @@ def find(word: str, folder: Path, own: bool = False) -> list[Path]:
     if any(mark in word for mark in "*?["):
         import glob
 
-        pattern = word if os.sep in word else str(folder / word)
-        hits = sorted((Path(hit) for hit in glob.glob(pattern) if Path(hit).is_dir()), key=natural)
+        patterns = [word, str(folder / word)] if os.sep in word else [str(folder / word)]
+        matches = next(filter(None, map(glob.glob, patterns)), [])
+        hits = sorted((Path(hit) for hit in matches if Path(hit).is_dir()), key=natural)
         if not hits and os.sep not in word and not own:
             hits = [run for run in nested(folder) if fnmatch.fnmatchcase(run.name, word)]
         if hits:

@@ -24,7 +24,7 @@ NOTES = ("name", "description", "tags", "plots", "strict", "log_every", "snapsho
 SPREAD = {"seed": "seeds", "split_seed": "splits", "validation": "folds"}
 LABELS = (*NOTES, "seed", "split_seed")
 # Of run.json, beside the settings.
-KEPT = ("dataset", "monitor", "start", "started", "code", "backend", "device", "device_name")
+KEPT = ("dataset", "task", "monitor", "start", "started", "code", "backend", "device", "device_name")
 
 
 @dataclass

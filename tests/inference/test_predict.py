@@ -531,7 +531,7 @@ def test_the_wrong_ones_come_surest_first(dlx: Dlx, runs: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        ([], 2, "Missing argument 'INPUT...'; or --split test"),
+        ([], 2, "Missing argument 'INPUT...'; or --random 5"),
         (["x.png", "--split", "test"], 2, "an INPUT and --split were given"),
         (["--rows", "0,x"], 2, "--rows: expected numbers"),
         (["--rows", "359"], 2, "there is no row 359; the split has the rows 0 to 358"),
