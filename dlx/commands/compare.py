@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,9 +64,17 @@ def _goal(text: str | None) -> tuple[str, float] | None:
         return None
     figure, _, number = text.partition("=")
     try:
-        return figure.strip(), float(number)
+        goal = float(number)
+        if not math.isfinite(goal) or not figure.startswith(("train_", "val_")):
+            raise ValueError(text)
+        return figure.strip(), goal
     except ValueError as error:
         raise DlxError(f"--reach: expected a figure and a number (val_accuracy=0.6), got {text!r}") from error
+
+
+def _is_many(rows: Sequence[Row]) -> bool:
+    """Whether one table of all would fill many screens."""
+    return len(rows) > MANY and len({row.first.data for row in rows}) > 1
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,9 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
         elif shown.goal is not None and not any("reach_steps" in entry.metrics for entry in entries):
             print(f"no run reached {shown.goal[0]} {shown.goal[1]:g}", file=sys.stderr)
             _print_table(rows, settings, figures)
-        elif len(rows) > MANY and not shown.columns and len({row.first.data for row in rows}) > 1:
+        elif (
+            len(rows) > MANY and not shown.columns and shown.goal is None and len({row.first.data for row in rows}) > 1
+        ):
             overview.show(rows)
         elif rows:
             _print_table(rows, settings, figures)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TOGETHER = ("curves", "boundary")  # of one run, or of several side by side
 ALONE = ("confusion", "mistakes", "filters", "activations", "network")
 FILMED = ("boundary", "filters", "activations", "network")  # of a run with snapshots, also epoch by epoch
+FRAMES = 24  # of a film: of more epochs some are left out, evenly
 Drawing = tuple[str, Callable[[], "Figure | Mapping[str, bytes]"]]
 
 
@@ -136,7 +137,8 @@ class Gallery:
             with with_snapshot(subject.network, run, epoch):
                 return draw(replace(subject, name=f"{subject.name}, epoch {epoch:,}", best_epoch=None))
 
-        return lambda: film([partial(frame, epoch) for epoch in epochs])
+        few = sorted({epochs[round(n * (len(epochs) - 1) / (FRAMES - 1))] for n in range(FRAMES)})
+        return lambda: film([partial(frame, epoch) for epoch in few])
 
     def _drawing(self, run: Run, draw: Draw) -> Callable[[], Figure]:
         return lambda: draw(self._subject(run))

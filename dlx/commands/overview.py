@@ -34,6 +34,8 @@ def _group(data: str, rows: Sequence[Row]) -> int:
         for number, row in enumerate(rows)
         if row is best
     ]
+    if any(row.first.status != "done" for row in rows):
+        columns.append(("status", [row.first.status for row in rows]))
     room = terminal.width() - sum(terminal.column_width(title, cells) + 3 for title, cells in columns)
     named = (*SPREAD, *figures, "data", "backend", "device")  # how many seeds there are is in a row's name
     settings = [column for column in differences(rows) if column.address not in named]
@@ -45,7 +47,8 @@ def _group(data: str, rows: Sequence[Row]) -> int:
             room, fitting = room - width, [*fitting, setting]
     columns += [(setting.title, setting.cells) for setting in fitting]
     numeric = [terminal.are_numbers(setting.cells) for setting in fitting]
-    terminal.table(columns, [False, *(True for _ in figures), *numeric], marked)
+    plain = len(columns) - 1 - len(figures) - len(fitting)  # the status
+    terminal.table(columns, [False, *(True for _ in figures), *(False for _ in range(plain)), *numeric], marked)
     return len(settings) - len(fitting)
 
 

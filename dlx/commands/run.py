@@ -66,42 +66,46 @@ def command(
     ]
     code = run_all(planned, launch, report)
     if folds is not None:
-        for spec in loaded:
-            _write_out_of_fold(spec, report.outcomes, folds, launch)
+        for number, spec in enumerate(loaded):
+            numbers = range(number * folds, (number + 1) * folds)
+            _write_out_of_fold(spec, [report.outcomes.get(one) for one in numbers], launch)
     return code
 
 
 def variants(spec: Spec, repeat: int, resample: int | None, folds: int | None) -> Iterator[Spec]:
     """The spec with seeds counting up, with several cuts of its data, or with each fold in turn as its validation."""
+    from dlx.data.cuts import fold_of
     from dlx.errors import DlxError
 
     if folds is not None:
         yield from (dataclasses.replace(spec, validation=f"fold {number} of {folds}") for number in range(1, folds + 1))
     elif resample is not None:
-        if not any(isinstance(share, float) for share in (spec.test, spec.validation)):
+        if not (isinstance(spec.test, float) or isinstance(spec.validation, float) or fold_of(spec.validation)):
             hint = "validation: 0.2 cuts a part off; --repeat repeats with other seeds"
-            raise DlxError("--resample cuts the data anew, but the spec cuts nothing off", where=spec.name, hint=hint)
+            message = "--resample cuts the data anew, but the spec has no share for test or validation"
+            raise DlxError(message, where=spec.name, hint=hint)
         for number in range(resample):
             yield dataclasses.replace(spec, split_seed=(spec.split_seed + number) % 2**32)
     else:
         yield from (dataclasses.replace(spec, seed=(spec.seed + number) % 2**32) for number in range(repeat))
 
 
-def _write_out_of_fold(spec: Spec, outcomes: Sequence[Outcome], folds: int, launch: Launch) -> None:
+def _write_out_of_fold(spec: Spec, outcomes: Sequence[Outcome | None], launch: Launch) -> None:
     """The predictions of every example by the run that was not trained on it, in one file beside the runs."""
     import numpy as np
 
     from dlx.system import files, terminal
 
-    mine = [outcome.out_of_fold for outcome in outcomes if outcome.run.name.rpartition("-")[0] == spec.name]
-    parts = [part for part in mine if part is not None]
-    if len(parts) < folds:
+    parts = [outcome.out_of_fold for outcome in outcomes if outcome is not None and outcome.out_of_fold is not None]
+    if len(parts) < len(outcomes):
+        out = terminal.console(error=True)
+        out.print(f"{len(outcomes) - len(parts)} of {len(outcomes)} folds have not ended: no file of their predictions")
         return
     path, number = launch.root / f"{spec.name}-folds.npz", 1
     while path.exists():
         path, number = launch.root / f"{spec.name}-folds-{number + 1}.npz", number + 1
     index, label, prediction = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    fold = np.repeat(np.arange(1, folds + 1), [len(part[0]) for part in parts])
+    fold = np.repeat(np.arange(1, len(parts) + 1), [len(part[0]) for part in parts])
     order = np.argsort(index)
     arrays: dict[str, Any] = {"index": index, "label": label, "prediction": prediction, "fold": fold}
     with files.disk(path), files.replacing(path) as temporary:
@@ -112,12 +116,12 @@ def _write_out_of_fold(spec: Spec, outcomes: Sequence[Outcome], folds: int, laun
 class Report:
     """Errors of one of several specs, each problem once; that of a single one is raised. code: of the first of them.
 
-    outcomes: those of the runs, as they end.
+    outcomes: those of the runs that have ended, by their place among all that are planned.
     """
 
     def __init__(self, of: int, json: bool) -> None:
         self._of, self._json, self._shown, self.code = of, json, set[str](), 0
-        self.outcomes: list[Outcome] = []
+        self.outcomes: dict[int, Outcome] = {}
 
     def add(self, error: DlxError) -> None:
         """Print what was wrong with a spec, and its line where the output is JSON."""
@@ -182,10 +186,10 @@ def run_all(planned: Sequence[Spec], launch: Launch, report: Report) -> int:
                 report.add(error)
             continue
         names.append(outcome.run.name)
-        report.outcomes.append(outcome)
+        report.outcomes[number] = outcome
         report.code, stopped = report.code or outcome.exit_code, outcome.stop
     if len(names) > 1:
-        _summary(report.outcomes, launch)
+        _summary(list(report.outcomes.values()), launch)
         compare = command_line("dlx", "compare", *names, runs_dir=launch.root)
         terminal.console(error=launch.json).print(f"\n{len(names)} runs; compare them:  {compare}")
     return report.code

@@ -11,7 +11,7 @@ from dlx.data.dataset import Stream
 from dlx.data.splits import majority_share
 from dlx.errors import DivergenceError
 from dlx.runs.find import command_line, compare_all
-from dlx.runs.metrics import is_figure, maximized
+from dlx.runs.metrics import is_figure, reached
 from dlx.runs.run import Run
 from dlx.system import terminal
 from dlx.system.json_text import one_line
@@ -117,6 +117,9 @@ def _training(experiment: Experiment) -> str:
         words.append(spec.precision)
     if spec.early_stop:
         words.append(f"stops after {spec.early_stop.patience} epochs without a better {experiment.monitor}")
+    words += [f"stops at {name} {number:g}" for name, number in (spec.stop_at or {}).items()]
+    words += ["keeps the last weights"] if spec.keep == "last" else []
+    words += [f"a row every {spec.log_every:,} steps"] if spec.log_every else []
     return ", ".join(words)
 
 
@@ -226,7 +229,8 @@ def _show_failure(experiment: Experiment, outcome: Outcome) -> None:
 def _show_stop(outcome: Outcome, error: bool) -> None:
     run = outcome.run
     rows = run.history()
-    kept = "the best weights so far and the history are" if run.model_file.is_file() else "the history is"
+    keep = run.info()["settings"].get("keep", "best")
+    kept = f"the {keep} weights so far and the history are" if run.model_file.is_file() else "the history is"
     terminal.console(error).print(
         f"interrupted; {kept if rows else 'its checkpoint is'} in {terminal.clean(str(run.path))}"
     )
@@ -248,7 +252,7 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
     _table(metrics, experiment, error)
     history = run.history()
     for name, number in (experiment.spec.stop_at or {}).items():
-        if metrics["epochs"] == experiment.epochs and history and not _reached(history[-1], name, number):
+        if metrics["epochs"] == experiment.epochs and history and not reached(name, history[-1].get(name), number):
             out.print(f"{name} {_decimal(history[-1][name])} did not reach {number:g}")
     for place, line in enumerate(outcome.examples):
         out.print(terminal.clean(f"{'' if place else 'predicted':9}  {line}"))
@@ -269,14 +273,9 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
 def _why_stopped(run: Run, experiment: Experiment) -> str:
     """What ended a training before its last epoch."""
     last, goal = run.history()[-1], experiment.spec.stop_at or {}
-    if goal and all(_reached(last, name, number) for name, number in goal.items()):
+    if goal and all(reached(name, last.get(name), number) for name, number in goal.items()):
         return ", ".join(f"{name} {_decimal(last[name])} reached {number:g}" for name, number in goal.items())
     return f"no better {experiment.monitor}"
-
-
-def _reached(row: Mapping[str, Any], name: str, number: float) -> bool:
-    value = row.get(name)
-    return isinstance(value, (int, float)) and (value >= number if maximized(name) else value <= number)
 
 
 def _table(metrics: dict[str, Any], experiment: Experiment, error: bool) -> None:

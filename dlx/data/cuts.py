@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 FOLD = r"^fold [1-9][0-9]{0,2} of [1-9][0-9]{0,2}$"  # a spec's `validation`: one of so many equal parts of train
 
 
+def fold_of(validation: Any) -> tuple[int, int] | None:
+    """(which fold, of how many) a spec's `validation` is; None where it is no fold."""
+    if not (isinstance(validation, str) and re.match(FOLD, validation)):
+        return None
+    number, folds = map(int, re.findall("[0-9]+", validation))
+    return number, folds
+
+
 def cut(dataset: Dataset, test: Any, validation: Any, seed: int = 0) -> Splits:
     """Cut the splits as the spec's `test` and `validation` set; each example is in one of them.
 
@@ -32,9 +40,8 @@ def cut(dataset: Dataset, test: Any, validation: Any, seed: int = 0) -> Splits:
             raise DataError("there is no test split to validate on", where="validation", hint="test: 0.2 cuts one off")
         return Splits(train, held_out, held_out, test_is_validation=True)
     validated = None
-    if isinstance(validation, str) and re.match(FOLD, validation):
-        fold, folds = map(int, re.findall("[0-9]+", validation))
-        train, validated = _fold(train, (fold, folds), stratify, seed, dataset.gap)
+    if (chosen := fold_of(validation)) is not None:
+        train, validated = _fold(train, chosen, stratify, seed, dataset.gap)
     elif isinstance(validation, float):
         train, validated = _share(train, validation, stratify, ("validation", seed), dataset.gap)
     return Splits(train, validated, held_out)
@@ -55,6 +62,9 @@ def _share(whole: Split, share: float, stratify: bool, name: tuple[str, int], ga
             hint=f"{split}: none, or a {'larger' if count == 0 else 'smaller'} share",
         )
     if gap is not None:
+        if name[1]:
+            message = "a series is cut by time, so that another seed is the same cut"
+            raise DataError(message, where="split_seed", hint="--repeat repeats it with other seeds")
         rest = len(whole) - count - gap
         if rest < 1:
             raise DataError(f"{share} of {len(whole)} examples, and a gap of {gap}, leaves no others", where=split)
@@ -86,10 +96,9 @@ def _fold(whole: Split, chosen: tuple[int, int], stratify: bool, seed: int, gap:
         message = "a series has no folds: each would be trained on what follows it"
         raise DataError(message, where="validation", hint="validation: 0.2 is its end")
     pieces = len(whole) if whole.groups is None else len(np.unique(whole.groups))
-    if number > folds or not 2 <= folds <= pieces:
+    if folds > pieces:
         noun = "examples" if whole.groups is None else "groups"
-        message = f"there is no fold {number} of {folds} of {pieces:,} {noun}"
-        raise DataError(message, where="validation", hint="fold 1 of 5, for one, up to fold 5 of 5")
+        raise DataError(f"{folds} folds need as many {noun}, and there are {pieces:,}", where="validation")
     order = _order(whole, stratify and whole.groups is None, ("validation", seed))
     if whole.groups is None:
         fold = np.array_split(order, folds)[number - 1]

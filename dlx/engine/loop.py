@@ -28,7 +28,9 @@ class Figures:
             metric.reset_state()
         self.all = (*self.losses, *self.metrics)
         self.names = [metric.name for metric in self.all]
-        self.variables = [variable for metric in self.all for variable in metric.variables]
+        # The loss of the data comes last: an earlier dlx did not count it.
+        counted = (self.losses[0], *self.metrics, *self.losses[1:])
+        self.variables = [variable for metric in counted for variable in metric.variables]
 
 
 class Loop(abc.ABC):

@@ -40,11 +40,15 @@ def in_batches(inputs: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
 def class_probabilities(predictions: np.ndarray, task: str) -> np.ndarray:
     """(n, classes) probabilities, also where one unit says how probable the second class is; values as they are.
 
-    Outputs of a head whose activation gives no probabilities are cut to 0..1.
+    Outputs of a head whose activation gives no probabilities come into 0..1: cut where each unit is a question of its
+    own, else moved up and divided, so that their order stays.
     """
     import numpy as np
 
-    if task != "regression":
+    if task == "classification" and predictions.shape[-1] > 1:
+        moved = predictions - np.minimum(predictions.min(axis=-1, keepdims=True), 0)
+        predictions = moved / np.maximum(moved.max(axis=-1, keepdims=True), 1)
+    elif task != "regression":
         predictions = np.clip(predictions, 0.0, 1.0)
     one_unit = task == "classification" and predictions.shape[-1] == 1
     return np.concatenate([1 - predictions, predictions], axis=-1) if one_unit else predictions

@@ -65,6 +65,8 @@ def chosen(text: str | None) -> Chooser:
             first, _, last = word.strip().partition("-")
             if not (first.isdecimal() and (not last or last.isdecimal())):
                 raise DlxError(f"--rows: expected numbers (0,7,12 or 20-25), got {text!r}")
+            if last and int(last) < int(first):
+                raise DlxError(f"--rows: {word.strip()} counts down; expected {last}-{first}")
             if (end := max(int(first), int(last or first))) >= len(split):
                 raise DlxError(f"--rows: there is no row {end}; the split has the rows 0 to {len(split) - 1:,}")
             rows += range(int(first), int(last or first) + 1)

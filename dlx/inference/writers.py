@@ -159,7 +159,7 @@ def _label_value(prediction: Prediction, place: int, count: int) -> Any:
 
 def _truth_text(truth: Any) -> str:
     if isinstance(truth, list):
-        return " ".join(map(_truth_text, truth))
+        return ", ".join(map(_truth_text, truth)) or "no label"
     return f"{truth:.6g}" if isinstance(truth, float) else str(truth)
 
 

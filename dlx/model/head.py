@@ -13,6 +13,7 @@ from dlx.parts.registry import Part
 from dlx.system.backend import keras
 
 Loss = Callable[..., Any]
+AUTO = ("categorical_crossentropy", "binary_crossentropy")  # the loss where the head is one that it is for
 
 
 def make_head(layers: Layers, part: Part, x: Any) -> tuple[Any, str]:
@@ -104,7 +105,11 @@ def _check_activation(layers: Layers, part: Part, shape: tuple[int, ...], activa
             f"expected {' or '.join(usual)}; or end it with `output`, which takes any activation",
         )
     best = "sigmoid" if shape[-1] == 1 else usual[0]
-    nature = "shares of 1 among all labels" if activation == "softmax" else "no probabilities, and are cut to 0..1"
+    nature = "no probabilities, and are brought into 0..1"
+    if activation in ("softmax", "sparsemax"):
+        nature = "probabilities that sum to 1 over all units"
+    elif activation in ("sigmoid", "hard_sigmoid", "sparse_sigmoid"):
+        nature = "0 to 1 in each unit"
     layers.remarks.append(f"outputs of {activation} are {nature}; the usual activation is {best}")
 
 
@@ -112,9 +117,12 @@ def make_loss(layers: Layers, activation: str, units: int) -> Loss:
     """The loss that the spec sets, or that the task and the head ask for."""
     part = layers.spec.loss
     if not isinstance(part, Part):
-        names = {"softmax": "categorical_crossentropy", "sigmoid": "binary_crossentropy"}
-        usual = names.get(activation, "mean_squared_error")
-        part = Part("mean_squared_error" if layers.facts.task == "regression" else usual)
+        usual = {
+            "classification": ("categorical_crossentropy", "binary_crossentropy"),
+            "multi_label": ("binary_crossentropy",),
+        }
+        fitting = [name for name in usual.get(layers.facts.task, ()) if losses.HEADS[name][0] == activation]
+        part = Part(fitting[0] if fitting else "mean_squared_error")
     defined = losses.HEADS.get(part.name, (activation,))
     if activation not in defined or (units == 1 and defined[0] == "softmax"):
         raise layers.problem(

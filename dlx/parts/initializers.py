@@ -38,7 +38,7 @@ def problem(value: Any) -> str:
             return f"{key}: expected {' or '.join(WORDS[key])}, got {item!r}"
         if key not in WORDS and isinstance(item, str):
             return f"{key}: expected a number, got {item!r}"
-        if key in ("stddev", "scale") and item <= 0:
+        if key == "scale" and item <= 0:
             return f"{key}: expected a number above 0, got {item:g}"
     low, high = arguments.get("minval", -0.05), arguments.get("maxval", 0.05)
     return f"minval {low:g} is above maxval {high:g}" if low > high else ""

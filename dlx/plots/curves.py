@@ -33,8 +33,9 @@ class Curve:
     def places(self, x: X) -> list[float]:
         """Where each row stands: its epoch, its step, or the seconds of training up to it."""
         if x == "seconds":
-            return list(itertools.accumulate(float(row.get("seconds") or 0.0) for row in self.rows))
-        return [float(row[x]) for row in self.rows]
+            taken = (row.get("seconds") for row in self.rows)
+            return list(itertools.accumulate(_as_float(value, 0.0) for value in taken))
+        return [_as_float(row.get(x), math.nan) for row in self.rows]
 
 
 @styled
@@ -111,7 +112,8 @@ def _unit(name: str, labels: bool) -> str:
 
 def _values(run: Curve, key: str, x: X = "epoch") -> tuple[list[float], list[float]]:
     """(places, values) of a figure, as far as there are any."""
-    logged = [(float(row["step"]), row.get(key)) for row in run.logged] if x == "step" else []
+    steps = [row for row in run.logged if _number(row.get("step"))]
+    logged = [(float(row["step"]), row.get(key)) for row in steps] if x == "step" else []
     if not any(isinstance(value, (int, float)) for _, value in logged):  # they have train figures alone
         # Without penalties the loss is that of the data.
         name = key if any(key in row for row in run.rows) else key.replace("data_loss", "loss")
@@ -144,6 +146,10 @@ def _curve(panel: Any, name: str, drawn: tuple[Curve, X], number: int, alone: bo
     if best:
         panel.plot([best[0][0]], [best[0][1]], "o", color="#333333" if alone else colour,
                    mfc="white", ms=5, zorder=4, clip_on=False)  # fmt: skip
+
+
+def _as_float(value: Any, other: float) -> float:
+    return float(value) if _number(value) else other
 
 
 def _number(value: Any) -> bool:

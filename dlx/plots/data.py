@@ -26,7 +26,7 @@ def pictures(dataset: Dataset, splits: Splits, title: str) -> dict[str, Callable
     drawn: dict[str, Callable[[], Figure]] = {}
     if len(shape) == 3 and shape[-1] in (1, 3):
         drawn["data"] = lambda: _images(dataset, splits, title)
-    elif shape == (2,) and dataset.task != "multi_label":
+    elif shape == (2,) and (train.targets.ndim == 1 or train.targets.shape[1] == 1):
         drawn["data"] = lambda: _scatter(dataset, splits, title)
     elif len(shape) == 1:
         drawn["data"] = lambda: _histograms(dataset, splits, title)
@@ -75,7 +75,8 @@ def _scatter(dataset: Dataset, splits: Splits, title: str) -> Figure:
         if name == "test" and splits.test_is_validation:
             continue
         rows = np.arange(len(split))[:MOST_POINTS]
-        (xs, ys), targets = np.asarray(split.inputs[rows]).T, split.targets[rows].reshape(-1)
+        points, scaling = np.asarray(split.inputs[rows]), dataset.input_scaling
+        (xs, ys), targets = (points if scaling is None else scaling.undo(points)).T, split.targets[rows].reshape(-1)
         rim = "white" if name == "train" else "black"
         if not dataset.classes:
             drawn = ax.scatter(xs, ys, c=targets, cmap="viridis", s=22, edgecolors=rim, linewidths=0.6)

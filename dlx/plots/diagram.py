@@ -23,10 +23,15 @@ def kernels(subject: Subject) -> list[tuple[str, np.ndarray, np.ndarray]] | None
     """(layer, kernel (inputs, units), biases (units,)) of a network of dense layers that is small enough to draw."""
     import numpy as np
 
-    found = []
+    if len(subject.dataset.shape) != 1:
+        return None
+    found, before = [], subject.dataset.shape[0]
     for layer in subject.model.layers:
         if type(layer).__name__ == "Dense":
             kernel = keras.ops.convert_to_numpy(layer.kernel)
+            if kernel.shape[0] != before:  # the layers are not one behind the other
+                return None
+            before = kernel.shape[1]
             biases = np.zeros(kernel.shape[1]) if layer.bias is None else keras.ops.convert_to_numpy(layer.bias)
             found.append((layer.name, kernel, biases))
         elif type(layer).__name__ not in PASSING:

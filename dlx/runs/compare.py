@@ -108,7 +108,8 @@ def _folds(validation: Any) -> str:
 def _figure(entry: Entry, key: str) -> Any:
     """A figure of a run; the best epoch may be the last one, and without penalties the loss is that of the data."""
     metrics = entry.metrics
-    if key not in metrics and key.startswith("last_") and metrics.get("best_epoch") == metrics.get("epochs"):
+    last = entry.settings.get("keep") == "last" or metrics.get("best_epoch") == metrics.get("epochs")
+    if key not in metrics and key.startswith("last_") and last:
         return metrics.get(key.removeprefix("last_"))
     if key not in entry.metrics and key.endswith("_data_loss") and not penalties(entry):
         return entry.metrics.get(key.replace("data_loss", "loss"))
@@ -117,8 +118,10 @@ def _figure(entry: Entry, key: str) -> Any:
 
 def penalties(entry: Entry) -> list[tuple[str, str]]:
     """The penalties on weights that a run's settings name, wherever the layers stand."""
-    named = [(key, value) for key, value in entry.settings.items() if "regulariz" in key and value]
-    return sorted((re.sub(r"\.\d+\.", ".", key), repr(value)) for key, value in named)
+    named = {key: value for key, value in entry.settings.items() if "regulariz" in key}
+    strengths = [key for key, value in named.items() if isinstance(value, (int, float)) and value > 0]
+    spared = [key for key in named if key.startswith("regularization.except")] if strengths else []
+    return sorted((re.sub(r"\.\d+\.", ".", key), repr(named[key])) for key in [*strengths, *spared])
 
 
 def unlike_penalties(rows: Sequence[Row]) -> bool:
@@ -247,10 +250,11 @@ def reach(entry: Entry, figure: str, goal: float) -> None:
     sign, seconds = 1 if maximized(figure) else -1, 0.0
     for row in Run(entry.path).history():
         value, taken = row.get(figure), row.get("seconds")
-        seconds += taken if isinstance(taken, (int, float)) else 0.0
+        seconds += taken if isinstance(taken, (int, float)) else math.nan
         if isinstance(value, (int, float)) and sign * value >= sign * goal:
             step, epoch = row.get("step"), row.get("epoch")
-            entry.metrics |= {"reach_steps": step, "reach_epochs": epoch, "reach_seconds": round(seconds, 3)}
+            found = {"reach_steps": step, "reach_epochs": epoch, "reach_seconds": round(seconds, 3)}
+            entry.metrics |= {key: value for key, value in found.items() if value == value}
             return
 
 

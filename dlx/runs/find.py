@@ -116,6 +116,9 @@ def find(word: str, folder: Path, own: bool = False) -> list[Path]:
     known += inner
     if path.is_dir():  # last: a folder of data may well have the name of its spec
         return [path]
+    if own and (published := [run for run in nested(folder) if run.name == word]):
+        message = f"{word!r} is a run of {published[0].parent}; it changes by its directory alone"
+        raise RunError(message, hint=str(published[0]))
     if any(gone.name == word for gone in below(folder / TRASH)):
         hint = command_line("dlx", "rm", "--restore", word, runs_dir=folder)
         raise RunError(f"{word!r} is in the trash", hint=hint)

@@ -13,6 +13,14 @@ def is_figure(metric: str) -> bool:
     )
 
 
+def reached(name: str, value: object, goal: float) -> bool:
+    """Whether a figure is as good as a number, up to the digits of float32."""
+    if not isinstance(value, (int, float)):
+        return False
+    slack = 1e-6 * abs(goal)
+    return value >= goal - slack if maximized(name) else value <= goal + slack
+
+
 # Figures
 
 MORE_IS_BETTER = ("accuracy", "exact_match", "auc", "f1", "precision", "recall", "r2")

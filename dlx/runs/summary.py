@@ -19,10 +19,12 @@ from dlx.runs.run import Run
 from dlx.system.json_text import finite
 
 # What a run is called and its notes are no settings of the experiment.
-NOTES = ("name", "description", "tags", "plots", "strict", "log_every", "snapshots", "histograms")
+NOTES = ("name", "description", "tags", "plots", "strict")
+# What it keeps beside its figures: two runs that differ in it have the same ones.
+WATCHED = ("log_every", "snapshots", "histograms")
 # What runs differ in that are trained again to see how far chance goes, and what so many of them are called.
 SPREAD = {"seed": "seeds", "split_seed": "splits", "validation": "folds"}
-LABELS = (*NOTES, "seed", "split_seed")
+LABELS = (*NOTES, *WATCHED, "seed", "split_seed")
 # Of run.json, beside the settings.
 KEPT = ("dataset", "task", "monitor", "start", "started", "code", "backend", "device", "device_name")
 

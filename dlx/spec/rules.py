@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 
+from dlx.data.cuts import fold_of
 from dlx.errors import DlxError, did_you_mean
 from dlx.parts import initializers, metrics
 from dlx.parts.registry import Part
@@ -16,6 +17,9 @@ def broken_rules(spec: Spec) -> typing.Iterator[DlxError]:
     """What no key can know alone."""
     if spec.steps is not None and spec.epochs is not None:
         yield DlxError("epochs and steps are both set; expected one of them", where=spec.locate("steps"))
+    if (fold := fold_of(spec.validation)) and not (fold[0] <= fold[1] >= 2):
+        message = f"there is no fold {fold[0]} of {fold[1]}; expected fold 1 of 5, for one, up to fold 5 of 5"
+        yield DlxError(message, where=spec.locate("validation"))
     if not spec.layers:
         yield DlxError("the list is empty; expected at least an output", where=spec.locate("layers"))
     if spec.optimizer.args.get("nesterov") and not spec.optimizer.args.get("momentum"):

@@ -204,6 +204,8 @@ def _unused_gpu(wanted: str, who: str, command: str) -> str:
     """That an NVIDIA card is there and not used, and what mends it; empty where there is none, or none is wanted."""
     if wanted != "auto" or not any(map(os.path.exists, NVIDIA)):
         return ""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return "an NVIDIA GPU is here, hidden by CUDA_VISIBLE_DEVICES"
     return f"an NVIDIA GPU is here, but {who} has no libraries for it: {command}"
 
 

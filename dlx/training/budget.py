@@ -47,7 +47,9 @@ def _bytes(variable: Any) -> int:
 def _disk(experiment: Experiment, kept: int, state: int, root: Path) -> None:
     classes = max(1, len(experiment.dataset.classes))
     predictions = (8 + 8 + 4 * classes) * max((len(split) for split in experiment.splits.named().values()), default=0)
-    wanted = CHECKPOINTS * state + kept + ROW * experiment.epochs + predictions
+    spec, snapshots = experiment.spec, len([one for one in experiment.spec.snapshots if one <= experiment.epochs])
+    rows = experiment.epochs + (experiment.steps // spec.log_every if spec.log_every else 0)
+    wanted = CHECKPOINTS * state + (1 + snapshots) * kept + ROW * rows + predictions
     place = root.absolute()
     while not place.exists():
         place = place.parent

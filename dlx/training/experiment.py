@@ -112,7 +112,7 @@ def prepare(
         raise DataError(message, where=spec.locate("dataset")) from error
     except DataError as error:
         # A place in a file stands; an address in the spec, or none, becomes a place in the spec.
-        if error.where in ("", "validation", "test", "dataset"):
+        if error.where in ("", "validation", "test", "split_seed", "dataset"):
             error.where = spec.locate(error.where or "dataset")
         raise
     check_fit(spec, Facts.of(dataset))

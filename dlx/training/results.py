@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from dlx.data.cuts import fold_of
 from dlx.engine.plan import Program, State
 from dlx.errors import DiskError, DlxError
 from dlx.inference.evaluate import evaluate
@@ -33,13 +34,14 @@ def leave(ready: Ready, session: Session, program: Program, state: State, outcom
     run, done = session.run, outcome.status == "done"
     problems = [outcome.error] if isinstance(outcome.error, DiskError) else []
     if session.tracker.best_epoch or done:
-        program.restore(state, ready.experiment.spec.keep)
+        failed = outcome.status == "failed"  # its last weights are those that failed
+        program.restore(state, "best" if failed else ready.experiment.spec.keep)
         with _remembered(session, "model.keras", problems):
             _save_model(ready, session)
     if done:
         outcome.metrics, answered = _final_figures(ready, session)
         predictions = next(reversed(answered.values()), None)
-        if "val" in answered and str(ready.experiment.spec.validation).startswith("fold"):
+        if "val" in answered and fold_of(ready.experiment.spec.validation):
             split, values = answered["val"]
             outcome.out_of_fold = split.index, split.targets, class_probabilities(values, ready.experiment.dataset.task)
         named = {"test": None, **ready.experiment.splits.named()}

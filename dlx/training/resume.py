@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.errors import DlxError, RunError, SpecError
 from dlx.runs import find
+from dlx.runs.metrics import reached
 from dlx.runs.run import START, Run
 from dlx.runs.summary import NOTES
 from dlx.spec.sections import Spec, changes, defaults, flat, resolved
@@ -278,7 +279,12 @@ def _reopened(start: Start, experiment: Experiment) -> tuple[Start, str]:
 
 
 def _check_patience(start: Start, experiment: Experiment, parent: Run) -> None:
-    """Raise RunError where a training that was stopped early would stop again at once."""
+    """Raise RunError where a training that was stopped early, or at its goal, would stop again at once."""
+    goals, last = experiment.spec.stop_at or {}, start.rows[-1] if start.rows else {}
+    if goals and all(reached(name, last.get(name), goal) for name, goal in goals.items()):
+        shown = ", ".join(f"{name} {goal:g}" for name, goal in goals.items())
+        message = f"stopped at {shown}, and would again after an epoch"
+        raise RunError(message, where=str(parent.path), hint="-s stop_at=none trains on")
     waited, stop = int(start.arrays["loop/waited"]), experiment.spec.early_stop
     if stop is not None and waited >= stop.patience:
         message = f"stopped after {waited} epochs without a better {experiment.monitor}, and would again"

@@ -22,7 +22,7 @@ from dlx.system import backend
         ({"random_uniform": 1}, "random_uniform is a range: expected {minval: -1, maxval: 1}"),
         ({"random_uniform": {"minval": 1, "maxval": -1}}, "minval 1 is above maxval -1"),
         ({"random_uniform": {"scale": 2}}, "random_uniform has no parameter 'scale'; expected minval or maxval"),
-        ({"truncated_normal": -0.1}, "stddev: expected a number above 0, got -0.1"),
+        ({"variance_scaling": -0.1}, "scale: expected a number above 0, got -0.1"),
         ({"variance_scaling": {"mode": "x"}}, "mode: expected fan_in or fan_out or fan_avg, got 'x'"),
         ({"random_normal": {"stddev": "wide"}}, "stddev: expected a number, got 'wide'"),
     ],
@@ -100,3 +100,32 @@ def test_fresh_moons_are_the_test_split() -> None:
     assert np.array_equal(plain.train.inputs, more.train.inputs)
     assert plain.fingerprint != more.fingerprint
     assert not np.isin(more.test.inputs[:, 0], more.train.inputs[:, 0]).any()
+
+
+def test_outputs_beyond_one_keep_their_order(dlx: Dlx, world: Path) -> None:
+    (world / "l.yaml").write_text(
+        "dataset: digits\ntest: 0.2\npreprocess: [{rescale: 0.0625}]\nlayers: [flatten, {output: {activation: linear}}]\nepochs: 2\n"
+    )
+    result = dlx("run", "l.yaml", "--json")
+    assert result.code == 0, result.err
+    kept = np.load(world / "runs" / "l-1" / "predictions.npz")
+    right = (kept["prediction"].argmax(axis=1) == kept["label"]).mean()
+    assert right == pytest.approx(result.lines[0]["metrics"]["test_accuracy"], abs=1e-6)
+    assert 0 <= kept["prediction"].min() <= kept["prediction"].max() <= 1
+
+
+def test_labels_may_share_a_softmax(dlx: Dlx, world: Path) -> None:
+    (world / "b.yaml").write_text(
+        "dataset: {binary_addition: {bits: 3, samples: 20, test_samples: 5}}\nlayers: [flatten, {output: {activation: softmax}}]\nepochs: 1\n"
+    )
+    result = dlx("run", "b.yaml")
+    assert result.code == 0, result.err
+    assert "outputs of softmax are probabilities that sum to 1 over all units" in result.out
+
+
+def test_a_network_that_is_no_chain_has_no_diagram(dlx: Dlx, world: Path) -> None:
+    (world / "s.yaml").write_text("dataset: digits\nlayers: [{dense: 4}, flatten, output]\nepochs: 1\n")
+    assert dlx("run", "s.yaml").code == 0
+    done = dlx("plot", "s")
+    assert done.code == 0, done.err
+    assert "network" not in done.out

@@ -192,8 +192,9 @@ def test_resampling_cuts_anew_and_the_seed_stays(dlx: Dlx, world: Path) -> None:
     ("words", "message"),
     [
         (["--resample", "3", "--folds", "3"], "expected one of --repeat, --resample and --folds"),
-        (["--resample", "3", "-s", "validation=none"], "the spec cuts nothing off"),
-        (["-s", "validation=fold 6 of 5"], "there is no fold 6 of 5 of 150 examples"),
+        (["--resample", "3", "-s", "validation=none"], "the spec has no share for test or validation"),
+        (["-s", "validation=fold 6 of 5"], "there is no fold 6 of 5; expected fold 1 of 5"),
+        (["-s", "validation=fold 1 of 151"], "151 folds need as many examples, and there are 150"),
         (["-s", "validation=fold one"], "validation: expected test or none or"),
     ],
 )
@@ -202,3 +203,64 @@ def test_cuts_that_cannot_be(dlx: Dlx, world: Path, words: list[str], message: s
     result = dlx("run", "r.yaml", *words)
     assert result.code in (2, 3)
     assert message in result.err
+
+
+def test_a_diverged_run_keeps_its_best_weights_whatever_keep_says(dlx: Dlx, world: Path) -> None:
+    (world / "d.yaml").write_text(
+        "dataset: moons\nlayers: [{dense: 8}, {output: {activation: linear}}]\noptimizer: sgd\nlr: 1.0e6\n"
+        "schedule: {cosine: {warmup: 0.9}}\nbatch_size: full\nepochs: 3000\n"
+    )
+    shown = []
+    for number, keep in enumerate(("best", "last"), 1):
+        assert dlx("run", "d.yaml", "-s", f"keep={keep}").code == 4
+        assert Run(world / "runs" / f"d-{number}").history()
+        shown.append(dlx("show", f"d-{number}", "--weights").out)
+    assert shown[0] == shown[1]
+
+
+def test_two_specs_of_one_name_have_a_file_of_folds_each(dlx: Dlx, world: Path) -> None:
+    for number, data in enumerate(("iris", "{moons: {samples: 60}}")):
+        (world / f"s{number}.yaml").write_text(f"dataset: {data}\nlayers: [output]\nepochs: 1\n")
+    assert dlx("run", "s0.yaml", "s1.yaml", "--folds", "3", "--name", "z").code == 0
+    sizes = [len(np.load(world / "runs" / name)["index"]) for name in ("z-folds.npz", "z-folds-2.npz")]
+    assert sizes == [150, 60]
+
+
+def test_a_goal_of_float32_is_reached_as_the_loop_says(dlx: Dlx, world: Path) -> None:
+    text = (
+        "dataset: {moons: {samples: 20}}\nvalidation: none\nlayers: [{dense: {units: 8, activation: tanh}}, output]\n"
+    )
+    run, out = trained(
+        dlx, world, text + "optimizer: sgd\nlr: 1\nbatch_size: full\nepochs: 3000\nstop_at: {train_accuracy: 0.9}\n"
+    )
+    assert len(run.history()) < 3000
+    assert "reached 0.9" in out
+    assert "no better" not in out
+    again = dlx("resume", "w", "-s", "epochs=4000")
+    assert again.code == 2
+    assert "stopped at train_accuracy 0.9, and would again" in again.err
+    assert dlx("resume", "w", "-s", "epochs=200", "-s", "stop_at=none").code == 0
+
+
+def test_a_sweep_asks_for_what_is_watched(dlx: Dlx, world: Path) -> None:
+    (world / "w.yaml").write_text(GATE)
+    assert dlx("sweep", "w.yaml", "-s", "lr=1,2").code == 0
+    again = dlx("sweep", "w.yaml", "-s", "lr=1,2", "-s", "snapshots=[0,10]")
+    assert "finished before" not in again.out
+    assert Run(world / "runs" / "w-3").snapshot_epochs() == [0, 10]
+    assert "snapshots" not in dlx("compare", "w-1", "w-3").out
+
+
+def test_groups_have_no_gaps_and_series_no_other_cuts(dlx: Dlx, world: Path) -> None:
+    (world / "t.csv").write_text("p,x,y\na,1.5,u\n,2.5,v\nb,3.5,u\nc,4.5,v\n")
+    (world / "g.yaml").write_text(
+        "dataset: {csv: {path: t.csv, label: y, group: p}}\nvalidation: 0.5\nlayers: [output]\nepochs: 1\n"
+    )
+    assert "no value for the group 'p' in 1 row" in dlx("run", "g.yaml").err
+    (world / "s.csv").write_text("v\n" + "\n".join(str(n % 7 + n / 10) for n in range(60)) + "\n")
+    (world / "s.yaml").write_text(
+        "dataset: {series_csv: {path: s.csv, target: v, window: 4, horizon: 1}}\nvalidation: 0.3\nlayers: [flatten, output]\nepochs: 1\n"
+    )
+    result = dlx("run", "s.yaml", "--resample", "2")
+    assert result.code == 3
+    assert "a series is cut by time" in result.err

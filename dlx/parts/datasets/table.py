@@ -84,7 +84,7 @@ def csv(
     inputs, dated = _inputs(frame, columns, [*(categorical or []), *_words], path)
     train = _split(inputs, targets_of(learned, labels, task, classes, path), rows, on_disk)
     if group is not None:
-        train = replace(train, groups=_groups(frame, group, rows))
+        train = replace(train, groups=_groups(frame, group, rows, str(path)))
     _check(train, missing, categorical or [], path)
     unlabelled = len(frame) - len(rows)
     test_split = None
@@ -122,11 +122,14 @@ def csv(
     )
 
 
-def _groups(frame: pd.DataFrame, column: str, rows: np.ndarray) -> np.ndarray:
-    """A number for each of the rows, (n,) int64, equal where the column is."""
+def _groups(frame: pd.DataFrame, column: str, rows: np.ndarray, where: str) -> np.ndarray:
+    """A number for each of the rows, (n,) int64, equal where the column is; raises DataError where it has gaps."""
     import numpy as np
 
-    numbers: np.ndarray = np.unique(frame[column].to_numpy().astype(str)[rows], return_inverse=True)[1]
+    values = frame[column].to_numpy().astype(str)[rows]
+    if gaps := int(np.isin(values, ("", "nan")).sum()):
+        raise DataError(f"no value for the group {column!r} in {gaps} row{'s' * (gaps > 1)}", where=where)
+    numbers: np.ndarray = np.unique(values, return_inverse=True)[1]
     return numbers
 
 
