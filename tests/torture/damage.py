@@ -8,8 +8,8 @@ import io
 import json
 import math
 import os
-import re
 import random
+import re
 import shutil
 import signal
 import stat
