@@ -114,9 +114,7 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
         elif shown.goal is not None and not any("reach_steps" in entry.metrics for entry in entries):
             print(f"no run reached {shown.goal[0]} {shown.goal[1]:g}", file=sys.stderr)
             _print_table(rows, settings, figures)
-        elif (
-            len(rows) > MANY and not shown.columns and shown.goal is None and len({row.first.data for row in rows}) > 1
-        ):
+        elif _is_many(rows) and not shown.columns and shown.goal is None:
             overview.show(rows)
         elif rows:
             _print_table(rows, settings, figures)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlx.data.cuts import cut
 from dlx.data.dataset import Dataset, Split
@@ -13,9 +13,6 @@ from dlx.parts.datasets import loading
 from dlx.parts.registry import Part
 from dlx.system import terminal
 from dlx.system.units import byte_size
-
-if TYPE_CHECKING:
-    pass
 
 SHADES = " .:-=+*#%@"
 BLOCKS = 24  # of the longest bar

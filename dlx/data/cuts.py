@@ -91,7 +91,6 @@ def _fold(whole: Split, chosen: tuple[int, int], stratify: bool, seed: int, gap:
     import numpy as np
 
     number, folds = chosen
-
     if gap is not None:
         message = "a series has no folds: each would be trained on what follows it"
         raise DataError(message, where="validation", hint="validation: 0.2 is its end")

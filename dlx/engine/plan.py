@@ -121,7 +121,6 @@ class Progress:
     """What `fit` yields after each chunk: where the training is, its state, and the epochs that it finished.
 
     logged: the rows of `log_every`.
-
     seconds: what the chunk took; carried: those of an epoch that is not finished; resumable: the training can continue
     from the state, as all was finite so far.
     """

@@ -13,7 +13,6 @@ from dlx.parts.registry import Part
 from dlx.system.backend import keras
 
 Loss = Callable[..., Any]
-AUTO = ("categorical_crossentropy", "binary_crossentropy")  # the loss where the head is one that it is for
 
 
 def make_head(layers: Layers, part: Part, x: Any) -> tuple[Any, str]:

@@ -62,9 +62,9 @@ class Row:
         if len(self.entries) == 1:
             return figure_text(mean)
         counts = not is_figure(key) and len(set(values)) == 1
-        spread = f" ± {figure_text(_deviation(values))}" if len(values) > 1 and not counts else ""
+        around = f" ± {figure_text(_deviation(values))}" if len(values) > 1 and not counts else ""
         short = "" if len(values) == len(self.entries) else f" ({len(values)} of {len(self.entries)})"
-        return f"{figure_text(mean)}{spread}{short}"
+        return f"{figure_text(mean)}{around}{short}"
 
 
 def names_of(rows: Sequence[Row]) -> list[str]:
@@ -111,9 +111,9 @@ def _figure(entry: Entry, key: str) -> Any:
     last = entry.settings.get("keep") == "last" or metrics.get("best_epoch") == metrics.get("epochs")
     if key not in metrics and key.startswith("last_") and last:
         return metrics.get(key.removeprefix("last_"))
-    if key not in entry.metrics and key.endswith("_data_loss") and not penalties(entry):
-        return entry.metrics.get(key.replace("data_loss", "loss"))
-    return entry.metrics.get(key)
+    if key not in metrics and key.endswith("_data_loss") and not penalties(entry):
+        return metrics.get(key.replace("data_loss", "loss"))
+    return metrics.get(key)
 
 
 def penalties(entry: Entry) -> list[tuple[str, str]]:

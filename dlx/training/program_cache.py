@@ -8,24 +8,12 @@ from dlx.engine.fit import compile_program
 from dlx.engine.plan import Plan, Program
 from dlx.model.network import Network
 from dlx.model.statistics import fit_preprocessing
+from dlx.runs.summary import NOTES
 from dlx.spec.sections import flat, resolved
 from dlx.training.experiment import Experiment
 
 # Settings that are variables of a compiled program, or that it does not depend on.
-VARIABLE = (
-    "name",
-    "description",
-    "tags",
-    "plots",
-    "strict",
-    "seed",
-    "lr",
-    "sweep",
-    "weights",
-    "keep",
-    "snapshots",
-    "histograms",
-)
+VARIABLE = (*NOTES, "seed", "lr", "sweep", "weights", "keep", "snapshots", "histograms")
 
 
 class ProgramCache:

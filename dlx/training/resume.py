@@ -221,9 +221,9 @@ def _misfit(run: Run, info: Mapping[str, Any]) -> str:
     if not isinstance(info["events"] or {}, dict):
         return "state.json does not tell how long the event files were"
     for key, file in (("history", run.epochs), ("steps", run.steps)):
-        mark = info["history"] if key == "history" else info.get(key)
-        if mark is None:  # of an earlier dlx
+        if key == "steps" and info.get(key) is None:  # of an earlier dlx
             continue
+        mark = info[key]
         if not isinstance(mark, dict) or type(mark["bytes"]) is not int:
             return f"state.json does not tell how long {file.name} was"
         if not file.begins_with(mark):

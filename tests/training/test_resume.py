@@ -748,6 +748,17 @@ def test_seconds_that_cannot_be_condemn_no_checkpoint(stopped: Run, key: str, va
     assert 0 <= stopped.metrics()["total_seconds"] < 600
 
 
+def test_a_checkpoint_that_does_not_tell_of_the_history_is_passed_over(dlx: Dlx, stopped: Run) -> None:
+    (number,) = evidence.checkpoints(stopped.path)
+    place = stopped.checkpoints / str(number)
+    state = json.loads((place / "state.json").read_text())
+    (place / "state.json").write_text(json.dumps({**state, "history": None}) + "\n")
+    (place / "MANIFEST").write_text("".join(f"{files.sha256(place / n)}  {n}\n" for n in checkpoints.NAMES))
+    result = dlx("resume", stopped.name)
+    assert result.code == 2
+    assert "state.json does not tell how long history.jsonl was" in result.err
+
+
 def _without(run: Run, keys: Iterable[str]) -> None:
     """Make run.json one that was written before these settings had names."""
     info = json.loads((run.path / "run.json").read_text())
