@@ -112,29 +112,28 @@ def next_length(length: int, done: int, seconds: float) -> int:
 
 def _rows(program: Program, plan: Plan, rows: np.ndarray, epochs: int) -> list[dict[str, float]]:
     """The chunk's rows as mappings."""
-    mappings = []
-    for number, row in enumerate(rows, epochs - len(rows) + 1):
-        step = min(number * plan.steps_per_epoch, plan.steps)
-        mappings.append({"epoch": number, "step": step, **_named(program.columns, row, plan)})
-    return mappings
+    first = epochs - len(rows) + 1
+    return [
+        {"epoch": number, "step": min(number * plan.steps_per_epoch, plan.steps), **row}
+        for number, row in enumerate(_named(program.columns, rows, plan), first)
+    ]
 
 
 def _logged(program: Program, plan: Plan, state: State, before: int, end: int) -> list[dict[str, float]]:
     """The rows of `log_every` after the step `before`, as mappings."""
     if not plan.log_every or before // plan.log_every == end // plan.log_every:
         return []
-    first, rows = before // plan.log_every + 1, program.logged(state, before, end).tolist()
-    steps = [number * plan.log_every for number in range(first, first + len(rows))]
-    named = [_named(program.log_columns, row, plan) for row in rows]
+    every, rows = plan.log_every, _named(program.log_columns, program.logged(state, before, end), plan)
     return [
-        {"step": step, "epoch": -(-step // plan.steps_per_epoch), **row} for step, row in zip(steps, named, strict=True)
+        {"step": step, "epoch": -(-step // plan.steps_per_epoch), **row}
+        for step, row in zip(range((before // every + 1) * every, end + 1, every), rows, strict=True)
     ]
 
 
-def _named(columns: tuple[str, ...], row: Any, plan: Plan) -> dict[str, float]:
-    """A row by its columns, in the data's unit."""
-    named = zip(columns, row, strict=True)
-    return {name: float(value) * plan.units.get(name.partition("_")[2], 1.0) for name, value in named}
+def _named(columns: tuple[str, ...], rows: np.ndarray, plan: Plan) -> list[dict[str, float]]:
+    """Rows by their columns, in the data's unit."""
+    units = np.array([plan.units.get(name.partition("_")[2], 1.0) for name in columns])
+    return [dict(zip(columns, row, strict=True)) for row in (rows * units).tolist()]
 
 
 class _Clock:

@@ -133,9 +133,7 @@ class Loop(abc.ABC):
 
     def logged(self, kept: np.ndarray, step: int, end: int) -> np.ndarray:
         """The rows of `log_every` of the steps after `step`, up to `end`, from (LOG_ROWS, log_columns)."""
-        if not self.plan.log_every:
-            return np.empty((0, len(self.log_columns)))
-        every = self.plan.log_every
+        every: Any = self.plan.log_every
         return kept[[self.slot(at) for at in range((step // every + 1) * every, end + 1, every)]]
 
     def _in_units(self, values: Any, own: bool) -> Any:

@@ -20,6 +20,7 @@ from dlx.system.json_text import DECODER, finite
 EPOCHS, STEPS = "history.jsonl", "steps.jsonl"
 MOST = 256 * 2**20  # bytes
 Row = dict[str, Any]
+_ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 
 class History:
@@ -57,7 +58,7 @@ class History:
         """Add rows, flushed."""
         if not rows:
             return
-        text = "".join(json.dumps(finite(row)) + "\n" for row in rows).encode()
+        text = "".join(f"{_line(row)}\n" for row in rows).encode()
         with files.disk(self._folder), (self._folder / self.name).open("ab") as stream:
             stream.write(text)
         self._written = self._written or _sha256()
@@ -111,6 +112,13 @@ class History:
             raise RunError(
                 f"{self.name} cannot be read ({error.strerror or error})", where=str(self._folder)
             ) from error
+
+
+def _line(row: Row) -> str:
+    try:
+        return _ENCODE(row)
+    except ValueError:  # a figure that is not finite
+        return _ENCODE(finite(row))
 
 
 def _sha256(raw: bytes = b"") -> Any:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import struct
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any, NamedTuple
+
+import google_crc32c
 
 from dlx.system import files
 
@@ -19,7 +22,6 @@ sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat
 from tensorboard.compat.proto import event_pb2, graph_pb2, summary_pb2, versions_pb2  # noqa: E402
 from tensorboard.plugins.histogram import metadata as histograms  # noqa: E402
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2, summary_v2  # noqa: E402
-from tensorboard.summary.writer.record_writer import RecordWriter  # noqa: E402
 from tensorboard.util.tensor_util import make_tensor_proto  # noqa: E402
 
 BUCKETS = 30  # of a histogram, as Keras's callback has them
@@ -48,7 +50,6 @@ class Events:
         # TensorBoard finds event files by "tfevents" and orders them by the time after it.
         self.path = folder / (name or f"events.out.tfevents.{int(time.time())}.dlx")
         self._stream = self.path.open("ab" if name else "wb")
-        self._records = RecordWriter(self._stream)
         if name is None:
             self._write(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
 
@@ -58,12 +59,17 @@ class Events:
         return self._stream.tell()
 
     def _write(self, event: Any) -> None:
-        self._records.write(event.SerializeToString())
+        """One record: its length, its bytes, and a check of each of the two."""
+        data = event.SerializeToString()
+        length = struct.pack("<Q", len(data))
+        self._stream.write(length + _check(length) + data + _check(data))
 
-    def scalars(self, figures: Mapping[str, float], step: int) -> None:
-        """Each figure under its tag at `step`."""
-        values = [summary_pb2.Summary.Value(tag=tag, simple_value=value) for tag, value in figures.items()]
-        self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=values)))
+    def scalars(self, figures: Mapping[str, float | None], step: int) -> None:
+        """Each figure under its tag at `step`; None is NaN."""
+        event = event_pb2.Event(wall_time=time.time(), step=step)
+        for tag, value in figures.items():
+            event.summary.value.add(tag=tag, simple_value=math.nan if value is None else value)
+        self._write(event)
 
     def image(self, tag: str, png: bytes, size: tuple[int, int], step: int) -> None:
         """A picture, as the bytes of a PNG file of that (width, height), for the Images tab."""
@@ -168,8 +174,7 @@ class TensorBoard:
     def epoch(self, row: Row) -> None:
         """One row of the history: train_loss becomes epoch_loss of train/, val_loss that of validation/."""
         for prefix, split in (("train_", "train"), ("val_", "validation")):
-            present = {k: v for k, v in row.items() if k.startswith(prefix)}
-            figures = {f"epoch_{k.removeprefix(prefix)}": math.nan if v is None else v for k, v in present.items()}
+            figures = {f"epoch_{k.removeprefix(prefix)}": v for k, v in row.items() if k.startswith(prefix)}
             if split == "train":
                 figures["epoch_learning_rate"] = row["learning_rate"]
             if figures:
@@ -179,9 +184,7 @@ class TensorBoard:
         """Rows of `log_every`: train_loss becomes batch_loss of train/."""
         for row in rows:
             figures = {f"batch_{k.removeprefix('train_')}": v for k, v in row.items() if k.startswith("train_")}
-            self._split("train").scalars(
-                {k: math.nan if v is None else v for k, v in figures.items()}, int(row["step"])
-            )
+            self._split("train").scalars(figures, int(row["step"]))
 
     def histograms(self, arrays: Mapping[str, Any], epoch: int) -> None:
         """The distribution of each array of weights after an epoch."""
@@ -210,6 +213,12 @@ class TensorBoard:
     def close(self) -> None:
         for events in (self._session, *self._splits.values()):
             events.close()
+
+
+def _check(data: bytes) -> bytes:
+    """The masked CRC-32C of a record, which TensorBoard verifies; in C, as rows of each step need it."""
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 def _utf8(text: str) -> str:

@@ -12,6 +12,7 @@ from dlx.system.files import disk
 from dlx.training import checkpoints
 from dlx.training.experiment import Experiment
 from dlx.training.outcome import Start
+from dlx.training.rows import RowWriter
 from dlx.training.tensorboard import TensorBoard
 
 KEEP_COST, KEEP_SECONDS = 50, 60.0
@@ -77,18 +78,19 @@ def _seconds(record: Mapping[str, Any], key: str) -> float:
 class CheckpointKeeper:
     """Keeps checkpoints: once fifty times what the last one cost has passed, and every 60 seconds at the latest."""
 
-    def __init__(self, run: Run, board: TensorBoard) -> None:
-        self._run, self._board = run, board
+    def __init__(self, run: Run, board: TensorBoard, rows: RowWriter) -> None:
+        self._run, self._board, self._rows = run, board, rows
         self._cost, self._last, self._step = 0.02, time.monotonic(), -1
 
     def due(self) -> bool:
         return time.monotonic() - self._last >= min(KEEP_COST * self._cost, KEEP_SECONDS)
 
     def commit(self, program: Program, state: State, tracker: Tracker) -> None:
-        """Keep the state, unless the last checkpoint is of the same step. Raises DiskError."""
+        """Keep the state, all rows written, unless the last checkpoint is of the same step. Raises DiskError."""
+        began = time.monotonic()
+        self._rows.drain()
         if tracker.step == self._step:
             return
-        began = time.monotonic()
         with disk(self._run.path):
             mark = self._board.mark()
         info = {**tracker.info(), "cost": round(self._cost, 4), **self._run.marks(), "events": mark}

@@ -191,9 +191,9 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
     with disk(run.path):
         layers = graph(ready.network)
         board = TensorBoard(run.tensorboard, run.info()["settings"], run.name, mark, (rows, logged), layers)
-    tracker, keeper = Tracker(experiment, start), CheckpointKeeper(run, board)
-    snapshots = Snapshots(run, board, experiment.spec, ready.network)
     rows_writer = RowWriter(run, board, behind=bool(plan.log_every))
+    tracker, keeper = Tracker(experiment, start), CheckpointKeeper(run, board, rows_writer)
+    snapshots = Snapshots(run, board, experiment.spec, ready.network)
     session = Session(run, board, tracker, keeper, snapshots, rows_writer, options.observer, stop)
     try:
         outcome, state = _fit(experiment, session, program, plan, options.chunk_steps)
@@ -245,7 +245,6 @@ def _fit(
             session.snapshots.ended(program, progress, session.rows.drain)
             run.beat()
             if resumable and keeper.due():
-                session.rows.drain()
                 keeper.commit(program, state, tracker)
             session.observer.progressed(experiment, progress)
             unfinished = progress.step < experiment.steps and not progress.stopped
@@ -258,7 +257,6 @@ def _fit(
         outcome = Outcome(run, "failed", error=error)
     if resumable:
         try:
-            session.rows.drain()
             keeper.commit(program, state, tracker)
         except DiskError as error:
             if outcome.status != "done":
