@@ -52,7 +52,7 @@ def command(
     form: str | None,
     output: str | None,
     launch: Launch,
-    **own: Any,
+    **choice: Any,
 ) -> int:
     """Predict each INPUT: an image, a folder of images, a quoted pattern, a .csv, .npy or .npz, or - (standard input).
 
@@ -75,7 +75,7 @@ def command(
 
     chosen = [name.strip() for name in next(csv.reader([columns]))] if columns else None
     form = _form(form, output) or ("csv" if chosen is not None else None)
-    which = _own_rows(inputs, chosen, **own)
+    which = _own_rows(inputs, chosen, **choice)
     existing = find.one(run, launch.root)
     launch.want()
     predictor = load_predictor(existing)
@@ -86,7 +86,7 @@ def command(
     if which is not None:
         predictions, count = _own(predictor, which, top if form else None)
         if not count:
-            terminal.console(error=True).print("no row to show: none is wrong" if own["wrong"] else "no row to show")
+            terminal.console(error=True).print("no row to show: none is wrong" if choice["wrong"] else "no row to show")
         if output:
             _check_output(Path(output), [])
         _write(predictions, count, writer, output)
@@ -170,10 +170,10 @@ def _writer(
     `columns` are those of a CSV file; without them a run whose data has an `id` writes the id and the label. `truth`:
     what is true is known.
     """
-    form, top = shown
     from dlx.errors import DlxError
     from dlx.inference import writers
 
+    form, top = shown
     if form == "csv" and top is None and not truth and (chosen := columns or predictor.submission):
         return writers.columns_writer(stream, chosen, predictor.labels)
     if columns is not None:

@@ -80,7 +80,7 @@ def _share(whole: Split, share: float, stratify: bool, name: tuple[str, int], ga
                 picked[whole.groups == group] = True
         if picked.all() or not picked.any():
             raise DataError(f"{share} of the groups leaves none, or no others", where=split, hint="another share")
-    return whole.take(np.flatnonzero(~picked)), whole.take(np.flatnonzero(picked))
+    return _divided(whole, picked)
 
 
 def _fold(whole: Split, chosen: tuple[int, int], stratify: bool, seed: int, gap: int | None) -> tuple[Split, Split]:
@@ -105,7 +105,12 @@ def _fold(whole: Split, chosen: tuple[int, int], stratify: bool, seed: int, gap:
         fold = np.flatnonzero(_grouped(whole, order, stratify, folds) == number - 1)
     picked = np.zeros(len(whole), bool)
     picked[fold] = True
-    return whole.take(np.flatnonzero(~picked)), whole.take(np.flatnonzero(picked))
+    return _divided(whole, picked)
+
+
+def _divided(whole: Split, picked: np.ndarray) -> tuple[Split, Split]:
+    """(the rest, what is picked), both in the order of their rows."""
+    return whole.take((~picked).nonzero()[0]), whole.take(picked.nonzero()[0])
 
 
 def _grouped(whole: Split, order: np.ndarray, stratify: bool, folds: int) -> np.ndarray:

@@ -58,7 +58,7 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
             columns=loop.columns,
             counters=counters,
             restore=restore,
-            logged=lambda state, step, end: loop.logged(np.asarray(state.get(LOG)), step, end),
+            logged=lambda state, step, end: loop.logged(np.asarray(state[LOG]), step, end),
             log_columns=loop.log_columns,
             weights=lambda state: [plain_array(state[f"weights/{n}"]) for n in range(len(loop.weights))],
             pieces=pieces,

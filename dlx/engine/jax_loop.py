@@ -30,7 +30,7 @@ class JaxLoop(Loop):
         super().__init__(network, optimizer, plan, validated, size)
         # On a CPU, XLA's gradients of convolutions are 30 times slower inside a loop than outside.
         self.stepwise = jax.default_backend() == "cpu" and _convolves(self.model)
-        self.fresh = [jnp.array(v.value) for v in self.counted]
+        self.fresh = {f"accumulators/{n}": jnp.array(v.value) for n, v in enumerate(self.counted)}
         rate = optimizer.learning_rate
         self.rate = next(f"optimizer/{n}" for n, v in enumerate(optimizer.variables) if v is rate)
         self.counters = ("step", "epochs", "best_epoch", "bad_step", "stopped")
@@ -55,7 +55,7 @@ class JaxLoop(Loop):
             **{f"weights/{n}": jnp.array(variable.value) for n, variable in enumerate(weights)},
             **{f"best/{n}": jnp.array(variable.value) for n, variable in enumerate(weights)},
             **{f"optimizer/{n}": jnp.array(variable.value) for n, variable in enumerate(optimizer.variables)},
-            **{f"accumulators/{n}": jnp.array(value) for n, value in enumerate(self.fresh)},
+            **{name: jnp.array(value) for name, value in self.fresh.items()},
             **{f"strengths/{n}": jnp.array(variable.value) for n, variable in enumerate(self.strengths)},
             **{f"loop/{name}": value for name, value in loop.items()},
             **({LOG: jnp.zeros((LOG_ROWS, len(self.log_columns)))} if plan.log_every else {}),
@@ -218,8 +218,7 @@ class JaxLoop(Loop):
         with self.scope(state):
             values = [jnp.asarray(metric.result(), jnp.float32) for metric in figures.all]
         places = {self.place[id(variable)] for variable in figures.variables}
-        fresh = {f"accumulators/{n}": value for n, value in enumerate(self.fresh)}
-        return {**state, **{name: value for name, value in fresh.items() if name in places}}, jnp.stack(values)
+        return {**state, **{name: self.fresh[name] for name in places}}, jnp.stack(values)
 
     def _log(self, state: Arrays, step: Any) -> Arrays:
         """Keep the row of `log_every` that ends at a step."""

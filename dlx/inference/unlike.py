@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dlx.data.dataset import Stream
+
 if TYPE_CHECKING:
     import numpy as np
 
-SAMPLE = 2000  # images that are looked at
+SAMPLE, STREAMED = 2000, 500  # images that are looked at, in memory and on disk
 SHOWN = 5  # names in a remark
 
 
@@ -27,7 +29,8 @@ class Ordinary:
         """Of (n, height, width, channels) images, some of them, spread evenly."""
         import numpy as np
 
-        rows = np.unique(np.linspace(0, len(inputs) - 1, SAMPLE).astype(np.int64))
+        most = STREAMED if isinstance(inputs, Stream) else SAMPLE
+        rows = np.unique(np.linspace(0, len(inputs) - 1, most).astype(np.int64))
         means, ranges, low, high = [], [], np.inf, -np.inf
         for start in range(0, len(rows), 256):
             some = np.asarray(inputs[rows[start : start + 256]], np.float64)

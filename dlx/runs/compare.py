@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlx.errors import RunError, did_you_mean
-from dlx.runs.metrics import is_figure, maximized
+from dlx.runs.metrics import is_figure, maximized, reached
 from dlx.runs.run import Run
 from dlx.runs.summary import LABELS, SPREAD, Entry, same_setting
 
@@ -247,11 +247,11 @@ def best_rows(rows: Sequence[Row], metric: str) -> list[Row]:
 
 def reach(entry: Entry, figure: str, goal: float) -> None:
     """Add to the figures of a run when its history first has a figure as good as `goal`: steps, epochs, seconds."""
-    sign, seconds = 1 if maximized(figure) else -1, 0.0
+    seconds = 0.0
     for row in Run(entry.path).history():
-        value, taken = row.get(figure), row.get("seconds")
+        taken = row.get("seconds")
         seconds += taken if isinstance(taken, (int, float)) else math.nan
-        if isinstance(value, (int, float)) and sign * value >= sign * goal:
+        if reached(figure, row.get(figure), goal):
             step, epoch = row.get("step"), row.get("epoch")
             found = {"reach_steps": step, "reach_epochs": epoch, "reach_seconds": round(seconds, 3)}
             entry.metrics |= {key: value for key, value in found.items() if value == value}

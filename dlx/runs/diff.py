@@ -42,7 +42,6 @@ def differences(rows: Sequence[Row]) -> list[Column]:
             firsts = [unlike[number] for number in range(len(alike))]
             aligned = _parts(section, firsts) if section in PARTS else _aligned(section, firsts)
             columns += [Column(c.address, c.title, [c.cells[place] for place in places]) for c in aligned]
-    columns = [column for column in columns if column.address not in SPREAD]
     columns += [Column(key, key, [_spread(row, key) for row in rows]) for key in SPREAD]
     prints = [str((row.first.info.get("dataset") or {}).get("fingerprint", ""))[:8] or ABSENT for row in rows]
     columns.append(Column("data", "data", prints))
@@ -100,7 +99,7 @@ def _varying(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _plain(settings: Sequence[Mapping[str, Any]], varying: Sequence[str]) -> list[Column]:
-    special = (*LABELS, *LISTS, *PARTS)
+    special = (*LABELS, *LISTS, *PARTS, *SPREAD)
     keys = [key for key in varying if key.split(".")[0] not in special]
     return [Column(key, key, [text(s.get(key)) for s in settings]) for key in keys]
 
