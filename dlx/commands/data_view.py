@@ -94,7 +94,7 @@ def _counts(dataset: Dataset) -> Iterator[str]:
 def _lines(dataset: Dataset, train: Split) -> Iterator[str]:
     shape = dataset.shape
     if dataset.reading is not None:
-        for row in range(min(len(train), 5)):
+        for row in _unlike(train, 5):
             target = train.targets[row]
             answer = dataset.reading.answer(target) if dataset.reading.answer else dataset.classes[int(target)]
             yield f"{dataset.reading.example(train.inputs[row])} → {answer}"
@@ -103,10 +103,18 @@ def _lines(dataset: Dataset, train: Split) -> Iterator[str]:
     elif shape == (2,) and dataset.task == "classification":
         yield from _points(dataset, train)
     else:
-        for row in range(min(len(train), 5)):
+        for row in _unlike(train, 5):
             values = " ".join(f"{value:.4g}" for value in train.inputs[row].reshape(-1)[:12])
             more = " …" if train.inputs[row].size > 12 else ""
             yield f"{values}{more} → {_target(dataset, train.targets[row])}"
+
+
+def _unlike(train: Split, count: int) -> list[int]:
+    """So many rows of a split: the first of each class, then the others as they come."""
+    import numpy as np
+
+    firsts = [] if train.targets.ndim > 1 else np.sort(np.unique(train.targets, return_index=True)[1]).tolist()
+    return list(dict.fromkeys([*firsts[:count], *range(min(count, len(train)))]))[:count]
 
 
 def _target(dataset: Dataset, target: Any) -> str:
@@ -119,7 +127,7 @@ def _images(dataset: Dataset, train: Split) -> Iterator[str]:
     """Two images side by side, a shade a pixel."""
     import numpy as np
 
-    for row in range(2):
+    for row in _unlike(train, 2):
         image = np.asarray(train.inputs[row], np.float64).mean(axis=-1)
         image = image[:: max(1, image.shape[0] // 28), :: max(1, image.shape[1] // 28)]
         low, high = image.min(), image.max()

@@ -17,7 +17,7 @@ from dlx.plots.boundary import boundaries
 from dlx.plots.curves import Curve, X, draw_curves
 from dlx.plots.film import film
 from dlx.plots.network import activations
-from dlx.plots.pictures import Draw, pictures_of
+from dlx.plots.pictures import Draw, largest, pictures_of
 from dlx.plots.subject import Subject
 from dlx.runs.compare import ABSENT, Row
 from dlx.runs.diff import differences
@@ -128,17 +128,28 @@ class Gallery:
         """The pictures of a run after each epoch whose weights it has kept."""
         epochs = run.snapshot_epochs()
         kinds = [kind for kind in FILMED if kind in pictures and kind in wanted and epochs]
-        return [(f"{self._names[run.path]}-{kind}-epochs", self._film(run, pictures[kind], epochs)) for kind in kinds]
+        few = sorted({epochs[round(n * (len(epochs) - 1) / (FRAMES - 1))] for n in range(FRAMES)}) if epochs else []
+        return [
+            (f"{self._names[run.path]}-{kind}-epochs", self._film(run, kind, pictures[kind], few)) for kind in kinds
+        ]
 
-    def _film(self, run: Run, draw: Draw, epochs: Sequence[int]) -> Callable[[], Mapping[str, bytes]]:
+    def _film(self, run: Run, kind: str, draw: Draw, epochs: Sequence[int]) -> Callable[[], Mapping[str, bytes]]:
         subject = self._subject(run)
 
-        def frame(epoch: int) -> Figure:
+        def size(epoch: int) -> float:
             with with_snapshot(subject.network, run, epoch):
-                return draw(replace(subject, name=f"{subject.name}, epoch {epoch:,}", best_epoch=None))
+                return largest(subject, kind) or 0.0
 
-        few = sorted({epochs[round(n * (len(epochs) - 1) / (FRAMES - 1))] for n in range(FRAMES)})
-        return lambda: film([partial(frame, epoch) for epoch in few])
+        def frame(epoch: int, most: float | None) -> Figure:
+            name = f"{subject.name}, epoch {epoch:,}"
+            with with_snapshot(subject.network, run, epoch):
+                return draw(replace(subject, name=name, best_epoch=None, largest=most))
+
+        def drawn() -> Mapping[str, bytes]:
+            most = max(map(size, epochs)) or None  # one scale for all epochs
+            return film([partial(frame, epoch, most) for epoch in epochs])
+
+        return drawn
 
     def _drawing(self, run: Run, draw: Draw) -> Callable[[], Figure]:
         return lambda: draw(self._subject(run))

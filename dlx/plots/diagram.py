@@ -52,14 +52,18 @@ def network(subject: Subject) -> Figure:
     outputs = layers[-1][1].shape[1]
     classes = list(subject.classes)
     last = classes if len(classes) == outputs else [classes[-1]] if classes and outputs == 1 else [""] * outputs
-    return draw_network(layers, first, last, subject.name)
+    return draw_network(layers, first, last, subject.name, subject.largest)
 
 
 @styled
 def draw_network(
-    layers: Sequence[tuple[str, np.ndarray, np.ndarray]], inputs: Sequence[str], outputs: Sequence[str], title: str
+    layers: Sequence[tuple[str, np.ndarray, np.ndarray]],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    title: str,
+    largest: float | None = None,
 ) -> Figure:
-    """The layers from left to right; each unit holds its bias."""
+    """The layers from left to right; each unit holds its bias. largest: the weight whose line is the thickest."""
     import numpy as np
     from matplotlib.lines import Line2D
 
@@ -67,7 +71,7 @@ def draw_network(
     figure = blank(7.2, min(max(2.6, 0.45 * max(sizes) + 1.2), 9.0))
     ax = figure.subplots()
     ax.axis("off")
-    largest = max(float(np.abs(kernel).max()) for _, kernel, _ in layers) or 1.0
+    largest = largest or max(float(np.abs(kernel).max()) for _, kernel, _ in layers) or 1.0
     places = [[(column, (size - 1) / 2 - number) for number in range(size)] for column, size in enumerate(sizes)]
     for column, (_, kernel, _) in enumerate(layers):
         for (source, unit), weight in np.ndenumerate(kernel):

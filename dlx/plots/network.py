@@ -20,8 +20,11 @@ LEFT, MAP, GAP, SHOWN = 1.45, 0.7, 0.05, 8  # inches of a page of activations; m
 
 
 @styled
-def draw_filters(kernels: np.ndarray, captions: Sequence[str], title: str = "") -> Figure:
-    """Kernels (height, width, channels, n): of three channels in colour, others with blue below zero and red above."""
+def draw_filters(kernels: np.ndarray, captions: Sequence[str], title: str = "", largest: float | None = None) -> Figure:
+    """Kernels (height, width, channels, n): of three channels in colour, others with blue below zero and red above.
+
+    largest: where the scale ends, by default at the largest weight; in colour at that of each kernel.
+    """
     import numpy as np
 
     number = kernels.shape[-1]
@@ -30,7 +33,7 @@ def draw_filters(kernels: np.ndarray, captions: Sequence[str], title: str = "") 
     figure = blank(max(0.86 * columns + 0.9, 4.2), 0.95 * lines + 0.35)
     axes = figure.subplots(lines, columns, squeeze=False)
     colour = kernels.shape[2] == 3
-    most = float(np.abs(kernels).max()) or 1.0
+    most = largest or float(np.abs(kernels).max()) or 1.0
     mapped = None
     for place, ax in enumerate(axes.flat):
         ax.axis("off")
@@ -38,8 +41,8 @@ def draw_filters(kernels: np.ndarray, captions: Sequence[str], title: str = "") 
             continue
         kernel = kernels[..., place]
         if colour:
-            largest = float(np.abs(kernel).max()) or 1.0
-            ax.imshow(0.5 + kernel / (2 * largest), vmin=0, vmax=1)
+            own = largest or float(np.abs(kernel).max()) or 1.0
+            ax.imshow(0.5 + kernel / (2 * own), vmin=0, vmax=1)
         else:
             mapped = ax.imshow(kernel.mean(axis=-1), cmap="RdBu_r", vmin=-most, vmax=most)
         ax.set_title(short(captions[place], 12), fontsize=7, pad=2)
@@ -153,7 +156,7 @@ def filters(subject: Subject) -> Figure:
     captions = list(subject.classes) if head and dense else [str(number) for number in range(shown.shape[-1])]
     of = f"{shown.shape[-1]} of the {count}" if count > MAX_FILTERS else f"the {count}"
     what = "units" if dense else "filters"
-    return draw_filters(shown, captions, f"{subject.name}: {of} {what} of {name}")
+    return draw_filters(shown, captions, f"{subject.name}: {of} {what} of {name}", subject.largest)
 
 
 def activations(subject: Subject, image: np.ndarray | None = None, source: str = "") -> Figure:

@@ -38,6 +38,18 @@ def pictures_of(subject: Subject) -> dict[str, Draw]:
     return pictures
 
 
+def largest(subject: Subject, kind: str) -> float | None:
+    """The size of the largest weight in a picture of that kind; None where it shows no weights."""
+    import numpy as np
+
+    if kind == "filters":
+        first = first_kernel(subject)
+        arrays = [] if first is None else [first[1]]
+    else:
+        arrays = [kernel for _, kernel, _ in (kernels(subject) or ())] if kind == "network" else []
+    return max((float(np.abs(array).max()) for array in arrays), default=None)
+
+
 def _one_target(subject: Subject) -> bool:
     targets = subject.splits.train.targets
     return bool(targets.ndim == 1 or targets.shape[1] == 1)

@@ -25,6 +25,7 @@ class Subject:
     splits: Splits
     history: Sequence[Mapping[str, Any]] = ()
     best_epoch: int | None = None
+    largest: float | None = None  # the weight whose size a picture's scale ends at; its own largest by default
 
     @functools.cached_property
     def predictions(self) -> np.ndarray:

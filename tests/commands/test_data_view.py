@@ -30,6 +30,9 @@ def test_what_is_shown_is_what_there_is(dlx: Dlx) -> None:
     gate = dlx("data", "show", "xor").out
     assert "0 1 → 1" in gate
     assert "1 1 → 0" in gate
+    assert {line.split(" → ")[1] for line in dlx("data", "show", "iris").out.splitlines()[-5:]} == {
+        "setosa", "versicolor", "virginica",
+    }  # fmt: skip
     digits = dlx("data", "show", "digits").out
     assert "1,797 train (scikit-learn)" in digits
     assert "8 × 8 × 1, uint8, 0 to 255" in digits

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from conftest import ROOT, Dlx
+from matplotlib.figure import Figure
 from PIL import Image
 
 from dlx.data.dataset import Dataset, Split
@@ -23,6 +24,7 @@ from dlx.plots import style
 from dlx.plots.boundary import Boundary, draw_boundaries
 from dlx.plots.classification import confusion, draw_confusion, mistakes
 from dlx.plots.curves import Curve, _values, draw_curves
+from dlx.plots.diagram import draw_network
 from dlx.plots.subject import Subject
 from dlx.runs.run import Run
 
@@ -192,6 +194,15 @@ def test_a_run_with_snapshots_is_drawn_epoch_by_epoch(dlx: Dlx, world: Path) -> 
             film.seek(number)
             frames.append(np.asarray(film.convert("RGB")))
     assert all((frames[0] != frame).any() for frame in frames[1:])
+
+
+def test_a_film_has_one_scale_for_all_its_epochs() -> None:
+    def shown(figure: Figure) -> str:
+        return [text.get_text() for legend in figure.legends for text in legend.get_texts()][-1]
+
+    layers = [("dense", np.full((2, 1), 0.5), np.zeros(1))]
+    assert shown(draw_network(layers, ["x", "y"], ["z"], "small")) == "thickest: 0.5"
+    assert shown(draw_network(layers, ["x", "y"], ["z"], "small", largest=2.0)) == "thickest: 2"
 
 
 def test_a_snapshot_leaves_the_weights_as_they_were(world: Path, dlx: Dlx) -> None:
