@@ -226,13 +226,14 @@ class _Trainer:
 
     def train(self, number: int) -> Outcome:
         from dlx.commands import training_screen
-        from dlx.system import backend
+        from dlx.system import backend, terminal
         from dlx.training import experiment, resume, train
 
         spec, root, json = self._planned[number], self._launch.root, self._launch.json
         if (before := resume.unfinished(spec, root)) is not None:
             training_screen.remind(before, root, error=json)
-        prepared = experiment.prepare(spec)
+        with terminal.doing("reading the data"):
+            prepared = experiment.prepare(spec)
         training_screen.show_plan(prepared, error=json, number=number + 1, of=len(self._planned))
         if not self._begun:
             self._begun = True

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dlx.commands.progress import TrainingBar
 from dlx.commands.training_screen import run_line
 from dlx.engine.plan import Progress
 from dlx.runs.compare import figure_text
@@ -74,26 +73,19 @@ class _TrialBar(Observer):
     """The bar of one trial."""
 
     def __init__(self, count: str) -> None:
-        self._count, self._shown = count, 0.0
-        self._bar: terminal.Bar | None = None
+        self._count = count
+        self._bar: TrainingBar | None = None
 
     def started(self, run: Run, experiment: Experiment, device: str, parameters: int) -> None:
-        self._bar = terminal.Bar(experiment.steps, "steps")
-        self._bar.__enter__()
-        self._shown = time.monotonic()
+        self._bar = TrainingBar(experiment, head=self._count, lines=False).open()
 
     def progressed(self, experiment: Experiment, progress: Progress) -> None:
-        quiet = not sys.stderr.isatty() and time.monotonic() - self._shown < terminal.QUIET_SECONDS
-        if self._bar is None or quiet:
-            return
-        self._shown = time.monotonic()
-        epoch = min(progress.step // experiment.steps_per_epoch + 1, experiment.epochs)
-        words = f"{self._count}  epoch {epoch}/{experiment.epochs}"
-        self._bar.update(progress.step, words, f"{words}  {progress.step / experiment.steps:.0%}")
+        if self._bar is not None:
+            self._bar.progressed(progress)
 
     def ended(self, experiment: Experiment, outcome: Outcome) -> None:
         if self._bar is not None:
-            self._bar.__exit__()
+            self._bar.close()
 
 
 def _reported(metrics: Mapping[str, Any]) -> list[str]:

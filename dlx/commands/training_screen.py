@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dlx.commands.progress import TrainingBar
 from dlx.data.dataset import Stream
 from dlx.data.splits import majority_share
 from dlx.errors import DivergenceError
@@ -138,64 +137,28 @@ def remind(run: Run, root: Path, error: bool = False) -> None:
 
 
 class RunScreen(Observer):
-    """Draws a bar or plain lines, and the result. With `json` all of it goes to standard error."""
+    """Shows the progress of a training, and its result. With `json` all of it goes to standard error."""
 
     def __init__(self, json: bool) -> None:
         self._json = json
-        self._bar: terminal.Bar | None = None
-        self._last: dict[str, float] = {}
-        self._rate_began, self._shown, self._first_step = 0.0, time.monotonic(), 0
+        self._bar: TrainingBar | None = None
 
     def started(self, run: Run, experiment: Experiment, device: str, parameters: int) -> None:
         pairs = [("device", f"{device}; {parameters:,} parameters"), ("run", str(run.path))]
         terminal.fields(pairs, error=self._json)
-        self._bar = terminal.Bar(experiment.steps, "steps")
-        self._bar.__enter__()
-        self._first_step, self._last = 0, {}
+        self._bar = TrainingBar(experiment, run.history()).open()
 
     def noted(self, line: str) -> None:
         terminal.console(error=self._json).print(terminal.clean(line))
 
     def progressed(self, experiment: Experiment, progress: Progress) -> None:
-        if self._bar is None:
-            return
-        each, epochs = experiment.steps_per_epoch, experiment.epochs
-        if not self._first_step:  # the first chunk compiles: it is left out of the rate
-            self._rate_began, self._first_step = time.monotonic(), progress.step
-        examples = (progress.step - self._first_step) * len(experiment.splits.train) / each
-        rate = f"{examples / (time.monotonic() - self._rate_began):,.0f} examples/s" if examples else ""
-        for row in progress.rows:
-            self._last, self._shown = row, time.monotonic()
-            if not sys.stderr.isatty():
-                self._bar.update(int(row["step"]), line=_epoch_line(row, epochs))
-        if not sys.stderr.isatty() and time.monotonic() - self._shown < terminal.QUIET_SECONDS:
-            return
-        head = f"epoch {min(progress.step // each + 1, epochs)}/{epochs}"
-        words = [head, _figure(self._last, experiment.monitor), rate]
-        short = "  ".join(word for word in words if word)
-        self._bar.update(progress.step, short, f"{short}  {progress.step / experiment.steps:.0%}")
+        if self._bar is not None:
+            self._bar.progressed(progress)
 
     def ended(self, experiment: Experiment, outcome: Outcome) -> None:
         if self._bar is not None:
-            self._bar.__exit__()
+            self._bar.close()
         show_result(experiment, outcome, self._json)
-
-
-def _figure(row: dict[str, float], name: str) -> str:
-    return f"{name} {row[name]:.4f}" if name in row else ""
-
-
-def _epoch_line(row: dict[str, float], epochs: int) -> str:
-    """An epoch as a plain line, in Keras's words: loss is the training's, val_loss the validation's."""
-    head = f"epoch {int(row['epoch']):>{len(str(epochs))}}/{epochs}"
-    figures = {k.removeprefix("train_"): v for k, v in row.items() if k.startswith(("train_", "val_"))}
-    # Where the width is too small for all, the train split's metrics give way first.
-    fewer = {k: v for k, v in figures.items() if k == "loss" or k.startswith("val_")}
-    for shown, digits in ((figures, 4), (figures, 3), (fewer, 4), (fewer, 3), (fewer, 2)):
-        line = "  ".join([head, *(f"{name} {value:.{digits}f}" for name, value in shown.items())])
-        if len(line) <= terminal.width():
-            break
-    return line
 
 
 # The result

@@ -16,6 +16,7 @@ from typing import Any
 
 from dlx.errors import DlxError, TrainingError
 from dlx.system.machine import cores, processor
+from dlx.system.terminal import doing
 
 BACKENDS = ("tensorflow", "jax")
 # What Keras and TensorFlow import where it is installed, and dlx makes no use of through them: half of their time.
@@ -94,7 +95,8 @@ def load() -> Device:
     os.environ["KERAS_BACKEND"] = backend
     if _wanted["device"] == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    with quiet(), _absent(UNUSED - {backend} - ({"scipy"} if backend == "jax" else set())):
+    name = {"jax": "JAX", "tensorflow": "TensorFlow"}[backend]
+    with doing(f"loading {name}"), quiet(), _absent(UNUSED - {backend} - ({"scipy"} if backend == "jax" else set())):
         device = _jax(_wanted["device"]) if backend == "jax" else _tensorflow(_wanted["device"])
         importlib.import_module("keras").utils.set_random_seed(0)  # looks for other backends
     _selected = device

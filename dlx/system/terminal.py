@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -203,6 +205,30 @@ def fields(pairs: Iterable[tuple[str, str]], error: bool = False) -> None:
             out.print(" " * indent + line)
 
 
+@functools.cache
+def _screen() -> Console:
+    """The console of what moves, on standard error, also while file descriptor 2 leads elsewhere."""
+    from rich.console import Console
+
+    stream = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors=sys.stderr.errors)
+    return Console(file=stream, highlight=False, soft_wrap=True, emoji=False, markup=False)
+
+
+@contextlib.contextmanager
+def doing(words: str) -> Iterator[None]:
+    """In a terminal, say what is being done while nothing else is shown."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.live import Live
+    from rich.spinner import Spinner
+
+    spinner = Spinner("dots" if "utf" in _screen().encoding else "line", f"{words} …")
+    # Nothing is redirected: what is imported within would keep it.
+    with Live(spinner, console=_screen(), transient=True, redirect_stdout=False, redirect_stderr=False):
+        yield
+
+
 class Bar:
     """Progress on standard error: a bar with the time left where there is a terminal, about twenty lines where not."""
 
@@ -223,10 +249,26 @@ class Bar:
                 TextColumn("{task.description}"),
                 TimeRemainingColumn(),
             )
-            self._bar = Progress(*columns, console=console(error=True), transient=True, expand=True)
+            self._bar = Progress(*columns, console=_screen(), transient=True, expand=True)
             self._bar.start()
-            self._task = self._bar.add_task("", total=self._total)
+            self._task = self._bar.add_task("", total=None)
         return self
+
+    def wait(self, words: str) -> None:
+        """In a terminal, say what happens until the first `update`; the bar moves to and fro."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=words)
+
+    def line(self, done: int, text: str) -> None:
+        """A line that stays, above the bar where there is one; of many about twenty."""
+        share = done * PLAIN_LINES // self._total
+        if share <= self._reported:
+            return
+        self._reported = share
+        if self._bar is not None:
+            self._bar.console.print(text)
+        else:
+            print(text, file=sys.stderr, flush=True)
 
     def __exit__(self, *_: Any) -> None:
         if self._bar is not None:
@@ -235,9 +277,7 @@ class Bar:
     def update(self, done: int, short: str = "", line: str = "") -> None:
         """`done` of the total; `short` stands beside the bar, `line` is the whole of a plain line."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, description=short or f"{done:,} {self._unit}")
-            return
-        share = done * PLAIN_LINES // self._total
-        if self._plain and share > self._reported:
-            self._reported = share
-            print(line or f"{done:,} of {self._total:,} {self._unit}", file=sys.stderr, flush=True)
+            words = short or f"{done:,} {self._unit}"
+            self._bar.update(self._task, total=self._total, completed=done, description=words)
+        elif self._plain:
+            self.line(done, line or f"{done:,} of {self._total:,} {self._unit}")

@@ -27,6 +27,7 @@ from dlx.spec.sections import Spec
 from dlx.system import backend, signals
 from dlx.system.files import disk
 from dlx.system.json_text import finite
+from dlx.system.terminal import doing
 from dlx.training import checkpoints
 from dlx.training.budget import check_budget
 from dlx.training.experiment import Experiment, facts_of, plan_of, prepare
@@ -75,7 +76,8 @@ def train(experiment: Experiment, root: Path, options: Options | None = None, st
     """
     options = options or Options()
     device = backend.load()
-    ready = make_ready(experiment, root, options, restored=start is not None)
+    with doing("building the network"):
+        ready = make_ready(experiment, root, options, restored=start is not None)
     run = Run.create(root, experiment.spec.name)
 
     def begin() -> Experiment:
