@@ -47,7 +47,7 @@ def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, l
         for path, spec in loaded:
             if len(paths) > 1:
                 print(f"# {path}")
-            print(dlx_spec.dump(spec), end="")
+            print(_explained(dlx_spec.dump(spec), spec, launch.root), end="")
         return code
     for path, spec in loaded:
         try:
@@ -55,6 +55,36 @@ def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, l
         except DlxError as error:
             code = _report(error) or code
     return code
+
+
+def _explained(text: str, spec: Spec, root: Path) -> str:
+    """A spec's text with what each `auto` stands for in a comment; as it is where its network cannot be built."""
+    import re
+
+    from dlx.errors import DlxError
+    from dlx.training.experiment import prepare
+    from dlx.training.train import check
+
+    if not re.search(r"\bauto\b", text):
+        return text
+    try:
+        network, experiment = check(spec, root), prepare(spec)
+    except DlxError:
+        return text
+    meaning = {
+        "test": "none: the data has no test split" if experiment.splits.test is None else "the data's own",
+        "task": experiment.facts.task,
+        "loss": network.head[1],
+        "metrics": ", ".join(metric.name for metric in network.metrics()) or "none",
+        "monitor": experiment.monitor,
+        "  - {output": network.head[0],
+    }
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        key = line.partition(":")[0]
+        if key in meaning and re.search(r"\bauto\b", line):
+            lines[number] = f"{line}  # {meaning[key]}"
+    return "\n".join(lines) + "\n"
 
 
 def _without_bases(paths: Sequence[str]) -> Sequence[str]:
@@ -94,5 +124,6 @@ def _show_model(path: str, spec: Spec, root: Path) -> None:
     ]
     terminal.console().print(terminal.clean(f"{path}: ok"), style="bold green")
     terminal.table(columns, [False, False, False, True])
+    terminal.console().print(terminal.clean(f"output: {network.head[0]}; loss {network.head[1]}"))
     for remark in network.remarks:
         terminal.console().print(terminal.clean(remark))

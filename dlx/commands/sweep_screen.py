@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlx.commands.progress import TrainingBar
 from dlx.commands.training_screen import run_line
@@ -18,6 +18,9 @@ from dlx.system import terminal
 from dlx.system.units import duration
 from dlx.training.experiment import Experiment
 from dlx.training.outcome import Observer, Outcome
+
+if TYPE_CHECKING:
+    from dlx.model.network import Network
 
 
 def show_plan(trials: Sequence[Trial], missing: Sequence[Trial], error: bool) -> None:
@@ -76,7 +79,7 @@ class _TrialBar(Observer):
         self._count = count
         self._bar: TrainingBar | None = None
 
-    def started(self, run: Run, experiment: Experiment, device: str, parameters: int) -> None:
+    def started(self, run: Run, experiment: Experiment, device: str, network: Network) -> None:
         self._bar = TrainingBar(experiment, head=self._count, lines=False).open()
 
     def progressed(self, experiment: Experiment, progress: Progress) -> None:

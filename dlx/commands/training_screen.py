@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dlx.engine.plan import Progress
+    from dlx.model.network import Network
     from dlx.parts.registry import Part
     from dlx.spec.sections import Spec
     from dlx.training.experiment import Experiment
@@ -67,6 +68,8 @@ def show_plan(experiment: Experiment, error: bool = False, number: int = 1, of: 
     ):
         if parts:
             pairs.append((heading, " → ".join(_phrase(spec, kind, part) for part in parts)))
+        elif kind == "preprocess" and dataset.kind != "text":
+            pairs.append((heading, "none: the network takes the inputs as they are"))
     if splits.test is None and spec.test == "auto" and len(splits.train) >= 50:
         pairs.append(("test", "none: the data has no test split; test: 0.2 cuts one off"))
     pairs.append(("training", _training(experiment)))
@@ -92,12 +95,21 @@ def _input(experiment: Experiment) -> str:
     shape = " × ".join(map(str, dataset.shape))
     if dataset.encoding and dataset.kind == "table" and dataset.encoding.categories:
         shape = f"{len(dataset.encoding.columns)} columns as {shape} inputs"
+    shape += _range(experiment)
     if dataset.task == "multi_label":
         return f"{shape}, {len(dataset.classes)} labels, any of which may hold"
     if dataset.classes:
         share = majority_share(experiment.splits.train, len(dataset.classes))
         return f"{shape}, {len(dataset.classes)} classes; guessing the most frequent one scores {share:.1%}"
     return f"{shape}, {experiment.facts.targets} value(s) to predict"
+
+
+def _range(experiment: Experiment) -> str:
+    """Between which values the inputs lie, where they are numbers in memory."""
+    inputs = experiment.splits.train.inputs
+    if isinstance(inputs, Stream) or experiment.dataset.kind == "text" or not inputs.size:
+        return ""
+    return f", {inputs.min():.4g} to {inputs.max():.4g}"
 
 
 def _training(experiment: Experiment) -> str:
@@ -143,8 +155,15 @@ class RunScreen(Observer):
         self._json = json
         self._bar: TrainingBar | None = None
 
-    def started(self, run: Run, experiment: Experiment, device: str, parameters: int) -> None:
-        pairs = [("device", f"{device}; {parameters:,} parameters"), ("run", str(run.path))]
+    def started(self, run: Run, experiment: Experiment, device: str, network: Network) -> None:
+        from dlx.model.network import parameter_count
+
+        layer, loss = network.head
+        pairs = [
+            ("output", f"{layer}; loss {loss}"),
+            ("device", f"{device}; {parameter_count(network):,} parameters"),
+            ("run", str(run.path)),
+        ]
         terminal.fields(pairs, error=self._json)
         self._bar = TrainingBar(experiment, run.history()).open()
 

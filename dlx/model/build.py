@@ -62,7 +62,8 @@ def _assemble(spec: Spec, facts: Facts, restored: bool, targets: Scaling | None,
         x = layers.apply(part, layers.make(part), x)
     logits, activation = make_head(layers, spec.layers[-1], x)
     units = int(logits.shape[-1])
-    loss, scales = make_loss(layers, activation, units), scaled != "no" and scales_targets(layers, activation)
+    loss_name, loss = make_loss(layers, activation, units)
+    scales = scaled != "no" and scales_targets(layers, activation)
     if scales:
         predictions = unscale(logits, targets, scaled == "variables")
     else:
@@ -87,7 +88,12 @@ def _assemble(spec: Spec, facts: Facts, restored: bool, targets: Scaling | None,
         target_scaling=targets,
         applied=layers.applied,
         remarks=layers.remarks,
+        head=(f"{_last(spec.layers[-1].name, units)}, {activation}", loss_name),
     )
+
+
+def _last(name: str, units: int) -> str:
+    return name if name == "activation" else f"{'dense' if name == 'output' else name}({units})"
 
 
 def make_optimizer(spec: Spec) -> Any:

@@ -112,8 +112,8 @@ def _check_activation(layers: Layers, part: Part, shape: tuple[int, ...], activa
     layers.remarks.append(f"outputs of {activation} are {nature}; the usual activation is {best}")
 
 
-def make_loss(layers: Layers, activation: str, units: int) -> Loss:
-    """The loss that the spec sets, or that the task and the head ask for."""
+def make_loss(layers: Layers, activation: str, units: int) -> tuple[str, Loss]:
+    """The loss that the spec sets, or that the task and the head ask for, after its name."""
     part = layers.spec.loss
     if not isinstance(part, Part):
         usual = {
@@ -137,7 +137,7 @@ def make_loss(layers: Layers, activation: str, units: int) -> Loss:
             else f"{part.name} is usually that of {defined[0]}; here it takes the outputs of {activation}"
         )
     loss: Loss = layers.spec.registries["loss"].make(part)
-    return loss
+    return part.name, loss
 
 
 def scales_targets(layers: Layers, activation: str) -> bool:

@@ -19,7 +19,7 @@ class Network:
     model: raw inputs to predictions (probabilities, or values); logits: the same up to the last activation.
     loss: `(targets, logits, activation) -> losses`; metrics: makes fresh Keras metrics.
     activation: logits to predictions; of a network that learns scaled targets, to scaled ones.
-    remarks: what is unwise in its head.
+    remarks: what is unwise in its head. head: its last layer and activation, and its loss, in words.
     scales: whether it learns scaled targets; target_scaling: mean and deviation of a regression's targets, where known.
     """
 
@@ -36,6 +36,7 @@ class Network:
     target_scaling: Scaling | None = None
     applied: Sequence[tuple[Part, Any]] = ()
     remarks: Sequence[str] = ()
+    head: tuple[str, str] = ("", "")
 
     def learned(self, targets: Any) -> Any:
         """Targets as the loss takes them: class numbers and labels as they are, values float32, scaled if it scales."""
@@ -57,17 +58,12 @@ def layer_table(network: Network) -> list[tuple[str, str, str, int]]:
     rows = []
     for layer in network.model.layers:
         shape = tuple(layer.output.shape[1:])
-        rows.append((layer.name, type(layer).__name__, " × ".join(map(str, shape)), int(layer.count_params())))
+        kind = type(layer).__name__
+        if kind == "Activation":
+            kind += f" {layer.activation.__name__}"
+        rows.append((layer.name, kind, " × ".join(map(str, shape)), int(layer.count_params())))
     # The linear pass that keeps logits in float32 says nothing to a reader.
-    return [
-        row
-        for row in rows
-        if not (row[1] == "Activation" and row[0] != "predictions" and row[3] == 0 and _pass(network, row[0]))
-    ]
-
-
-def _pass(network: Network, name: str) -> bool:
-    return getattr(network.model.get_layer(name).activation, "__name__", "") == "linear"
+    return [row for row in rows if not (row[1] == "Activation linear" and row[0] != "predictions")]
 
 
 def parameter_count(network: Network) -> int:

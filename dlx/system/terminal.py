@@ -160,6 +160,9 @@ def phrase(part: Any, parameters: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, argument),) = value.items()
+        return f"{name}({_value(argument)})"
     if isinstance(value, str) and os.path.isabs(value):
         near = os.path.relpath(value)
         return near if len(near) < len(value) else str(value)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlx.engine.plan import Progress
+    from dlx.model.network import Network
     from dlx.training.experiment import Experiment
 
 
@@ -63,7 +64,7 @@ class Start:
 class Observer:
     """What a training reports while it runs; every method may be overridden."""
 
-    def started(self, run: Run, experiment: Experiment, device: str, parameters: int) -> None: ...
+    def started(self, run: Run, experiment: Experiment, device: str, network: Network) -> None: ...
     def noted(self, line: str) -> None: ...
     def progressed(self, experiment: Experiment, progress: Progress) -> None: ...
     def ended(self, experiment: Experiment, outcome: Outcome) -> None: ...
@@ -83,8 +84,8 @@ class GuardedObserver(Observer):
         except (OSError, SystemExit):  # rich ends the process when a pipe breaks
             self._gone = True
 
-    def started(self, run: Run, experiment: Experiment, device: str, parameters: int) -> None:
-        self._report("started", run, experiment, device, parameters)
+    def started(self, run: Run, experiment: Experiment, device: str, network: Network) -> None:
+        self._report("started", run, experiment, device, network)
 
     def noted(self, line: str) -> None:
         self._report("noted", line)

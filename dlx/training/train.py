@@ -19,7 +19,7 @@ from dlx.engine.plan import Plan, Program, State
 from dlx.errors import DiskError, DivergenceError, DlxError, RunError, SpecError
 from dlx.model.build import build, make_optimizer
 from dlx.model.check import probe
-from dlx.model.network import Network, parameter_count
+from dlx.model.network import Network
 from dlx.parts.registry import FilePath
 from dlx.runs.run import Run
 from dlx.spec.rules import all_parts
@@ -143,7 +143,7 @@ def conduct(
         with signals.politely(stop):
             experiment = begin()
             ready = dataclasses.replace(ready, experiment=experiment)
-            observer.started(run, experiment, backend.load().shown, parameter_count(ready.network))
+            observer.started(run, experiment, backend.load().shown, ready.network)
             outcome = _train(ready, run, dataclasses.replace(options, observer=observer), start, stop)
     except DlxError as error:
         outcome = Outcome(run, "failed", error=error)
