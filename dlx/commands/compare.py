@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from dlx.runs.summary import Entry
 
 
-MANY = 12  # rows of several data sets: more become a table for each data set
-
-
 @click.command("compare", short_help="What differs between runs, and what resulted.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=completion.runs)
 @click.option("--sort", metavar="METRIC", help="Best first by this figure, test_accuracy for one.")
@@ -72,11 +69,6 @@ def _goal(text: str | None) -> tuple[str, float] | None:
         raise DlxError(f"--reach: expected a figure and a number (val_accuracy=0.6), got {text!r}") from error
 
 
-def _is_many(rows: Sequence[Row]) -> bool:
-    """Whether one table of all would fill many screens."""
-    return len(rows) > MANY and len({row.first.data for row in rows}) > 1
-
-
 @dataclass(frozen=True)
 class Shown:
     """What a comparison shows: how it is sorted, which figures, in what form, and when a goal was reached."""
@@ -89,7 +81,7 @@ class Shown:
 
 def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
     """Print the comparison of the runs that `words` name; remarks go to standard error."""
-    from dlx.commands import overview
+    from dlx.commands import comparison_screen
     from dlx.runs.compare import figure_names, fold, ordered, reach
     from dlx.runs.diff import differences
     from dlx.runs.summary import as_record, gather, uncollected
@@ -107,17 +99,13 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
             print(one_line({"runs": [as_record(entry) for entry in entries]}))
             return
         rows = ordered(fold([entry for entry in entries if not entry.reason]), shown.sort)
-        figures = figure_names(rows, shown.columns) if rows else []
-        settings = differences(rows) if rows else []
-        if form in ("csv", "markdown"):
-            _print_plain(rows, settings, figures, form)
-        elif shown.goal is not None and not any("reach_steps" in entry.metrics for entry in entries):
+        if shown.goal is not None and not any("reach_steps" in entry.metrics for entry in entries):
             print(f"no run reached {shown.goal[0]} {shown.goal[1]:g}", file=sys.stderr)
-            _print_table(rows, settings, figures)
-        elif _is_many(rows) and not shown.columns and shown.goal is None:
-            overview.show(rows)
+        if form in ("csv", "markdown"):
+            settings = differences(rows) if rows else []
+            _print_plain(rows, settings, figure_names(rows, shown.columns) if rows else [], form)
         elif rows:
-            _print_table(rows, settings, figures)
+            comparison_screen.show(rows, shown.columns)
         elif not entries:
             terminal.console().print("no runs to compare: dlx run SPEC makes one")
         damaged: list[Entry] = [entry for entry in entries if entry.reason]
@@ -139,54 +127,31 @@ def _check_goal(entries: Sequence[Entry], figure: str) -> None:
         raise DlxError(f"--reach: no history has the figure {figure!r}{did_you_mean(figure, known)}", hint=names)
 
 
-def _print_table(rows: Sequence[Row], settings: Sequence[Column], figures: Sequence[str]) -> None:
-    from dlx.runs.compare import best_rows, names_of, sparkline
-    from dlx.system import terminal
-
-    columns = [("run", names_of(rows))]
-    numeric = [False]
-    marked = []
-    for setting in settings:
-        if setting.address in figures:  # as epochs: what was trained says more than what was planned
-            continue
-        columns.append((setting.title, setting.cells))
-        numeric.append(terminal.are_numbers(setting.cells))
-    statuses = [row.first.status for row in rows]
-    if any(status != "done" for status in statuses):
-        columns.append(("status", statuses))
-        numeric.append(False)
-    for figure in figures:
-        best = best_rows(rows, figure)
-        marked += [(number, len(columns)) for number, row in enumerate(rows) if any(row is one for one in best)]
-        columns.append((figure, [row.shown(figure) for row in rows]))
-        numeric.append(True)
-    curves = [sparkline(row.first) for row in rows]
-    if any(curves):
-        monitors = dict.fromkeys(str(row.first.info.get("monitor", "")) for row in rows)
-        columns.append((" | ".join(monitors), curves))
-        numeric.append(False)
-    if len(rows) > 1 and not settings:
-        terminal.console().print("no setting differs between these runs\n")
-    terminal.table(columns, numeric, marked)
-
-
 def _print_plain(rows: Sequence[Row], settings: Sequence[Column], figures: Sequence[str], form: str) -> None:
-    """The whole table, by full addresses; figures as they are in the JSON, of folded rows with their deviations."""
+    """The whole table, by full addresses, figures as they are in the JSON.
+
+    Of folded rows CSV has the mean, and the standard deviation in a column of its own; Markdown both in one.
+    """
     import csv
 
     from dlx.system import terminal
 
+    spread = [figure for figure in figures if form == "csv" and any(row.deviation(figure) is not None for row in rows)]
     head = ["run", "status", "n", *(setting.address for setting in settings)]
-    head += [f"metrics.{figure}" if figure in head else figure for figure in figures]
+    for figure in figures:
+        head.append(f"metrics.{figure}" if figure in head else figure)
+        head += [f"{head[-1]}_sd"] * (figure in spread)
     body = []
     for number, row in enumerate(rows):
-        cells = [row.name, row.first.status, str(len(row.entries)), *(setting.cells[number] for setting in settings)]
+        several = len(row.entries) > 1 and form == "csv"
+        cells = [row.first.settings.get("name", row.name) if several else row.name, row.first.status]
+        cells += [str(len(row.entries)), *(_cell(setting, number, several) for setting in settings)]
         for figure in figures:
-            value = row.first.metrics.get(figure)
-            if len(row.entries) > 1 or (value is not None and form == "markdown"):
-                cells.append(row.shown(figure))
-            else:
-                cells.append("" if value is None else str(value))
+            value = row.figure(figure) if several else row.first.metrics.get(figure)
+            cells.append(row.shown(figure) if form == "markdown" else "" if value is None else str(value))
+            if figure in spread:
+                deviation = row.deviation(figure)
+                cells.append("" if deviation is None else str(deviation))
         body.append(cells)
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -194,3 +159,11 @@ def _print_plain(rows: Sequence[Row], settings: Sequence[Column], figures: Seque
         return
     for line in (head, ["---"] * len(head), *body):
         print("| " + " | ".join(terminal.clean(cell).replace("|", "\\|") for cell in line) + " |")
+
+
+def _cell(setting: Column, number: int, several: bool) -> str:
+    """A setting of a row as CSV and Markdown have it; how many seeds or cuts there are is no number of CSV."""
+    from dlx.runs.summary import SPREAD
+
+    cell = setting.cells[number]
+    return "" if several and setting.address in SPREAD and cell.endswith(SPREAD[setting.address]) else cell

@@ -54,6 +54,11 @@ class Row:
         values = self.values(key)
         return math.fsum(values) / len(values) if len(values) == len(self.entries) else None
 
+    def deviation(self, key: str) -> float | None:
+        """The standard deviation; None of a single run."""
+        values = self.values(key)
+        return _deviation(values) if len(values) == len(self.entries) > 1 else None
+
     def shown(self, key: str) -> str:
         values = self.values(key)
         if not values:
@@ -216,6 +221,8 @@ def figure_names(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
             continue
         names = [key for key in known if key.startswith(f"{split}_") and is_figure(key)]
         names = [key for key in names if unlike or not key.endswith("data_loss")]
+        if split == "last_val":  # only where an epoch before the last was kept
+            names = [n for n in names if any(row.figure(n) != row.figure(n.removeprefix("last_")) for row in rows)]
         if split == "last_val" and not all(key.endswith("loss") for key in names):
             names = [key for key in names if not key.endswith("loss")]
         wanted += sorted(names, key=lambda key: (key not in monitors, not key.endswith("loss")))

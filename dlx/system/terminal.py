@@ -70,11 +70,28 @@ def shortened(text: str, most: int) -> str:
 
 
 Cells = Sequence[str]
+UNLIMITED = 100_000  # columns
+
+
+def table_width() -> int:
+    """The columns that a table may take: in a pipe each row is one line, unless COLUMNS is set."""
+    return width() if sys.stdout.isatty() or "COLUMNS" in os.environ else UNLIMITED
 
 
 def column_width(title: str, column: Cells) -> int:
     """How wide a column of a table is."""
     return max(map(cells, (title, *column)))
+
+
+def fits(columns: Sequence[tuple[str, Cells]], stars: int = 0) -> bool:
+    """Whether a table, so many columns of which have a mark, fits beside itself into one block."""
+    widths = [column_width(title, column) for title, column in columns]
+    return sum(widths) + 2 * (len(widths) - 1) + stars <= table_width()
+
+
+def blocks(columns: Sequence[tuple[str, Cells]]) -> int:
+    """How many blocks a table takes."""
+    return len(_blocks([column_width(title, column) for title, column in columns]))
 
 
 def are_numbers(column: Cells) -> bool:
@@ -100,8 +117,8 @@ def table(
     stars = [any(c == n for _, n in best) for c in range(len(columns))]
     texts = [[clean(title), *map(clean, column)] for title, column in columns]
     widths = [max(map(cells, column)) + star for column, star in zip(texts, stars, strict=True)]
-    if sum(widths) + 2 * (len(widths) - 1) > width():
-        most = [max(18, width() // 3), *(28 for _ in columns[1:])]
+    if sum(widths) + 2 * (len(widths) - 1) > table_width():
+        most = [max(18, table_width() // 3), *(28 for _ in columns[1:])]
         texts = [
             [shortened(cell, most[c]) if not numeric[c] or row == 0 else cell for row, cell in enumerate(column)]
             for c, column in enumerate(texts)
@@ -126,7 +143,7 @@ def _blocks(widths: Sequence[int]) -> list[list[int]]:
     blocks: list[list[int]] = [[]]
     used = widths[0]
     for c in range(1, len(widths)):
-        if blocks[-1] and used + 2 + widths[c] > width():
+        if blocks[-1] and used + 2 + widths[c] > table_width():
             blocks.append([])
             used = widths[0]
         blocks[-1].append(c)
