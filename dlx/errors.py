@@ -73,8 +73,9 @@ def suggest(name: str, known: Iterable[str], aliases: Mapping[str, str] | None =
     key = _squeeze(str(name))
     if key in squeezed:
         return squeezed[key]
-    if aliases and aliases.get(key) in names:
-        return aliases[key]
+    spellings = {alias: candidate for alias, candidate in (aliases or {}).items() if candidate in names}
+    if near := difflib.get_close_matches(key, spellings, n=1, cutoff=0.85):
+        return spellings[near[0]]
     close = difflib.get_close_matches(key, squeezed, n=3, cutoff=0.6)
     close.sort(key=lambda candidate: sorted(candidate) != sorted(key))  # letters that changed places come first
     return squeezed[close[0]] if close else None

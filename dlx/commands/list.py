@@ -14,6 +14,8 @@ from dlx.commands import completion
 from dlx.commands.options import runs_dir
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dlx.runs.summary import Entry
 
 STATUS = ("running", "done", "failed", "interrupted", "crashed", "damaged")
@@ -40,7 +42,7 @@ def command(
     as_json: bool,
     runs_dir: str | None,
 ) -> None:
-    """List the runs: status, start, the monitored figure, and what each changed against the one before it.
+    """List the runs: status, start, a figure, and what each changed against its parent, or the last of its spec.
 
     \b
     dlx list
@@ -59,7 +61,7 @@ def command(
         entries: list[Entry] = []
         for path in dict.fromkeys(find.runs_of(paths)):
             entries.append(read(path, entries[0].settings if entries else None))
-        changed = dict(zip([entry.path for entry in entries], _changed(entries), strict=True))
+        changed = _changed(entries)
         earliest = _time(since) if since is not None else 0.0
         chosen = [
             entry
@@ -77,17 +79,19 @@ def command(
             terminal.console().print(left)
         else:
             names = [find.shown_name(entry.path, root) for entry in chosen]
-            _print_table(chosen, names, [_remark(entry, changed[entry.path]) for entry in chosen])
+            _print_table(chosen, names, [_remark(entry, changed[entry.path]) for entry in chosen], sort)
 
 
-def _print_table(entries: Sequence[Entry], names: Sequence[str], remarks: Sequence[str]) -> None:
+def _print_table(entries: Sequence[Entry], names: Sequence[str], remarks: Sequence[str], sort: str | None) -> None:
+    """The runs, with the figure that they are sorted by, or else what each monitors."""
     from dlx.system import terminal
 
+    chosen = sort if sort not in (None, "name", "start") else None
     columns = [
         ("run", names),
         ("status", [_status(entry) for entry in entries]),
         ("start", [str(entry.info.get("start", ""))[:16].replace("T", " ") for entry in entries]),
-        ("figure", [_figure(entry) for entry in entries]),
+        (chosen or "figure", [_figure(entry, chosen) for entry in entries]),
         ("changed", remarks),
     ]
     terminal.table(columns, [False, False, False, True, False])
@@ -106,11 +110,11 @@ def _status(entry: Entry) -> str:
 
 
 def _remark(entry: Entry, changed: str) -> str:
-    """A run's note before what it changed."""
+    """What a run changed, then its note."""
     from dlx.runs.run import Run
 
     note = "" if entry.reason else Run(entry.path).note().replace("\n", " ")
-    return "; ".join(word for word in (f"“{note}”" if note else "", changed) if word)
+    return "; ".join(word for word in (changed, f"“{note}”" if note else "") if word)
 
 
 def _started(entry: Entry) -> float:
@@ -155,34 +159,41 @@ def _sorted(entries: list[Entry], sort: str | None) -> list[Entry]:
     return sorted(entries, key=key)
 
 
-def _figure(entry: Entry) -> str:
-    """The monitored figure of a finished run, or how far another one came."""
+def _figure(entry: Entry, chosen: str | None) -> str:
+    """The chosen figure, or the monitored one of a finished run, or how far another one came."""
     from dlx.runs.compare import figure_text
     from dlx.runs.run import Run
 
-    key = str(entry.info.get("monitor", ""))
+    key = chosen or str(entry.info.get("monitor", ""))
     value = entry.metrics.get(key)
     if isinstance(value, (int, float)):
-        return f"{key} {figure_text(float(value))}"
+        return figure_text(float(value)) if chosen else f"{key} {figure_text(float(value))}"
     history = [] if entry.reason else Run(entry.path).history()
     return f"epoch {history[-1].get('epoch', '?')}" if history else ""
 
 
-def _changed(entries: list[Entry]) -> list[str]:
-    """What each run changed against the one before it, of its name or else on its data; why one is damaged."""
-    from dlx.runs.diff import changes
+def _changed(entries: Sequence[Entry]) -> dict[Path, str]:
+    """What each run changed: against its parent, else the run before it of its name, or of its spec file.
 
-    texts = []
-    before: dict[str, Entry] = {}
-    neighbour: dict[int, Entry | None] = {}
+    Of a run that only repeats an earlier one, with or without another seed, which; of a damaged one, why it is.
+    """
+    from dlx.runs.diff import changes
+    from dlx.runs.summary import SPREAD, identity
+
+    texts: dict[Path, str] = {}
+    named = {entry.name: entry for entry in entries}
     last: dict[str, Entry] = {}
-    for entry in sorted((entry for entry in entries if not entry.reason), key=_started):
-        neighbour[id(entry)], last[entry.data] = last.get(entry.data), entry
-    for entry in entries:
-        base = re.sub(r"-\d+$", "", entry.name)
-        earlier = before.get(base) or neighbour.get(id(entry))
-        changed = changes(earlier.settings, entry.settings) if earlier else []
-        texts.append(entry.reason or ", ".join(changed) or ("" if earlier is None else "nothing"))
-        if not entry.reason:
-            before[base] = entry
+    alike: dict[str, Entry] = {}
+    for entry in sorted(entries, key=_started):
+        if entry.reason:
+            texts[entry.path] = entry.reason
+            continue
+        own = (re.sub(r"-\d+$", "", entry.name), str(entry.info.get("spec", "")))
+        earlier = named.get(str(entry.info.get("parent"))) or next((last[key] for key in own if key in last), None)
+        words = changes(earlier.settings, entry.settings) if earlier is not None and earlier is not entry else []
+        data = str((entry.info.get("dataset") or {}).get("fingerprint"))
+        first = alike.setdefault(identity(entry.settings, apart=tuple(SPREAD)) + data, entry)
+        again = [f"{first.name} again"] if first is not entry else []
+        texts[entry.path] = ", ".join([*again, *(w for w in words if not again or w.partition("=")[0] in SPREAD)])
+        last.update({key: entry for key in own if key})
     return texts

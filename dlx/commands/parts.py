@@ -15,45 +15,101 @@ if TYPE_CHECKING:
 @click.command("parts", short_help="Everything that a spec can name.")
 @click.argument("name", required=False, shell_complete=completion.parts)
 def command(name: str | None) -> None:
-    """List every part, or explain the part NAME: its parameters, their types and defaults.
+    """List the names of all parts, explain those of one kind, or explain one part, or one key of a spec.
 
     \b
     dlx parts
+    dlx parts layers
     dlx parts conv2d
+    dlx parts early_stop
     """
     if name:
         _explain(name)
     else:
-        _list()
+        _names()
 
 
-def _list() -> None:
-    """Every part by kind, with the first line of its help."""
+def _names() -> None:
+    """The names of all parts by kind, and the keys."""
     from dlx.parts import REGISTRIES
+    from dlx.spec.annotations import SECTIONS
     from dlx.system import terminal
 
     out = terminal.console()
-    for number, registry in enumerate(REGISTRIES.values()):
+    kinds = {plural(registry): list(registry) for registry in REGISTRIES.values()}
+    for number, (heading, names) in enumerate({**kinds, "keys of a spec": list(SECTIONS)}.items()):
         if number:
             out.print()
-        out.print(f"{registry.kind}{'es' if registry.kind.endswith('s') else 's'}", style="bold")
-        terminal.fields([(f"  {name}", registry.help(name).split("\n")[0]) for name in registry])
-    out.print("\ndlx parts NAME explains one.")
+        out.print(heading, style="bold")
+        for line in terminal.wrapped("  ".join(names)):
+            out.print(f"  {line}" if terminal.cells(line) < terminal.width() - 1 else line)
+    out.print("\ndlx parts layers explains one kind, dlx parts NAME one part or key.")
+
+
+def plural(registry: Registry) -> str:
+    """What the parts of a registry are called: datasets, layers, losses."""
+    return f"{registry.kind}{'es' if registry.kind.endswith('s') else '' if registry.kind.endswith('ing') else 's'}"
 
 
 def _explain(name: str) -> None:
-    """One part in full; raises DlxError with the nearest name."""
+    """All that has a name: a kind of parts, a key, a part. Raises DlxError with the nearest name."""
     from dlx.errors import DlxError, suggest
     from dlx.parts import REGISTRIES
+    from dlx.spec.aliases import KEY_ALIASES
+    from dlx.spec.annotations import SECTIONS
+    from dlx.system import terminal
 
+    kinds = {heading: registry for key, registry in REGISTRIES.items() for heading in (key, plural(registry))}
     homes = [registry for registry in REGISTRIES.values() if name in registry]
-    if not homes:
-        near = next((hit for r in REGISTRIES.values() if (hit := suggest(name, r, r.aliases))), None)
+    kind = kinds.get(name)
+    if not (homes or kind or name in SECTIONS):
+        known = [*SECTIONS, *(part for registry in REGISTRIES.values() for part in registry)]
+        # One spelling may mean parts of several kinds: that of the kind which comes first in a spec.
+        spellings = {
+            alias: part for registry in reversed(REGISTRIES.values()) for alias, part in registry.aliases.items()
+        }
+        near = suggest(name, known, {**spellings, **KEY_ALIASES})
         raise DlxError(
             f"unknown part {name!r}" + (f" (did you mean {near!r}?)" if near else ""), hint="dlx parts lists them all"
         )
-    for registry in homes:
+    if name in SECTIONS:
+        _explain_key(name)
+    for number, registry in enumerate(homes):
+        if number or name in SECTIONS:
+            terminal.console().print()
         _explain_one(registry, name)
+    if kind and not homes:
+        if name in SECTIONS:
+            terminal.console().print()
+        _explain_kind(kind)
+
+
+def _explain_kind(registry: Registry) -> None:
+    """Every part of a kind, with the first line of its help."""
+    from dlx.system import terminal
+
+    terminal.console().print(plural(registry), style="bold")
+    terminal.fields([(f"  {name}", registry.help(name).split("\n")[0]) for name in registry], most=26)
+
+
+def _explain_key(name: str) -> None:
+    """A key of a spec: what it is for, what its value must be, its default."""
+    import textwrap
+
+    from dlx.parts.registry import plain
+    from dlx.spec import write_value
+    from dlx.spec.annotations import SECTIONS
+    from dlx.spec.json_schema import KEY_HELP
+    from dlx.system import terminal
+
+    section, out = SECTIONS[name], terminal.console()
+    out.print(f"{name}  (key of a spec)", style="bold")
+    out.print(textwrap.fill(" ".join(KEY_HELP[name].replace("`", "").split()), terminal.width()))
+    out.print()
+    pairs = [("  value", _value(section.annotation))]
+    if section.required or section.default not in (None, [], {}, "", 0.0):
+        pairs.append(("  default", "required" if section.required else write_value(plain(section.default))))
+    terminal.fields(pairs)
 
 
 def _explain_one(registry: Registry, name: str) -> None:

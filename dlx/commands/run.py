@@ -232,6 +232,8 @@ class _Trainer:
         spec, root, json = self._planned[number], self._launch.root, self._launch.json
         if (before := resume.unfinished(spec, root)) is not None:
             training_screen.remind(before, root, error=json)
+        elif (done := resume.equal(spec, root, ("done",))) is not None:
+            training_screen.repeats(done, error=json)
         with terminal.doing("reading the data"):
             prepared = experiment.prepare(spec)
         training_screen.show_plan(prepared, error=json, number=number + 1, of=len(self._planned))

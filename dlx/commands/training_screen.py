@@ -145,6 +145,15 @@ def remind(run: Run, root: Path, error: bool = False) -> None:
     out.print("this is another run of the same, from the beginning")
 
 
+def repeats(run: Run, error: bool = False) -> None:
+    """Say that an equal run is done, and what came of it."""
+    metrics, monitor = run.metrics() or {}, str(run.info().get("monitor", ""))
+    figure = f": {monitor} {_decimal(metrics[monitor])}" if isinstance(metrics.get(monitor), float) else ""
+    words = f"{run.name} has these settings and is done{figure}; this is the same once more (--repeat changes the seed)"
+    for line in terminal.wrapped(words):
+        terminal.console(error).print(line)
+
+
 # Progress
 
 

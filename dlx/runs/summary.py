@@ -26,7 +26,9 @@ WATCHED = ("log_every", "snapshots", "histograms")
 SPREAD = {"seed": "seeds", "split_seed": "splits", "validation": "folds"}
 LABELS = (*NOTES, *WATCHED, "seed", "split_seed")
 # Of run.json, beside the settings.
-KEPT = ("dataset", "task", "monitor", "start", "started", "code", "backend", "device", "device_name")
+KEPT = (
+    "dataset", "task", "monitor", "start", "started", "code", "backend", "device", "device_name", "parent", "spec",
+)  # fmt: skip
 
 
 @dataclass

@@ -119,6 +119,7 @@ def table(
     widths = [max(map(cells, column)) + star for column, star in zip(texts, stars, strict=True)]
     if sum(widths) + 2 * (len(widths) - 1) > table_width():
         most = [max(18, table_width() // 3), *(28 for _ in columns[1:])]
+        most[-1] = max(28, table_width() - sum(min(w, m) + 2 for w, m in zip(widths[:-1], most[:-1], strict=True)))
         texts = [
             [shortened(cell, most[c]) if not numeric[c] or row == 0 else cell for row, cell in enumerate(column)]
             for c, column in enumerate(texts)
@@ -207,16 +208,19 @@ def folded(text: str) -> str:
     return "\n".join(lines).replace("\xa0", " ")
 
 
-def fields(pairs: Iterable[tuple[str, str]], error: bool = False) -> None:
-    """A heading and a text a line; long texts wrap under themselves."""
+def fields(pairs: Iterable[tuple[str, str]], error: bool = False, most: int = 80) -> None:
+    """A heading and a text a line; long texts wrap under themselves. Headings wider than `most` stand alone."""
     import textwrap
 
     from rich.text import Text
 
     out = console(error)
     pairs = [(clean(head), text) for head, text in pairs]
-    indent = max(cells(head) for head, _ in pairs) + 2
+    indent = max((cells(head) for head, _ in pairs if cells(head) <= most), default=0) + 2
     for head, text in pairs:
+        if cells(head) > most:
+            out.print(Text(head, style="bold"))
+            head = ""
         wrapped = textwrap.wrap(clean(text), max(width() - indent, 20), break_long_words=False) or [""]
         first = Text(padded(head, indent), style="bold")
         first.append(wrapped[0], style="not bold")

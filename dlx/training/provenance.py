@@ -32,6 +32,7 @@ def run_record(
     return {
         "dlx": __version__,
         "command": " ".join(_relative(word) for word in command),
+        "spec": _relative(re.sub(r":\d+:\d+$", "", spec.marks.get("", ""))),
         "start": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)) + zone,
         "started": started,
         "git": _git(),

@@ -50,13 +50,18 @@ def _stopped(run: Run, statuses: Sequence[str] = ("interrupted", "crashed", "fai
 
 def unfinished(spec: Spec, root: Path) -> Run | None:
     """The newest interrupted or crashed run below `root` of the same settings and code, tags and notes apart."""
+    return equal(spec, root, ("interrupted", "crashed"))
+
+
+def equal(spec: Spec, root: Path, statuses: Sequence[str]) -> Run | None:
+    """The newest run below `root` of these statuses, named after the spec, of the same settings and code."""
     pattern = re.compile(re.escape(spec.name) + r"-\d+")
     named = [path for path in find.below(root) if pattern.fullmatch(path.name) and find.is_run(path)]
     now = finite(flat(resolved(spec, str((root / "any").resolve()))))
     unwritten = defaults(spec)
     code = sorted(spec.code.digest(path) for path in spec.imports)
     for run in map(Run, sorted(named, key=find.natural, reverse=True)):
-        if not _stopped(run, ("interrupted", "crashed")):
+        if not _stopped(run, statuses):
             continue
         try:
             info = run.info()

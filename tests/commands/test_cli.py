@@ -80,7 +80,7 @@ def test_parts_lists_and_explains_every_part(dlx: Dlx) -> None:
     assert max(map(len, listed.splitlines())) <= 80
     for registry in REGISTRIES.values():
         for name in registry:
-            assert re.search(rf"^  {name}\b", listed, re.MULTILINE), name
+            assert name in listed.split()
             explained = dlx("parts", name)
             assert explained.code == 0
             for parameter in registry.parameters(name):

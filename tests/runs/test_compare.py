@@ -230,6 +230,24 @@ def test_list_says_what_changed(dlx: Dlx, world: Path) -> None:
     assert "no runs in nowhere yet" in dlx("list", "--runs-dir", "nowhere").out
 
 
+def test_list_compares_a_run_with_its_own_spec_alone(dlx: Dlx, world: Path) -> None:
+    made(world / "runs", "x", {"lr": 0.1}, {"val_loss": 0.5}, started=1.0)
+    made(world / "runs", "y", {"lr": 0.7, "epochs": 3}, {"val_loss": 0.4}, started=2.0)
+    made(world / "runs", "x", {"lr": 0.1, "seed": 7}, {"val_loss": 0.5}, started=3.0)
+    made(world / "runs", "fine", {"lr": 0.01}, {"val_loss": 0.5}, started=4.0, parent="x-1")
+    found = {line.split()[0]: line.split("000", 1)[1].strip() for line in dlx("list").out.splitlines()[1:]}
+    assert found == {"x-1": "", "y-1": "", "x-2": "x-1 again, seed=7", "fine-1": "lr=0.01"}
+
+
+def test_list_shows_the_figure_that_it_is_sorted_by(dlx: Dlx, world: Path) -> None:
+    for name, accuracy in (("a", 0.7), ("b", 0.9)):
+        made(world / "runs", name, {}, {"val_loss": 0.5, "val_accuracy": accuracy})
+    head, *rows = dlx("list", "--sort", "val_accuracy").out.splitlines()
+    assert "val_accuracy" in head
+    assert [row.split()[0] for row in rows] == ["b-1", "a-1"]
+    assert "0.9000" in rows[0]
+
+
 def test_numbers_as_people_read_them() -> None:
     values = {
         0.76312: "0.7631",
