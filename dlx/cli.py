@@ -31,7 +31,10 @@ from dlx.system import streams
 
 # What other tools call a command.
 MEANT = {"train": "run", "fit": "run", "start": "run", "ls": "list", "remove": "rm", "delete": "rm", "diff": "compare",
-         "new": "init", "validate": "check", "infer": "predict", "tune": "sweep"}  # fmt: skip
+         "new": "init", "validate": "check", "infer": "predict", "tune": "sweep",
+         "evaluate": "show", "eval": "show", "test": "show", "info": "show", "search": "sweep", "optimize": "sweep",
+         "continue": "resume", "visualize": "plot", "draw": "plot", "create": "init", "lint": "check",
+         "layers": "parts", "help": "--help", "version": "--version", "datasets": "data"}  # fmt: skip
 
 
 TRAINS = (["run"], ["resume"], ["sweep"])  # what nobody's closing of a pipe stops
@@ -51,7 +54,7 @@ class _Group(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            hint = did_you_mean(args[0], COMMANDS, MEANT)
+            hint = did_you_mean(args[0], [*COMMANDS, "--help", "--version"], MEANT)
             if args[0].endswith((".yaml", ".yml")):
                 from dlx.runs.find import command_line
 

@@ -108,6 +108,7 @@ def _report(error: DlxError) -> int:
 
 def _show_model(path: str, spec: Spec, root: Path) -> None:
     """The table of the layers."""
+    from dlx.data import store
     from dlx.model.network import layer_table, parameter_count
     from dlx.system import terminal
     from dlx.training.train import check
@@ -125,5 +126,9 @@ def _show_model(path: str, spec: Spec, root: Path) -> None:
     terminal.console().print(terminal.clean(f"{path}: ok"), style="bold green")
     terminal.table(columns, [False, False, False, True])
     terminal.console().print(terminal.clean(f"output: {network.head[0]}; loss {network.head[1]}"))
+    if spec.dataset.name in store.KNOWN and not spec.dataset.args.get("path") and store.info(spec.dataset.name) is None:
+        name = spec.dataset.name
+        words = f"{name} is not in the store yet: dlx run fetches it, dlx data add {name} PATH takes a copy"
+        terminal.console().print(words)
     for remark in network.remarks:
         terminal.console().print(terminal.clean(remark))

@@ -168,8 +168,9 @@ def run_all(planned: Sequence[Spec], launch: Launch, report: Report) -> int:
     """Run every spec; returns the exit code: of the first that did not end well, else 0."""
     from dlx.errors import DlxError
     from dlx.runs.find import command_line
-    from dlx.system import signals, terminal
+    from dlx.system import files, signals, terminal
 
+    files.check_writable(launch.root)
     trainer = _Trainer(planned, launch, report)
     stopped, names = "", list[str]()
     for number in range(len(planned)):

@@ -77,7 +77,7 @@ def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> 
     from dlx.search.local import Here
     from dlx.search.sweep import sweep
     from dlx.spec.grid import trials_of
-    from dlx.system import signals, terminal
+    from dlx.system import files, signals, terminal
     from dlx.training.session import Options
 
     launch.want()
@@ -89,6 +89,7 @@ def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> 
     show_plan(trials, missing, error=launch.json)
     if dry_run:
         return [], _list(trials, here)
+    files.check_writable(launch.root)
     results = sweep(trials, here, screen.report)
     away = [number for number, result in enumerate(results) if result.status == "running"]
     if away:

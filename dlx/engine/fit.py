@@ -155,8 +155,10 @@ class _Clock:
 def diverged(step: int, plan: Plan) -> DivergenceError:
     """The loss is not finite: at which step, and what to try."""
     epoch = math.ceil(step / plan.steps_per_epoch)
+    usual = plan.usual_lr if plan.usual_lr is not None and plan.lr > 2 * plan.usual_lr else None
+    words = "a smaller rate" if usual is None else "the rate that this optimizer is usually used with"
     return DivergenceError(
         f"the loss is not finite at step {step} (epoch {epoch})",
-        hint=f"try a smaller rate (-s lr={plan.lr / 10:.6g}), or clip the gradient "
+        hint=f"try {words} (-s lr={usual or plan.lr / 10:.6g}), or clip the gradient "
         "(-s optimizer.clipnorm=1), or check that the inputs are scaled (preprocess)",
     )

@@ -22,6 +22,7 @@ Block = tuple[np.ndarray, np.ndarray]
 class Plan:
     """How long, how fast and by which figure.
 
+    usual_lr: with which the optimizer is used, if that is known.
     steps: of the whole training; monitor: a column; patience: epochs, None for no early stop.
     schedule: progress in 0..1 to a factor of lr, None for a constant rate; plateau lowers it by the monitored figure.
     class_weights: what the loss of an example of each class counts, in training alone.
@@ -48,6 +49,7 @@ class Plan:
     log_every: int | None = None
     snapshots: tuple[int, ...] = ()
     histograms: int | None = None
+    usual_lr: float | None = None
 
     def pause(self, step: int) -> int:
         """The first step after `step` at which a chunk must end."""

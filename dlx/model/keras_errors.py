@@ -27,6 +27,9 @@ def shape_hint(name: str, shape: tuple[int | None, ...], message: str) -> str:
     if name.startswith(("conv2d", "max_pooling2d", "average_pooling2d", "global_average")) and len(shape) != 3:
         return "it expects images: (height, width, channels); reshape brings a row back to one"
     if name in ("conv1d", "max_pooling1d", "simple_rnn", "lstm", "gru", "bidirectional") and len(shape) != 2:
+        if len(shape) == 1:
+            first = f"`reshape: [{shape[0]}, 1]` before it, or return_sequences: true in an RNN before it"
+            return f"it expects a sequence, (steps, features): {first}"
         return "it expects a sequence: (steps, features); an RNN before it needs return_sequences: true"
     shrunk = "negative" in message or "smaller than or equal to 0" in message or "output size" in message
     return "a smaller window, or padding: same, keeps more of the image" if shrunk else ""

@@ -53,3 +53,15 @@ PARAMETER_ALIASES = {
     "betas": "beta_1",
     "eps": "epsilon",
 }
+
+
+def data_hint(name: str) -> str:
+    """How a spec names the files that were written as a dataset: a folder, a table, arrays; empty for a plain word."""
+    ending = name.rpartition(".")[2].lower() if "." in name else ""
+    if ending in ("csv", "tsv", "txt"):
+        return f"a table is dataset: {{csv: {{path: {name}, label: COLUMN}}}}; dlx init {name} writes a spec"
+    if ending in ("npz", "npy"):
+        return f"arrays are dataset: {{npz: {{path: {name}}}}}"
+    if "/" in name or "\\" in name:
+        return f"a folder of images is dataset: {{image_folder: {{path: {name}}}}}; dlx init {name} writes a spec"
+    return ""

@@ -36,7 +36,12 @@ def put(root: Node, address: str, value: Node, where: str, registries: Registrie
     """The tree with `value` at the dotted address. Raises SpecError, located at `where`."""
     section, *rest = address.split(".")
     if section not in SECTIONS:
-        raise SpecError([unknown_key(section, where)])
+        problem = unknown_key(section, where)
+        for key in ("layers", "augment", "preprocess"):
+            items = root.value[key].value if key in root.value and root.value[key].is_list else []
+            if any((part := part_of(item, kind_of(key)[0].kind, registries)) and part[0] == section for item in items):
+                problem = DlxError(f"unknown key {section!r} (did you mean {key}.{address}?)", where=where)
+        raise SpecError([problem])
     current = root.value.get(section)
     if current is None:
         current = Node(_default(section), where, value.base)
@@ -140,4 +145,5 @@ class _Placement:
                 hint=f"write which one: {', '.join(f'{address}.{number}' for number in hits)}; or give one a name:",
             )
         known = sorted({name for both in names for name in both if name})
-        raise DlxError(f"{address} has no {word!r}{did_you_mean(word, known)}")
+        hint = f"it has {', '.join(known)}" if known else f"{address} is empty"
+        raise DlxError(f"{address} has no {word!r}{did_you_mean(word, known)}", hint=hint)

@@ -115,7 +115,9 @@ def read_file(path: Path, alone: bool = False) -> Node:
     shown = str(path)
     try:
         if path.is_dir():
-            raise SpecError([DlxError("is a folder, expected a YAML file", where=shown)])
+            run = (path / "spec.yaml").is_file()
+            hint = f"of a run it is {path / 'spec.yaml'}; dlx resume {path.name} goes on with it" if run else ""
+            raise SpecError([DlxError("is a folder, expected a YAML file", where=shown, hint=hint)])
         raw = contents(path.parent, path.name, MAX_BYTES) if alone else _bytes_of(path)
     except FileNotFoundError as error:
         raise SpecError([_no_file(path)]) from error

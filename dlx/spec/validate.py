@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from dlx.errors import DlxError, SpecError, did_you_mean, suggest
 from dlx.parts.registry import FilePath, Parameter, Part, Parts, Registries
 from dlx.parts.user_code import UserCode
-from dlx.spec.aliases import PARAMETER_ALIASES
+from dlx.spec.aliases import PARAMETER_ALIASES, data_hint
 from dlx.spec.annotations import SECTIONS, annotation_kind, entries_of, options, part_of, unknown_key
 from dlx.spec.describe import FAR, article, describe
 from dlx.spec.parse import Node
@@ -179,7 +179,8 @@ class _Checker:
             try:
                 registry.find(name)
             except DlxError as error:
-                self.problem(where, address, error.message, error.hint)
+                hint = data_hint(name) if registry.kind == "dataset" else ""
+                self.problem(where, address, error.message, hint or error.hint)
             return _BAD
         inner = f"{address}.{name}"
         self.marks[inner] = where

@@ -137,6 +137,15 @@ def make_private(folder: Path) -> None:
             folder.mkdir(PRIVATE)
 
 
+def check_writable(folder: Path) -> None:
+    """Raise DiskError where a folder, or the one in which it would be made, cannot be written into."""
+    near = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
+    if not near.is_dir():
+        raise DiskError(f"{near} is a file, not a folder", where=str(folder), hint="--runs-dir names another folder")
+    if not os.access(near, os.W_OK | os.X_OK):
+        raise DiskError("cannot be written into", where=str(folder), hint="--runs-dir names another folder")
+
+
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """A path beside `target` to write to: it takes the target's name, durably, when the block ends well.

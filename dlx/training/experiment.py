@@ -18,6 +18,7 @@ from dlx.engine.plan import Plan
 from dlx.errors import DataError, DlxError, SpecError
 from dlx.parts import REGISTRIES, metrics
 from dlx.parts.datasets import loading, table_encoding
+from dlx.parts.optimizers import default_learning_rate
 from dlx.parts.registry import Part
 from dlx.parts.schedules import Plateau
 from dlx.runs.metrics import maximized
@@ -114,6 +115,8 @@ def prepare(
         # A place in a file stands; an address in the spec, or none, becomes a place in the spec.
         if error.where in ("", "validation", "test", "split_seed", "dataset"):
             error.where = spec.locate(error.where or "dataset")
+        elif not error.where.startswith(spec.locate("").partition(": ")[0] or " "):
+            error.where = f"{spec.locate(f'dataset.{spec.dataset.name}')}: {error.where}"
         raise
     check_fit(spec, Facts.of(dataset))
     return Experiment(spec, dataset, splits, findings, started, begun)
@@ -192,6 +195,7 @@ def plan_of(experiment: Experiment) -> Plan:
         log_every=spec.log_every,
         snapshots=tuple(spec.snapshots),
         histograms=spec.histograms,
+        usual_lr=default_learning_rate(spec.optimizer.name),
         schedule=None if isinstance(schedule, Plateau) else schedule,
         plateau=schedule if isinstance(schedule, Plateau) else None,
         class_weights=class_weights(spec, experiment.dataset, experiment.splits.train),
