@@ -20,6 +20,25 @@ Row = Mapping[str, Any]
 BESIDE = 27  # columns that a bar needs beside its words: ten of its own, the share, the time left
 
 
+class Best:
+    """The best epoch so far, by what a training monitors."""
+
+    def __init__(self, monitor: str, rows: Sequence[Row] = ()) -> None:
+        self._monitor = monitor
+        self.row: Row = {}
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: Row) -> bool:
+        """Whether an epoch is better than all before it; one without a finite figure is not."""
+        value, best = row.get(self._monitor), self.row.get(self._monitor)
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            return False
+        better = best is None or (value > best if maximized(self._monitor) else value < best)
+        self.row = row if better else self.row
+        return better
+
+
 class TrainingBar:
     """The bar of one training on standard error, from its compiling on.
 
@@ -31,10 +50,8 @@ class TrainingBar:
         self._experiment, self._head, self._lines = experiment, head, lines
         self._bar = terminal.Bar(experiment.steps, "steps")
         self._last: Row = {}
-        self._best: Row = {}
+        self._best = Best(experiment.monitor, before)
         self._began, self._first_step, self._shown = 0.0, 0, time.monotonic()
-        for row in before:
-            self._is_best(row)
 
     def open(self) -> TrainingBar:
         self._bar.__enter__()
@@ -51,7 +68,7 @@ class TrainingBar:
             self._began, self._first_step = time.monotonic(), progress.step
         scheduled = experiment.spec.schedule.name != "constant"
         for row in progress.rows:
-            self._last, best = row, self._is_best(row)
+            self._last, best = row, self._best.add(row)
             if self._lines:
                 self._shown = time.monotonic()
                 self._bar.line(int(row["step"]), epoch_line(row, experiment.epochs, best, scheduled))
@@ -62,16 +79,6 @@ class TrainingBar:
             self._bar.update(progress.step, line=words)
             self._shown = time.monotonic()
 
-    def _is_best(self, row: Row) -> bool:
-        """Whether an epoch is the best so far, by what the training monitors."""
-        name = self._experiment.monitor
-        value, best = row.get(name), self._best.get(name)
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
-            return False
-        better = best is None or (value > best if maximized(name) else value < best)
-        self._best = row if better else self._best
-        return better
-
     def _words(self, progress: Progress, room: int) -> str:
         """Which epoch it is, and of the rest what the room holds: the losses, the best so far, the rate."""
         experiment, monitor = self._experiment, self._experiment.monitor
@@ -79,8 +86,9 @@ class TrainingBar:
         head = [*([self._head] if self._head else []), f"epoch {epoch}/{experiment.epochs}"]
         figures = {k.removeprefix("train_"): self._last[k] for k in ("train_loss", "val_loss") if k in self._last}
         losses = [f"{name} {value:.3g}" for name, value in figures.items() if isinstance(value, float)]
-        best = [f"best {self._best[monitor]:.4g}"] if self._best else []
-        named = [f"best {monitor} {self._best[monitor]:.4g} ({self._best['epoch']})"] if self._best else []
+        row = self._best.row
+        best = [f"best {row[monitor]:.4g}"] if row else []
+        named = [f"best {monitor} {row[monitor]:.4g} ({row['epoch']})"] if row else []
         rate = [self._rate(progress)]
         choices = ([*losses, *named, *rate], [*losses, *named], [*losses, *best], best)
         lines = ["  ".join(word for word in [*head, *words] if word) for words in choices]

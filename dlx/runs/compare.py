@@ -265,6 +265,11 @@ def reach(entry: Entry, figure: str, goal: float) -> None:
             return
 
 
+def is_number(value: object) -> bool:
+    """Whether a figure of a history is there and finite."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
 def sparkline(entry: Entry, width: int = 12) -> str:
     """The monitored figure over the epochs, in so many bars; a figure that is not finite is a blank."""
     monitor = entry.info.get("monitor", "val_loss")
@@ -277,13 +282,11 @@ def sparkline(entry: Entry, width: int = 12) -> str:
         else range(len(values))
     )
     picked = [values[place] for place in places]
-    finite = [v for v in picked if isinstance(v, (int, float)) and math.isfinite(v)]
+    finite = [v for v in picked if is_number(v)]
     if not finite:
         return " " * len(picked)
     if monitor.endswith("loss") and min(finite) > 0 and max(finite) > 30 * min(finite):  # as dlx plot draws it
         picked = [math.log(v) if v in finite else v for v in picked]
         finite = [math.log(v) for v in finite]
     low, span = min(finite), (max(finite) - min(finite)) or 1.0
-    return "".join(
-        BARS[round((v - low) / span * 7)] if isinstance(v, (int, float)) and math.isfinite(v) else " " for v in picked
-    )
+    return "".join(BARS[round((v - low) / span * 7)] if is_number(v) else " " for v in picked)
