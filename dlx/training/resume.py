@@ -220,7 +220,8 @@ def _start(run: Run, again: bool) -> tuple[Start | None, list[str]]:
 
 def _misfit(run: Run, info: Mapping[str, Any]) -> str:
     """Why a checkpoint's record cannot be used; an empty text where it can."""
-    for key in ("step", "epochs", "best_epoch", "steady_steps"):
+    later = ("inner_steps",) if "inner_steps" in info else ()  # an earlier dlx did not count them
+    for key in ("step", "epochs", "best_epoch", "steady_steps", *later):
         if type(info[key]) is not int or not 0 <= info[key] < 2**53:
             return f"state.json has no number under {key!r}"
     if not isinstance(info["events"] or {}, dict):

@@ -16,11 +16,16 @@ from dlx.training.rows import RowWriter
 from dlx.training.tensorboard import TensorBoard
 
 KEEP_COST, KEEP_SECONDS = 50, 60.0
+ENOUGH = 0.2  # of the steps
 MOST_SECONDS = 100 * 365 * 86400.0
 
 
 class Tracker:
-    """Counts what the final figures need; the first chunk, which compiles, is left out of the rate."""
+    """Counts what the final figures need.
+
+    The first chunk, which compiles, is left out of the rate; so are those that end an epoch and validate, where the
+    others are enough to go by.
+    """
 
     def __init__(self, experiment: Experiment, start: Start | None = None) -> None:
         self._experiment = experiment
@@ -29,6 +34,7 @@ class Tracker:
         self.seconds, self.carried = _seconds(record, "seconds"), _seconds(record, "carried")
         self._steady_seconds = _seconds(record, "steady_seconds")
         self._steady_steps = int(record.get("steady_steps", 0))
+        self._inner_seconds, self._inner_steps = _seconds(record, "inner_seconds"), int(record.get("inner_steps", 0))
         self._before = _seconds(record, "total_seconds")
         self._compiled = False
         self.last: Mapping[str, Any] = start.rows[-1] if start is not None and start.rows else {}
@@ -37,6 +43,9 @@ class Tracker:
         if self._compiled:
             self._steady_seconds += progress.seconds
             self._steady_steps += progress.step - self.step
+            if not progress.rows:
+                self._inner_seconds += progress.seconds
+                self._inner_steps += progress.step - self.step
         self._compiled, self.carried = True, progress.carried
         self.step, self.epochs = progress.step, progress.epochs
         self.seconds += progress.seconds
@@ -51,6 +60,8 @@ class Tracker:
 
     def examples_per_second(self) -> float:
         steps, seconds = (self._steady_steps, self._steady_seconds) if self._steady_steps else (self.step, self.seconds)
+        if self._inner_steps > ENOUGH * steps:
+            steps, seconds = self._inner_steps, self._inner_seconds
         share = len(self._experiment.splits.train) / self._experiment.steps_per_epoch
         return steps * share / max(seconds, 1e-9)
 
@@ -65,6 +76,8 @@ class Tracker:
             "carried": self.carried,
             "steady_seconds": self._steady_seconds,
             "steady_steps": self._steady_steps,
+            "inner_seconds": self._inner_seconds,
+            "inner_steps": self._inner_steps,
             "total_seconds": self.total_seconds,
         }
 

@@ -16,9 +16,13 @@ import pytest
 from conftest import CONFIGS, GATE, SMALL, Dlx
 
 import dlx as api
+from dlx import spec as specs
+from dlx.engine.plan import Progress
 from dlx.errors import DataError, DiskError
 from dlx.runs.run import Run
 from dlx.training import program_cache
+from dlx.training.experiment import prepare
+from dlx.training.tracker import Tracker
 
 
 def history(path: Path) -> list[dict[str, float]]:
@@ -449,3 +453,19 @@ def test_metrics_of_user_code_get_one_kind_of_number(dlx: Dlx, world: Path) -> N
     assert result.code == 0, result.err
     metrics = result.lines[0]["metrics"]
     assert metrics["val_close"] == pytest.approx(2 * metrics["val_mae"], rel=1e-2)  # of 1e6 in float32
+
+
+def test_the_rate_is_that_of_the_training_without_its_validations(world: Path) -> None:
+    spec = world / "m.yaml"
+    spec.write_text("dataset: moons\nlayers: [output]\nvalidation: 0.5\nbatch_size: 10\nepochs: 2\n")
+    experiment = prepare(specs.load(spec))
+    tracker = Tracker(experiment)
+    step = 0
+    for steps, seconds, ends in ((1, 9.0, False), (5, 1.0, False), (4, 5.0, True), (5, 1.0, False), (5, 5.0, True)):
+        step += steps
+        tracker.add(Progress(
+            step=step, epochs=step // 10, state={}, rows=[{"epoch": 1}] if ends else [], logged=[], seconds=seconds,
+            best_epoch=None, stopped=False, carried=0.0, resumable=True,
+        ))  # fmt: skip
+    examples = len(experiment.splits.train) / experiment.steps_per_epoch
+    assert tracker.examples_per_second() == pytest.approx(10 * examples / 2.0)
