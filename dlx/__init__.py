@@ -2,8 +2,8 @@
 
     import dlx
     run = dlx.run("configs/digits.yaml", lr=0.01)
-    dlx.load(run.path).predict(images)
-    dlx.compare(["runs/digits-1", "runs/digits-2"])
+    run.metrics["test_accuracy"], run.history, run.predict(images)
+    dlx.compare(["runs/digits-1", "runs/digits-2"]).frame
 
 @dlx.layer, @dlx.dataset, @dlx.augmentation and @dlx.metric mark a user's own parts, in a file of a spec's `imports`.
 Nothing is imported before it is used.
@@ -15,16 +15,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "augmentation", "compare", "dataset", "layer", "load", "metric", "predict", "run"]
+_MARKS = ("augmentation", "dataset", "layer", "metric")
+__all__ = [
+    "Comparison", "Run", "__version__", "augmentation", "check", "compare", "dataset", "layer", "load", "metric",
+    "plot", "predict", "resume", "run", "sweep",
+]  # fmt: skip
 
 if TYPE_CHECKING:
-    from dlx.api import compare, load, predict, run
+    from dlx.api import Comparison, Run, check, compare, load, plot, predict, resume, run, sweep
     from dlx.parts.user_code import augmentation, dataset, layer, metric
 
-_HOMES = {
-    **dict.fromkeys(("compare", "load", "predict", "run"), "dlx.api"),
-    **dict.fromkeys(("augmentation", "dataset", "layer", "metric"), "dlx.parts.user_code"),
-}
+_HOMES = {**dict.fromkeys(__all__, "dlx.api"), **dict.fromkeys(_MARKS, "dlx.parts.user_code")}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlx.data import images
-from dlx.errors import DataError, DlxError, RunError
-from dlx.inference.predictor import load_predictor
+from dlx.errors import DlxError, RunError
 from dlx.model.restore import with_snapshot
 from dlx.plots.boundary import boundaries
 from dlx.plots.curves import Curve, X, draw_curves
@@ -19,11 +18,9 @@ from dlx.plots.film import film
 from dlx.plots.network import activations
 from dlx.plots.pictures import Draw, largest, pictures_of
 from dlx.plots.subject import Subject
-from dlx.runs.compare import ABSENT, Row
-from dlx.runs.diff import differences
+from dlx.runs.diff import labels_of
 from dlx.runs.run import Run
-from dlx.runs.summary import read
-from dlx.training.experiment import prepare, spec_of
+from dlx.training.subject import best_epoch, subject_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,9 +79,9 @@ class Gallery:
                 self.remarks.append(f"{run.name} is not among the curves: it finished no epoch")
 
         def draw() -> Figure:
-            labels = _labels(with_rows) if len(with_rows) > 1 else [with_rows[0].name]
+            labels = labels_of(with_rows) if len(with_rows) > 1 else [with_rows[0].name]
             curves = [
-                Curve(label, run.history(), _best_epoch(run), run.steps.rows())
+                Curve(label, run.history(), best_epoch(run), run.steps.rows())
                 for run, label in zip(with_rows, labels, strict=True)
             ]
             title, short = with_rows[0].name if len(with_rows) == 1 else "", all(len(c.rows) == 1 for c in curves)
@@ -105,7 +102,7 @@ class Gallery:
 
         def draw() -> Figure:
             subjects = [self._subject(run) for run in alike]
-            return boundaries(subjects, _labels(alike) if len(alike) > 1 else ())
+            return boundaries(subjects, labels_of(alike) if len(alike) > 1 else ())
 
         return [(f"{stem}-boundary", draw)] if alike else []
 
@@ -172,17 +169,8 @@ class Gallery:
 
     def _subject(self, run: Run) -> Subject:
         if run.path not in self._subjects:
-            predictor = load_predictor(run)
-            try:
-                experiment = prepare(spec_of(run), recorded=run.info())
-            except DataError as error:
-                message = f"its data cannot be loaded: {error.message}"
-                raise DataError(message, where=run.name, hint=error.hint) from error
-            data = experiment.dataset, experiment.splits
-            name = self._names[run.path]
-            self._subjects[run.path] = Subject(name, predictor.network, *data, run.history(), _kept_epoch(run))
-            recorded = (run.info().get("dataset") or {}).get("fingerprint")
-            if recorded not in (None, experiment.dataset.fingerprint):
+            self._subjects[run.path], unchanged = subject_of(run, self._names[run.path])
+            if not unchanged:
                 self.remarks.append(f"{run.name}: the data has changed since the run")
         return self._subjects[run.path]
 
@@ -205,33 +193,6 @@ def _distinct_names(runs: Sequence[Run]) -> dict[Path, str]:
 
 def _two_inputs(run: Run) -> bool:
     return bool((run.info().get("input") or {}).get("shape") == [2])
-
-
-def _best_epoch(run: Run) -> int | None:
-    epoch = (run.metrics() or {}).get("best_epoch")
-    return epoch if isinstance(epoch, int) else None
-
-
-def _kept_epoch(run: Run) -> int | None:
-    """The epoch whose weights the run keeps."""
-    return None if run.info()["settings"].get("keep") == "last" else _best_epoch(run)
-
-
-def _labels(runs: Sequence[Run]) -> list[str]:
-    """What tells the runs apart: the settings in which they differ, or their names."""
-    columns = differences([Row([read(run.path)]) for run in runs])
-    names = [run.name for run in runs]
-    if not 0 < len(columns) <= 3:
-        return names
-    labels = []
-    for number in range(len(runs)):
-        words = []
-        for column in columns:
-            title = re.sub(r"\[\d+\]", "", column.title).replace(".", " ")
-            cell = column.cells[number]
-            words.append(f"no {title}" if cell == ABSENT else f"{title} {cell}")
-        labels.append(", ".join(words))
-    return labels if len(set(labels)) == len(labels) else names
 
 
 def _stem(runs: Sequence[Run]) -> str:

@@ -76,7 +76,7 @@ def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> 
     from dlx.commands.sweep_screen import SweepScreen, show_plan
     from dlx.search.local import Here
     from dlx.search.sweep import sweep
-    from dlx.spec.grid import trials_of
+    from dlx.spec import trials_of
     from dlx.system import files, signals, terminal
     from dlx.training.session import Options
 

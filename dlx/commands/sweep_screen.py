@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlx.commands.progress import TrainingBar
 from dlx.commands.training_screen import run_line
 from dlx.engine.plan import Progress
 from dlx.runs.compare import figure_text
@@ -18,6 +17,7 @@ from dlx.system import terminal
 from dlx.system.units import duration
 from dlx.training.experiment import Experiment
 from dlx.training.outcome import Observer, Outcome
+from dlx.training.progress_bar import TrainingBar
 
 if TYPE_CHECKING:
     from dlx.model.network import Network

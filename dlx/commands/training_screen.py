@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dlx.commands.progress import TrainingBar
 from dlx.data.dataset import Stream
 from dlx.data.splits import majority_share
 from dlx.errors import DivergenceError
@@ -17,6 +16,7 @@ from dlx.system.json_text import one_line
 from dlx.system.units import duration
 from dlx.training import checkpoints
 from dlx.training.outcome import Observer, Outcome
+from dlx.training.progress_bar import TrainingBar
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def show_plan(experiment: Experiment, error: bool = False, number: int = 1, of: 
         if parts:
             pairs.append((heading, " → ".join(_phrase(spec, kind, part) for part in parts)))
         elif kind == "preprocess" and dataset.kind != "text":
-            pairs.append((heading, "none: the network takes the inputs as they are"))
+            pairs.append((heading, f"none: the network takes the inputs as they are{_range(experiment)}"))
     if splits.test is None and spec.test == "auto" and len(splits.train) >= 50:
         pairs.append(("test", "none: the data has no test split; test: 0.2 cuts one off"))
     pairs.append(("training", _training(experiment)))
@@ -95,7 +95,6 @@ def _input(experiment: Experiment) -> str:
     shape = " × ".join(map(str, dataset.shape))
     if dataset.encoding and dataset.kind == "table" and dataset.encoding.categories:
         shape = f"{len(dataset.encoding.columns)} columns as {shape} inputs"
-    shape += _range(experiment)
     if dataset.task == "multi_label":
         return f"{shape}, {len(dataset.classes)} labels, any of which may hold"
     if dataset.classes:

@@ -60,7 +60,7 @@ def _running(root: Path) -> Run:
 
 def _lines(run: Run) -> str:
     """A line an epoch, as they come; returns how the run ended."""
-    from dlx.commands.progress import Best, epoch_line
+    from dlx.training.progress_bar import Best, epoch_line
 
     best, shown, epochs = Best(_monitor(run)), 0, _epochs(run)
     while True:
@@ -91,9 +91,9 @@ def _screen(run: Run) -> str:
 
 def page(name: str, rows: Sequence[Mapping[str, Any]], monitor: str, epochs: int, status: str) -> list[str]:
     """What is seen of a training: its curve, its last epochs, how far it is and what it still takes."""
-    from dlx.commands.progress import Best, epoch_line
     from dlx.system import terminal
     from dlx.system.units import duration
+    from dlx.training.progress_bar import Best, epoch_line
 
     if not rows:
         return [f"{name}: {status}, no epoch yet"]

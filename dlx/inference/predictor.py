@@ -96,6 +96,16 @@ class Predictor:
         whole = np.concatenate(pieces) if pieces else np.zeros((0, max(len(self.classes), 1)), np.float32)
         return class_probabilities(whole, self.info["task"])
 
+    def predict_files(self, paths: Sequence[str]) -> np.ndarray:
+        """The same of files: images, folders of images, .csv, .npy or .npz. Raises DataError for an unreadable one."""
+        import numpy as np
+
+        batches, _ = self.read(paths)
+        pieces = [piece for _, array in batches for piece in self._answers([array])]
+        if self.skipped:
+            raise self.skipped[0]
+        return class_probabilities(np.concatenate(pieces), self.info["task"])
+
     def read(self, words: Sequence[str]) -> tuple[Iterator[Batch], int | None]:
         """(batches of inputs, how many there are if that is known) of what a command line names; see Inputs.read."""
         return self.inputs.read(words)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dlx.runs.compare import ABSENT, Row, spread
-from dlx.runs.summary import LABELS, SPREAD, same_setting
+from dlx.runs.run import Run
+from dlx.runs.summary import LABELS, SPREAD, read, same_setting
 
 LISTS = ("layers", "augment", "preprocess", "metrics")
 PARTS = ("dataset", "optimizer", "schedule", "loss")
@@ -71,6 +73,23 @@ def _condition(row: Row, name: str) -> str:
         described = entry.info.get("device_name") if name == "device" and value.startswith("gpu") else None
         values.append(str(described or value))
     return ", ".join(dict.fromkeys(values))
+
+
+def labels_of(runs: Sequence[Run]) -> list[str]:
+    """What tells the runs apart: the settings in which they differ, or their names."""
+    columns = differences([Row([read(run.path)]) for run in runs])
+    names = [run.name for run in runs]
+    if not 0 < len(columns) <= 3:
+        return names
+    labels = []
+    for number in range(len(runs)):
+        words = []
+        for column in columns:
+            title = re.sub(r"\[\d+\]", "", column.title).replace(".", " ")
+            cell = column.cells[number]
+            words.append(f"no {title}" if cell == ABSENT else f"{title} {cell}")
+        labels.append(", ".join(words))
+    return labels if len(set(labels)) == len(labels) else names
 
 
 def text(value: Any) -> str:

@@ -2,31 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from yaml import YAMLError
+
+from dlx.errors import DlxError, SpecError
 from dlx.spec.describe import describe
-from dlx.spec.grid import Trial, check_alternatives, trials_of
+from dlx.spec.grid import Trial, check_alternatives, combinations
 from dlx.spec.inherit import gather
 from dlx.spec.parse import write_value
 from dlx.spec.rules import all_parts
 from dlx.spec.sections import EarlyStop, Regularization, Spec, flat, resolved
 from dlx.spec.validate import validate
 
+Source = str | os.PathLike[str] | Mapping[str, Any] | Spec
 
-def load(path: str | Path, overrides: Sequence[str] = (), alone: bool = False, bare: bool = False) -> Spec:
-    """The Spec of a file, with its bases and the overrides (`address=value`) laid in.
+
+def load(source: Source, overrides: Sequence[str] = (), alone: bool = False, bare: bool = False) -> Spec:
+    """The Spec of a file, of a mapping or of another Spec, with its bases and the overrides (`address=value`) laid in.
 
     With `alone` no other file is read: the spec of a run is whole. With `bare` only what makes the network is read
     where the spec has user code that may not run. Code runs here: see `parts.user_code`.
     Raises SpecError with every problem, each at its file, line and column. Loads no Keras.
     """
-    file = Path(path)
-    root, code = gather(file, overrides, alone, bare)
-    spec = validate(root, file.stem, code)
+    place, stem = written(source)
+    root, code = gather(place, overrides, alone, bare)
+    spec = validate(root, stem, code)
     if spec.sweep:
-        check_alternatives(root, code, file.stem)
+        check_alternatives(root, code, stem)
     return spec
+
+
+def trials_of(source: Source, overrides: Sequence[str] = ()) -> list[Trial]:
+    """Every combination of the alternatives of a spec's `sweep` and of `address=a,b,…`, in their order.
+
+    An override of an address replaces its alternatives in the spec. Raises SpecError with every problem.
+    """
+    return combinations(*written(source), overrides)
+
+
+def written(source: Source) -> tuple[Path | str, str]:
+    """(a file, or the text of what is none; what a run is named after where the spec has no name)."""
+    if isinstance(source, Spec):
+        return dump(source), source.name
+    if isinstance(source, Mapping):
+        try:
+            return write_value(_plain(source)), "spec"
+        except YAMLError as error:
+            message = f"holds a value that no spec can have ({error})"
+            raise SpecError([DlxError(message, where="spec")]) from error
+    return Path(source), Path(source).stem
+
+
+def _plain(value: Any) -> Any:
+    """A mapping from Python as YAML writes it: paths as texts, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def dump(spec: Spec, base: str | None = None) -> str:
@@ -43,6 +80,7 @@ def dump(spec: Spec, base: str | None = None) -> str:
 __all__ = [
     "EarlyStop",
     "Regularization",
+    "Source",
     "Spec",
     "Trial",
     "all_parts",
@@ -53,4 +91,5 @@ __all__ = [
     "resolved",
     "trials_of",
     "write_value",
+    "written",
 ]

@@ -33,26 +33,27 @@ class Trial:
         return " ".join(f"{address}={write_value(value)}" for address, value in self.settings.items())
 
 
-def trials_of(path: str | Path, overrides: Sequence[str] = ()) -> list[Trial]:
+def combinations(source: Path | str, stem: str, overrides: Sequence[str] = ()) -> list[Trial]:
     """Every combination of the alternatives of a spec's `sweep` and of `-s address=a,b,…`, in their order.
 
+    source, stem: as `dlx.spec.written` gives them.
     An override of an address replaces its alternatives in the spec. Raises SpecError with every problem.
     """
-    file = Path(path)
-    root, code = gather(file)
+    root, code = gather(source)
+    place = str(source) if isinstance(source, Path) else "spec"
     root, axes = _overridden(root, code, overrides)
-    _check_axes(root, code, axes, str(path))
+    _check_axes(root, code, axes, place)
     plain = root.with_value({key: node for key, node in root.value.items() if key != "sweep"})
     if not axes:
-        validate(plain, file.stem, code)
+        validate(plain, stem, code)
         hint = "a section `sweep: {lr: [0.001, 0.01]}`, or -s lr=0.001,0.01"
-        raise SpecError([DlxError("there are no alternatives to try", where=str(path), hint=hint)])
+        raise SpecError([DlxError("there are no alternatives to try", where=place, hint=hint)])
     problems: list[DlxError] = []
     trials: dict[str, Trial] = {}
     for combination in itertools.product(*axes.values()):
         chosen = dict(zip(axes, combination, strict=True))
         try:
-            spec = _spec(plain, code, chosen, file.stem)
+            spec = _spec(plain, code, chosen, stem)
         except SpecError as error:
             problems += error.problems
             continue

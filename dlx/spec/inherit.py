@@ -13,7 +13,7 @@ from dlx.parts.registry import Parts
 from dlx.parts.user_code import UserCode
 from dlx.spec.annotations import SECTIONS, entries_of, kind_of, part_of
 from dlx.spec.overrides import override, put, without_rival
-from dlx.spec.parse import Node, read_file
+from dlx.spec.parse import Node, read_file, read_text
 
 MAX_FILES = 64
 
@@ -21,12 +21,18 @@ MAX_FILES = 64
 NETWORK = ("name", "layers", "preprocess", "regularization", "seed", "precision", "batch_size", "validation")
 
 
-def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False, bare: bool = False) -> tuple[Node, UserCode]:
+def gather(
+    source: Path | str, overrides: Sequence[str] = (), alone: bool = False, bare: bool = False
+) -> tuple[Node, UserCode]:
     """(the whole tree of a spec: its bases, itself, its `set` and the overrides, in this order; its user code).
 
+    source: a file, or the text of one, whose paths are relative to the working directory.
     User code runs here, if it is allowed to; where it is not, `bare` leaves out all that makes no network.
     """
-    root = _renamed(read_file(path, alone=True)) if alone else _Inheritance().tree(path)
+    if isinstance(source, str):
+        root = _Inheritance().over_bases(_of_text(source), Path.cwd() / "spec", ())
+    else:
+        root = _renamed(read_file(source, alone=True)) if alone else _Inheritance().tree(source)
     problems: list[DlxError] = []
     for text in overrides:
         try:
@@ -39,6 +45,14 @@ def gather(path: Path, overrides: Sequence[str] = (), alone: bool = False, bare:
         network = {key: node for key, node in root.value.items() if key in NETWORK}
         root = root.with_value({**network, "dataset": root.with_value("or")})
     return root, _imported(root)
+
+
+def _of_text(text: str) -> Node:
+    """The mapping of a spec's text. Raises SpecError where it is none."""
+    node = read_text(text, "spec", Path.cwd(), marks=False)
+    if node is None or not node.is_mapping:
+        raise SpecError([DlxError("expected a mapping of keys to values", where="spec")])
+    return node
 
 
 # Names in earlier runs that have changed since: (part, parameter) -> (parameter, values).
@@ -94,12 +108,15 @@ class _Inheritance:
     def tree(self, path: Path, chain: tuple[Path, ...] = (), where: str = "") -> Node:
         """The tree of a file over its bases; `chain` are the files that lead to it, `where` the last `extends`."""
         real = self._entered(path, chain, where)
-        file = read_file(path)
+        return self.over_bases(read_file(path), path, (*chain, real))
+
+    def over_bases(self, file: Node, path: Path, chain: tuple[Path, ...]) -> Node:
+        """What a file at `path` holds, over its bases."""
         entries = dict(file.value)
         extends, settings = entries.pop("extends", None), entries.pop("set", None)
         root = Node({}, file.where, file.base)
         for base in _bases(extends):
-            inherited = self.tree(_beside(path, base), (*chain, real), base.where).value
+            inherited = self.tree(_beside(path, base), chain, base.where).value
             # The name and the description of a base are its own.
             inherited = {k: v for k, v in inherited.items() if k not in ("name", "description")}
             root = merge(root, root.with_value(inherited))

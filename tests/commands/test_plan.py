@@ -12,8 +12,7 @@ NUMBERS = "dataset: {csv: {path: d.csv, label: y}}\ntask: regression\nlayers: [{
 
 def test_the_plan_says_the_range_of_the_inputs_the_head_and_the_loss(dlx: Dlx, gate: Path) -> None:
     done = dlx("run", gate, "-s", "epochs=1")
-    assert "input       2, 0 to 1, 2 classes" in done.out
-    assert "preprocess  none: the network takes the inputs as they are" in done.out
+    assert "preprocess  none: the network takes the inputs as they are, 0 to 1" in done.out
     assert "output  dense(" in done.out
     assert "; loss " in done.out
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from dlx.commands.progress import epoch_line
+from dlx.training.progress_bar import epoch_line
 
 SPEC = "dataset: moons\nlayers: [output]\nepochs: 40\nvalidation: 0.2\nseed: 1\n"
 ROW = {

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from dlx.errors import SpecError
 from dlx.search.local import Finished, claimed
-from dlx.spec.grid import _alternatives, trials_of
+from dlx.spec import trials_of
+from dlx.spec.grid import _alternatives
 from dlx.spec.parse import write_value
 
 GATE = """\
