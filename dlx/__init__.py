@@ -5,7 +5,8 @@
     run.metrics["test_accuracy"], run.history, run.predict(images)
     dlx.compare(["runs/digits-1", "runs/digits-2"]).frame
 
-@dlx.layer, @dlx.dataset, @dlx.augmentation and @dlx.metric mark a user's own parts, in a file of a spec's `imports`.
+@dlx.layer, @dlx.dataset, @dlx.augmentation, @dlx.loss and @dlx.metric mark a user's own parts, in a file of a spec's
+`imports`.
 Nothing is imported before it is used.
 """
 
@@ -15,15 +16,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-_MARKS = ("augmentation", "dataset", "layer", "metric")
+_MARKS = ("augmentation", "dataset", "layer", "loss", "metric")
 __all__ = [
-    "Comparison", "Run", "__version__", "augmentation", "check", "compare", "dataset", "layer", "load", "metric",
-    "plot", "predict", "resume", "run", "sweep",
+    "Comparison", "Run", "__version__", "augmentation", "check", "compare", "dataset", "layer", "load", "loss",
+    "metric", "plot", "predict", "resume", "run", "sweep",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from dlx.api import Comparison, Run, check, compare, load, plot, predict, resume, run, sweep
-    from dlx.parts.user_code import augmentation, dataset, layer, metric
+    from dlx.parts.user_code import augmentation, dataset, layer, loss, metric
 
 _HOMES = {**dict.fromkeys(__all__, "dlx.api"), **dict.fromkeys(_MARKS, "dlx.parts.user_code")}
 

@@ -8,6 +8,8 @@
     def mine(path: str): ...                                    # returns (x, y), or a pair of these
     @dlx.augmentation
     def jitter(images, seed, amount: float = 3.0): ...          # returns images
+    @dlx.loss
+    def absolute(targets, predictions, power: float = 1.0): ... # returns a number for each example
     @dlx.metric
     def within(targets, predictions, by: float = 0.5): ...      # returns a number for each example
 
@@ -34,7 +36,7 @@ from typing import Any, TypeVar
 
 from dlx.data.dataset import Dataset
 from dlx.errors import DataError, DlxError
-from dlx.parts import REGISTRIES
+from dlx.parts import REGISTRIES, losses
 from dlx.parts.datasets import npz
 from dlx.parts.keras_signatures import snake
 from dlx.parts.registry import Registries
@@ -205,6 +207,32 @@ def metric(thing: T) -> T:
         )
 
     _collect("metric", _part(function, build, 2))
+    return thing
+
+
+def loss(thing: T) -> T:
+    """Register a loss: a class of Keras, or a function (targets, predictions, …) -> a number for each example.
+
+    targets: (n, units) float32, of classes one-hot; predictions: the same shape, after the head's activation.
+    """
+    function: Any = thing
+    makes = inspect.isclass(thing)
+
+    def build(**arguments: Any) -> Any:
+        call = _guarded(function)(**arguments).call if makes else functools.partial(_guarded(function), **arguments)
+
+        def computed(targets: Any, logits: Any, activation: Any) -> Any:
+            each = call(losses.spread(targets, logits.shape[-1]), activation(logits))
+            shape = tuple(getattr(each, "shape", ()))
+            if not shape:
+                raise DataError(f"the loss {function.__name__} returned one number, expected one for each example")
+            values = keras.backend.standardize_dtype(targets.dtype).startswith("float")
+            kept = 1 if values else len(targets.shape)  # class numbers of steps have a loss each
+            return keras.ops.mean(each, axis=tuple(range(kept, len(shape)))) if len(shape) > kept else each
+
+        return computed
+
+    _collect("loss", _part(function, build, 0 if makes else 2))
     return thing
 
 

@@ -255,3 +255,50 @@ def test_max_time_counts_from_the_start_of_the_command(dlx: Dlx, own: Path) -> N
     (own / "parts.py").write_text("import time\n\ntime.sleep(1.2)\n" + CODE)
     result = dlx("run", "x.yaml", "--allow-code", "--max-time", "1s")
     assert result.code == 75, result.err
+
+
+LOSSES = """
+import keras
+import dlx
+
+
+@dlx.loss
+def squares(targets, predictions, power: float = 2.0):
+    return keras.ops.mean(keras.ops.abs(targets - predictions) ** power, axis=-1)
+
+
+@dlx.loss
+class Squared(keras.losses.MeanSquaredError):
+    pass
+
+
+@dlx.loss
+def each_unit(targets, predictions):
+    return keras.ops.square(targets - predictions)
+
+
+@dlx.loss
+def one_number(targets, predictions):
+    return keras.ops.mean(targets - predictions)
+"""
+
+
+@pytest.mark.parametrize("loss", ["squares", "{squares: 2}", "squared", "each_unit"])
+@pytest.mark.parametrize("data", ["moons", "iris"])
+def test_an_own_loss_trains_as_the_same_one_of_keras(dlx: Dlx, own: Path, loss: str, data: str) -> None:
+    (own / "parts.py").write_text(LOSSES)
+    spec = f"imports: parts.py\ndataset: {data}\nlayers: [{{dense: 4}}, output]\nepochs: 3\nvalidation: 0.2\n"
+    (own / "x.yaml").write_text(f"{spec}loss: {loss}\n")
+    (own / "y.yaml").write_text(f"{spec}loss: mean_squared_error\n")
+    assert dlx("run", "x.yaml", "y.yaml", "--allow-code").code == 0
+    mine, usual = ((find.one(name, own / "runs").metrics() or {}) for name in ("x", "y"))
+    assert mine["val_loss"] == pytest.approx(usual["val_loss"], rel=1e-5)
+    assert mine["train_loss"] == pytest.approx(usual["train_loss"], rel=1e-5)
+
+
+def test_an_own_loss_of_one_number_is_refused(dlx: Dlx, own: Path) -> None:
+    (own / "parts.py").write_text(LOSSES)
+    (own / "x.yaml").write_text("imports: parts.py\ndataset: moons\nlayers: [output]\nloss: one_number\n")
+    done = dlx("run", "x.yaml", "--allow-code")
+    assert done.code in (2, 3)
+    assert "the loss one_number returned one number, expected one for each example" in done.err
