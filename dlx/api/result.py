@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Inputs: TypeAlias = np.ndarray | Table | Sequence[str] | Sequence[os.PathLike[str]] | str | os.PathLike[str]
 
 Place = str | os.PathLike[str]
-Kind = Literal["curves", "boundary", "confusion", "mistakes", "filters", "activations", "network"]
+Kind = Literal["curves", "boundary", "confusion", "residuals", "mistakes", "filters", "activations", "network"]
 
 
 class Run:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TOGETHER = ("curves", "boundary")  # of one run, or of several side by side
-ALONE = ("confusion", "mistakes", "filters", "activations", "network")
+ALONE = ("confusion", "residuals", "mistakes", "filters", "activations", "network")
 FILMED = ("boundary", "filters", "activations", "network")  # of a run with snapshots, also epoch by epoch
 FRAMES = 24  # of a film: of more epochs some are left out, evenly
 Drawing = tuple[str, Callable[[], "Figure | Mapping[str, bytes]"]]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dlx.plots.curves import X
     from dlx.runs.run import Run
 
-RUN_KINDS = ("curves", "boundary", "confusion", "mistakes", "filters", "activations", "network")
+RUN_KINDS = ("curves", "boundary", "confusion", "residuals", "mistakes", "filters", "activations", "network")
 SPEC_KINDS = ("data", "classes", "augmented")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dlx.data.dataset import Stream
-from dlx.data.splits import majority_share
+from dlx.data.splits import majority_share, mean_error
 from dlx.errors import DivergenceError
 from dlx.runs.find import command_line, compare_all
 from dlx.runs.metrics import is_figure, reached
@@ -100,7 +100,9 @@ def _input(experiment: Experiment) -> str:
     if dataset.classes:
         share = majority_share(experiment.splits.train, len(dataset.classes))
         return f"{shape}, {len(dataset.classes)} classes; guessing the most frequent one scores {share:.1%}"
-    return f"{shape}, {experiment.facts.targets} value(s) to predict"
+    count, error = experiment.facts.targets, mean_error(experiment.splits.train, experiment.splits.train)
+    values = "a value" if count == 1 else f"{count} values"
+    return f"{shape}, {values} to predict; always answering the mean is off by {error:.4g} (mae; r2 0)"
 
 
 def _range(experiment: Experiment) -> str:
@@ -240,6 +242,8 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
             f"stopped after epoch {metrics['epochs']:,} of {experiment.epochs:,}: {_why_stopped(run, experiment)}"
         )
     _table(metrics, experiment, error)
+    if experiment.facts.task == "regression":
+        out.print(_of_the_mean(experiment))
     history = run.history()
     for name, number in (experiment.spec.stop_at or {}).items():
         if metrics["epochs"] == experiment.epochs and history and not reached(name, history[-1].get(name), number):
@@ -258,6 +262,15 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
         ],
         error,
     )
+
+
+def _of_the_mean(experiment: Experiment) -> str:
+    """What a regression is to be better than, on the examples that it is judged by."""
+    splits = experiment.splits
+    name, judged = ("test", splits.test) if splits.test is not None else ("validation", splits.validation)
+    if judged is None:
+        name, judged = "train", splits.train
+    return f"to compare: always answering the mean of train has mae {mean_error(splits.train, judged):.4g} on {name}"
 
 
 def _why_stopped(run: Run, experiment: Experiment) -> str:

@@ -133,6 +133,14 @@ def _refuse_coarse(scaling: Scaling, names: Sequence[str], common: Scaling | Non
     )
 
 
+def mean_error(train: Split, judged: Split) -> float:
+    """How far off on average the mean of the train split is, as an answer to each example of another: its mae."""
+    import numpy as np
+
+    mean = np.asarray(train.targets, np.float64).mean(axis=0)
+    return float(np.abs(np.asarray(judged.targets, np.float64) - mean).mean())
+
+
 def majority_share(split: Split, classes: int) -> float:
     """What always guessing the most frequent class would score on the split."""
     import numpy as np

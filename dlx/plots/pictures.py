@@ -9,6 +9,7 @@ from dlx.plots.boundary import boundaries
 from dlx.plots.classification import confusion, mistakes
 from dlx.plots.diagram import kernels, network
 from dlx.plots.network import activations, filters, first_kernel
+from dlx.plots.regression import residuals
 from dlx.plots.subject import Subject
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def pictures_of(subject: Subject) -> dict[str, Draw]:
         pictures["boundary"] = lambda subject: boundaries([subject])
     if classes and len(subject.classes) <= 200:
         pictures["confusion"] = confusion
+    if subject.dataset.task == "regression":
+        pictures["residuals"] = residuals
     if classes and image:
         pictures["mistakes"] = mistakes
     if image and first_kernel(subject) is not None:

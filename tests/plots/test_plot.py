@@ -25,6 +25,7 @@ from dlx.plots.boundary import Boundary, draw_boundaries
 from dlx.plots.classification import confusion, draw_confusion, mistakes
 from dlx.plots.curves import Curve, _values, draw_curves
 from dlx.plots.diagram import draw_network
+from dlx.plots.regression import draw_residuals
 from dlx.plots.subject import Subject
 from dlx.runs.run import Run
 
@@ -194,6 +195,34 @@ def test_a_run_with_snapshots_is_drawn_epoch_by_epoch(dlx: Dlx, world: Path) -> 
             film.seek(number)
             frames.append(np.asarray(film.convert("RGB")))
     assert all((frames[0] != frame).any() for frame in frames[1:])
+
+
+@pytest.mark.parametrize(("targets", "panels"), [(1, 2), (3, 6), (7, 8)])
+def test_a_regression_is_drawn_against_the_truth_and_the_mean(targets: int, panels: int) -> None:
+    random = np.random.default_rng(0)
+    true = random.normal(50, 10, (40, targets))
+    pairs = [(f"y{n}", true[:, n], true[:, n] + random.normal(size=40), 50.0) for n in range(min(targets, 4))]
+    figure = draw_residuals(pairs, np.arange(100, 140), "x-1: 40 examples of test")
+    assert len(figure.axes) == panels
+    marked = [text.get_text() for text in figure.axes[0].texts]
+    off = np.abs(pairs[0][2] - pairs[0][1])
+    assert marked == [f"row {100 + place}" for place in np.argsort(-off, kind="stable")[:5]]
+    legend = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert legend == [
+        f"the mean of train: mae {np.abs(50 - true[:, 0]).mean():.4g}", f"the network: mae {off.mean():.4g}"
+    ]  # fmt: skip
+
+
+def test_a_run_of_a_regression_has_the_picture(dlx: Dlx, world: Path) -> None:
+    (world / "t.csv").write_text("x,y\n" + "".join(f"{n / 40},{n / 20 + n % 3}\n" for n in range(60)))
+    (world / "r.yaml").write_text(
+        "dataset: {csv: {path: t.csv, label: y}}\ntask: regression\ntest: 0.3\nlayers: [output]\nepochs: 2\n"
+    )
+    done = dlx("run", "r.yaml")
+    assert "a value to predict; always answering the mean is off by" in " ".join(done.out.split())
+    assert "to compare: always answering the mean of train has mae " in done.out
+    assert dlx("plot", "r", "--only", "residuals", "-o", "p").code == 0
+    assert [path.name for path in (world / "p").iterdir()] == ["r-1-residuals.png"]
 
 
 def test_a_film_has_one_scale_for_all_its_epochs() -> None:
