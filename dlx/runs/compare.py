@@ -221,10 +221,11 @@ def figure_names(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
             continue
         names = [key for key in known if key.startswith(f"{split}_") and is_figure(key)]
         names = [key for key in names if unlike or not key.endswith("data_loss")]
-        if split == "last_val":  # only where an epoch before the last was kept
-            names = [n for n in names if any(row.figure(n) != row.figure(n.removeprefix("last_")) for row in rows)]
         if split == "last_val" and not all(key.endswith("loss") for key in names):
             names = [key for key in names if not key.endswith("loss")]
+        if split == "last_val":  # only where an epoch before the last was kept
+            pairs = {key: [(row.figure(key), row.figure(key.removeprefix("last_"))) for row in rows] for key in names}
+            names = [key for key in names if any(last not in (None, kept) for last, kept in pairs[key])]
         wanted += sorted(names, key=lambda key: (key not in monitors, not key.endswith("loss")))
     return [*wanted, *(key for key in ("best_epoch", "epochs", "train_seconds") if key in known)]
 
