@@ -13,7 +13,6 @@ from dlx.runs import find
 from dlx.runs import run as directory
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
     import pandas as pd
     from matplotlib.figure import Figure
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from dlx.inference.predictor import Predictor
     from dlx.plots.subject import Subject
     from dlx.spec import Spec
+    from dlx.system.backend import keras
 
     Table: TypeAlias = pd.DataFrame | Mapping[str, Sequence[object]]
     Inputs: TypeAlias = np.ndarray | Table | Sequence[str] | Sequence[os.PathLike[str]] | str | os.PathLike[str]

@@ -84,7 +84,7 @@ def test_strict_refuses_what_else_is_counted(dlx: Dlx, world: Path) -> None:
     (world / "d.yaml").write_text("dataset: {npz: d.npz}\nlayers: [output]\nepochs: 1\nvalidation: none\n")
     result = dlx("run", "d.yaml")
     assert result.code == 0, result.err
-    assert "attention  1 of the 10 test examples are in train, too: row 5" in " ".join(result.out.split("\n"))
+    assert "attention 1 of the 10 test examples are in train, too: row 5" in " ".join(result.out.split())
     assert json.loads((world / "runs/d-1/run.json").read_text())["dataset"]["shared_with_train"] == {"test": 1}
     refused = dlx("run", "d.yaml", "-s", "strict=true")
     assert refused.code == 3
