@@ -17,16 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 _MARKS = ("augmentation", "dataset", "layer", "loss", "metric")
+_ESTIMATORS = ("Classifier", "Regressor")
 __all__ = [
-    "Comparison", "Run", "__version__", "augmentation", "check", "compare", "dataset", "layer", "load", "loss",
-    "metric", "plot", "predict", "resume", "run", "sweep",
+    "Classifier", "Comparison", "Regressor", "Run", "__version__", "augmentation", "check", "compare", "dataset",
+    "layer", "load", "loss", "metric", "plot", "predict", "resume", "run", "sweep",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from dlx.api import Comparison, Run, check, compare, load, plot, predict, resume, run, sweep
+    from dlx.api.estimators import Classifier, Regressor
     from dlx.parts.user_code import augmentation, dataset, layer, loss, metric
 
-_HOMES = {**dict.fromkeys(__all__, "dlx.api"), **dict.fromkeys(_MARKS, "dlx.parts.user_code")}
+_HOMES = {
+    **dict.fromkeys(__all__, "dlx.api"),
+    **dict.fromkeys(_ESTIMATORS, "dlx.api.estimators"),
+    **dict.fromkeys(_MARKS, "dlx.parts.user_code"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -111,6 +111,9 @@ class Run:
         """One of the run's pictures, as a figure of Matplotlib; raises RunError for one that its data has not."""
         return plot(self, kind)
 
+    def __reduce__(self) -> tuple[type[Run], tuple[Path]]:
+        return Run, (self.path,)
+
     def __repr__(self) -> str:
         return f"<dlx.Run {self.name}: {page.summary(self.status, self.metrics, self._directory.info())}>"
 
