@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,30 +15,65 @@ from dlx.commands import completion
 from dlx.commands.options import Launch, launch_options, overrides
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dlx.errors import DlxError
     from dlx.spec.sections import Spec
+
+PAUSE = 0.2  # seconds between two looks at the files
+Stamps = dict[str, tuple[int, int]]
 
 
 @click.command("check", short_help="Find every problem of a spec; show its model.")
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=completion.specs)
 @overrides
 @click.option("--print", "resolved", is_flag=True, help="Print the resolved spec: inheritance, overrides, defaults.")
+@click.option("--watch", is_flag=True, help="Check again whenever a spec, or a YAML file beside it, is saved.")
 @launch_options()
-def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, launch: Launch) -> int:
+def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, watch: bool, launch: Launch) -> int:
     """Show every problem of each SPEC, each with its file, line and column; then the model table.
 
     \b
     dlx check configs/digits.yaml
     dlx check configs/*.yaml
     dlx check configs/digits.yaml -s lr=0.01 --print
+    dlx check mine.yaml --watch
     """
+    launch.want()
+    paths = _without_bases(specs)
+    stamps = _stamps(paths)
+    code = _check(paths, settings, resolved, launch.root)
+    while watch:
+        stamps = _changed(paths, stamps)
+        print(flush=True)
+        code = _check(paths, settings, resolved, launch.root)
+    return code
+
+
+def _changed(paths: Sequence[str], before: Stamps) -> Stamps:
+    """Wait until one of the files, or a YAML file beside one, is another than before they were checked."""
+    from dlx.system import terminal
+
+    sys.stdout.flush()
+    terminal.console(error=True).print("watching; Ctrl-C ends", style="dim")
+    while (now := _stamps(paths)) == before:
+        time.sleep(PAUSE)
+    return now
+
+
+def _stamps(paths: Sequence[str]) -> Stamps:
+    """When each of the files, and each YAML file beside one, was last written, and its size."""
+    folders = {Path(path).parent for path in paths}
+    stamps = {}
+    for file in {*map(Path, paths), *(file for folder in folders for file in folder.glob("*.y*ml"))}:
+        with contextlib.suppress(OSError):  # an editor may put it away for a moment
+            stamps[str(file)] = (file.stat().st_mtime_ns, file.stat().st_size)
+    return stamps
+
+
+def _check(paths: Sequence[str], settings: Sequence[str], resolved: bool, root: Path) -> int:
+    """Check every spec and show its model, or its resolved text; returns the exit code."""
     from dlx import spec as dlx_spec
     from dlx.errors import DlxError, SpecError
 
-    launch.want()
-    paths = _without_bases(specs)
     loaded: list[tuple[str, Spec]] = []
     code = 0
     for path in paths:
@@ -47,11 +85,11 @@ def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, l
         for path, spec in loaded:
             if len(paths) > 1:
                 print(f"# {path}")
-            print(_explained(dlx_spec.dump(spec), spec, launch.root), end="")
+            print(_explained(dlx_spec.dump(spec), spec, root), end="")
         return code
     for path, spec in loaded:
         try:
-            _show_model(path, spec, launch.root)
+            _show_model(path, spec, root)
         except DlxError as error:
             code = _report(error) or code
     return code

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +67,20 @@ def test_print_works_where_the_data_is_not_there(dlx: Dlx, world: Path) -> None:
     done = dlx("check", "s.yaml", "--print")
     assert done.code == 0
     assert "loss: auto\n" in done.out
+
+
+def test_check_watches_a_file_and_checks_it_again_when_it_is_saved(world: Path) -> None:
+    spec = world / "w.yaml"
+    spec.write_text("dataset: moons\nlayers: [output]\n")
+    command = [sys.executable, "-m", "dlx", "check", "w.yaml", "--watch"]
+    with subprocess.Popen(command, cwd=world, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as watching:
+        assert watching.stdout is not None
+        lines = iter(watching.stdout.readline, "")
+        assert any("watching" in line for line in lines)
+        spec.write_text("dataset: moons\nlayers: [outputt]\n")
+        assert any("unknown layer 'outputt' (did you mean 'output'?)" in line for line in lines)
+        assert any("watching" in line for line in lines)
+        spec.write_text("dataset: moons\nlayers: [{dense: 3}, output]\n")
+        assert any("w.yaml: ok" in line for line in lines)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(timeout=30) == 130
