@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ def test_check_watches_a_file_and_checks_it_again_when_it_is_saved(world: Path) 
     command = [sys.executable, "-m", "dlx", "check", "w.yaml", "--watch"]
     with subprocess.Popen(command, cwd=world, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as watching:
         assert watching.stdout is not None
+        (limit := threading.Timer(100, watching.kill)).start()  # else a line that never comes is waited for
         lines = iter(watching.stdout.readline, "")
         assert any("watching" in line for line in lines)
         spec.write_text("dataset: moons\nlayers: [outputt]\n")
@@ -84,3 +86,4 @@ def test_check_watches_a_file_and_checks_it_again_when_it_is_saved(world: Path) 
         assert any("w.yaml: ok" in line for line in lines)
         watching.send_signal(signal.SIGINT)
         assert watching.wait(timeout=30) == 130
+        limit.cancel()
