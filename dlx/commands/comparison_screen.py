@@ -28,7 +28,8 @@ def show(rows: Sequence[Row], chosen: Sequence[str] = ()) -> None:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row.first.data, []).append(row)
-    brief = len(rows) > MANY and len(groups) > 1 and not chosen
+    reached = any("reach_steps" in entry.metrics for row in rows for entry in row.entries)
+    brief = len(rows) > MANY and len(groups) > 1 and not chosen and not reached
     left, printed = 0, 0
     for data, group in groups.items():
         if len(groups) > 1 and len(group) == 1 and not chosen:
@@ -60,16 +61,15 @@ def _whole(heading: str, rows: Sequence[Row], chosen: Sequence[str]) -> int:
     if _fits(everything, best):
         _print(everything, rows, best)
         return 0
-    if sum(terminal.column_width(*column[:2]) + 2 for column in planned) <= terminal.table_width() // 3:
-        _print([column for column in everything if column.figure or column not in results], rows, best)
-        return 0
-    names = _distinct(names_of(rows), settings)
-    if not _fits([Cells(heading, names), *results], best):
+    beside = sum(terminal.column_width(*column[:2]) + 2 for column in planned) <= terminal.table_width() // 3
+    names = names_of(rows) if beside else _distinct(names_of(rows), settings)
+    first = [Cells(heading, names), *(planned if beside else [])]
+    if not _fits([*first, *results], best):
         results = [column for column in results if column.figure or column.title == "status"]  # figures, no curves
-    while (height := _height([Cells(heading, names), *results])) > 0.6 * LINES and len(results) > 1:
+    while (height := _height([*first, *results])) > (LINES if beside else 0.6 * LINES) and len(results) > 1:
         results.pop()
-    _print([Cells(heading, names), *results], rows, best)
-    if not planned:
+    _print([*first, *results], rows, best)
+    if beside:
         return 0
     terminal.console().print()
     return _settings(names, planned, LINES - height)

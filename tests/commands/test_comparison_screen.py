@@ -46,6 +46,15 @@ def test_twenty_unlike_runs_take_two_screens_at_most(
     assert max(map(len, lines)) <= columns
 
 
+def test_so_do_twenty_runs_that_differ_in_little(dlx: Dlx, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for number in range(1, 21):
+        made(world, "r", {"lr": number / 100}, val_loss=1 / number)
+    lines = dlx("compare", *(f"r-{number}" for number in range(1, 21))).out.splitlines()
+    assert len(lines) <= 48
+    assert lines[0].split()[:3] == ["run", "lr", "val_loss"]
+
+
 def test_in_a_pipe_a_run_is_a_line(dlx: Dlx, unlike: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     lines = dlx("compare", *unlike).out.splitlines()
