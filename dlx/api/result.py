@@ -107,6 +107,11 @@ class Run:
         paths = _paths(inputs, texts=self._predictor.inputs.kind == "text")
         return self._predictor.predict(inputs) if paths is None else self._predictor.predict_files(paths)
 
+    @property
+    def remarks(self) -> list[str]:
+        """What was questionable in the inputs of `predict` so far."""
+        return self._predictor.remarks
+
     def plot(self, kind: Kind = "curves") -> Figure:
         """One of the run's pictures, as a figure of Matplotlib; raises RunError for one that its data has not."""
         return plot(self, kind)

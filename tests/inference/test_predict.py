@@ -234,7 +234,7 @@ def test_the_python_api_takes_what_fits(runs: Path) -> None:
     assert digits.predict(one[None]).shape == (1, 10)
     assert digits.predict(one[None, ..., None]).shape == (1, 10)
     assert digits.predict(np.zeros((0, 8, 8, 1))).shape == (0, 10)
-    assert digits.run.status == "done"
+    assert digits.status == "done"
 
 
 def test_output_into_a_device_or_through_a_link_keeps_them(dlx: Dlx, runs: Path, world: Path) -> None:
@@ -487,7 +487,7 @@ def test_words_that_training_never_saw_are_said(dlx: Dlx, world: Path) -> None:
     [
         (np.array([[1.0, np.nan, 1.0, 1.0]]), "row 0 holds NaN or infinite values"),
         ([[1.0, 2.0], [3.0]], "the array: "),
-        ("5,3,1,1", "the array: "),
+        ("5,3,1,1", "5,3,1,1: no such file"),
     ],
 )
 def test_python_is_refused_what_the_command_line_is(runs: Path, given: Any, message: str) -> None:
