@@ -210,8 +210,7 @@ def compare(name: str, folder: Path) -> list[tuple[float, float]]:
     }
     path = folder / f"{name}.yaml"
     path.write_text(json.dumps({**text, **settings}))
-    run = api.run(path, runs_dir=folder / "runs")
-    rows = run.history()
+    rows = api.run(path, runs_dir=folder / "runs", verbose=0).history.to_dict("records")
     experiment = prepare(specs.load(path))
     network = build(experiment.spec, experiment.facts)
     plan, train, held = plan_of(experiment), experiment.splits.train, experiment.splits.validation

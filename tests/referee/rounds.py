@@ -43,7 +43,7 @@ def judge(case: Case, folder: Path) -> tuple[str, list[str]]:
     os.chdir(folder)
     try:
         with np.errstate(all="ignore"):
-            run = api.run(path.name)
+            run = api.run(path.name, verbose=0)
             experiment = prepare(specs.load(path))
             network = build(experiment.spec, experiment.facts, targets=experiment.target_scaling)
             start = [np.asarray(weight) for weight in network.logits.trainable_variables]
