@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dlx.runs.compare import figure_text, is_number
-from dlx.runs.metrics import is_figure
+from dlx.runs.compare import figure_text
+from dlx.runs.metrics import is_figure, is_number
 
 WIDTH, HEIGHT, POINTS = 260, 110, 120  # of a curve's panel in pixels; more epochs are thinned
 COLOURS = {"train": ("#0072B2", "4 3"), "val": ("#D55E00", "none")}

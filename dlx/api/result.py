@@ -155,21 +155,17 @@ def plot(runs: Run | Place | Iterable[Run | Place], kind: Kind = "curves", runs_
     """
     from dlx.errors import RunError
     from dlx.plots.boundary import boundaries
-    from dlx.plots.curves import Curve, draw_curves
+    from dlx.plots.curves import draw_curves
     from dlx.plots.pictures import pictures_of
     from dlx.runs.diff import labels_of
-    from dlx.training.subject import best_epoch
+    from dlx.training.subject import curve_of
 
     several = [runs] if isinstance(runs, (Run, str, os.PathLike)) else list(runs)
     chosen = [run if isinstance(run, Run) else load(run, runs_dir) for run in several]
     found = [run._directory for run in chosen]
     labels = labels_of(found) if len(found) > 1 else [run.name for run in found]
     if kind == "curves":
-        curves = [
-            Curve(label, run.history(), best_epoch(run), run.steps.rows())
-            for label, run in zip(labels, found, strict=True)
-        ]
-        return draw_curves(curves, found[0].name if len(found) == 1 else "")
+        return draw_curves(list(map(curve_of, found, labels)), found[0].name if len(found) == 1 else "")
     if kind == "boundary" and len(chosen) > 1:
         return boundaries([run._subject for run in chosen], labels)
     if len(chosen) > 1:

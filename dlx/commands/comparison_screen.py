@@ -30,17 +30,16 @@ def show(rows: Sequence[Row], chosen: Sequence[str] = ()) -> None:
         groups.setdefault(row.first.data, []).append(row)
     reached = any("reach_steps" in entry.metrics for row in rows for entry in row.entries)
     brief = len(rows) > MANY and len(groups) > 1 and not chosen and not reached
-    left, printed = 0, 0
-    for data, group in groups.items():
-        if len(groups) > 1 and len(group) == 1 and not chosen:
-            continue
-        if printed and not brief:
+    apart = len(groups) > 1 and not chosen  # a run that has its data to itself has nothing to be compared with
+    alone = [group[0] for group in groups.values() if apart and len(group) == 1]
+    together = [(data, group) for data, group in groups.items() if group[0] not in alone]
+    left = 0
+    for number, (data, group) in enumerate(together):
+        if number and not brief:
             terminal.console().print()
-        printed += 1
         left += _brief(data, group) if brief else _whole(data if len(groups) > 1 else "run", group, chosen)
-    alone = [group[0] for group in groups.values() if len(group) == 1]
-    if alone and len(groups) > 1 and not chosen:
-        if printed and not brief:
+    if alone:
+        if together and not brief:
             terminal.console().print()
         _alone(alone)
     if left:
@@ -130,8 +129,8 @@ def _across(names: Sequence[str], planned: Sequence[Cells]) -> list[tuple[str, l
     titles = [terminal.shortened(column.title, 30) for column in planned]
     room = (terminal.table_width() - terminal.column_width("", titles)) // len(names) - 2
     cells = [[column.texts[number] for column in planned] for number in range(len(names))]
-    widest = max(terminal.cells(cell) for column in cells for cell in column if terminal.are_numbers([cell]))
-    if room < max(NARROWEST, widest):
+    numbers = [terminal.cells(cell) for column in cells for cell in column if terminal.are_numbers([cell])]
+    if room < max([NARROWEST, *numbers]):
         return []
     short = [[terminal.shortened(cell, room) for cell in column] for column in cells]
     return [("", titles), *zip([terminal.shortened(name, room) for name in names], short, strict=True)]

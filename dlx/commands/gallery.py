@@ -13,14 +13,14 @@ from dlx.data import images
 from dlx.errors import DlxError, RunError
 from dlx.model.restore import with_snapshot
 from dlx.plots.boundary import boundaries
-from dlx.plots.curves import Curve, X, draw_curves
+from dlx.plots.curves import X, draw_curves
 from dlx.plots.film import film
 from dlx.plots.network import activations
 from dlx.plots.pictures import Draw, largest, pictures_of
 from dlx.plots.subject import Subject
 from dlx.runs.diff import labels_of
 from dlx.runs.run import Run
-from dlx.training.subject import best_epoch, subject_of
+from dlx.training.subject import curve_of, subject_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,10 +80,7 @@ class Gallery:
 
         def draw() -> Figure:
             labels = labels_of(with_rows) if len(with_rows) > 1 else [with_rows[0].name]
-            curves = [
-                Curve(label, run.history(), best_epoch(run), run.steps.rows())
-                for run, label in zip(with_rows, labels, strict=True)
-            ]
+            curves = list(map(curve_of, with_rows, labels))
             title, short = with_rows[0].name if len(with_rows) == 1 else "", all(len(c.rows) == 1 for c in curves)
             by_steps = short and all(curve.logged for curve in curves)  # a single epoch is no curve
             return draw_curves(curves, title, "step" if by_steps and self._x == "epoch" else self._x)

@@ -113,7 +113,8 @@ def page(name: str, rows: Sequence[Mapping[str, Any]], monitor: str, epochs: int
 
 def curve(values: Sequence[Any], width: int, tall: int = TALL) -> list[str]:
     """A figure over the epochs as lines of text, its lowest and highest value beside them; a gap where it is none."""
-    from dlx.runs.compare import figure_text, is_number
+    from dlx.runs.compare import figure_text
+    from dlx.runs.metrics import is_number
 
     numbers = [float(value) for value in values if is_number(value)]
     if not numbers:

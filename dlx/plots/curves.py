@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dlx.plots.style import DASHES, PALETTE, blank, legend, literal, plain_ticks, styled
 from dlx.plots.subject import Subject
+from dlx.runs.metrics import is_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,7 +96,7 @@ def _curve_names(runs: Sequence[Curve]) -> list[str]:
 def _penalty_shows(run: Curve) -> bool:
     """Whether the loss of a run is anywhere a tenth more than that of its data."""
     pairs: list[tuple[Any, Any]] = [(row.get("train_loss"), row.get("train_data_loss")) for row in run.rows]
-    return any(_number(loss) and _number(data) and loss > 1.1 * data for loss, data in pairs)
+    return any(is_number(loss) and is_number(data) and loss > 1.1 * data for loss, data in pairs)
 
 
 def _unit(name: str, labels: bool) -> str:
@@ -112,7 +113,7 @@ def _unit(name: str, labels: bool) -> str:
 
 def _values(run: Curve, key: str, x: X = "epoch") -> tuple[list[float], list[float]]:
     """(places, values) of a figure, as far as there are any."""
-    steps = [row for row in run.logged if _number(row.get("step"))]
+    steps = [row for row in run.logged if is_number(row.get("step"))]
     logged = [(float(row["step"]), row.get(key)) for row in steps] if x == "step" else []
     if not any(isinstance(value, (int, float)) for _, value in logged):  # they have train figures alone
         # Without penalties the loss is that of the data.
@@ -141,7 +142,7 @@ def _curve(panel: Any, name: str, drawn: tuple[Curve, X], number: int, alone: bo
     best = [
         (place, row[f"{marked}_{name}"])
         for place, row in zip(run.places(x), run.rows, strict=True)
-        if row.get("epoch") == run.best_epoch and _number(row.get(f"{marked}_{name}")) and not of_steps
+        if row.get("epoch") == run.best_epoch and is_number(row.get(f"{marked}_{name}")) and not of_steps
     ]
     if best:
         panel.plot([best[0][0]], [best[0][1]], "o", color="#333333" if alone else colour,
@@ -149,16 +150,12 @@ def _curve(panel: Any, name: str, drawn: tuple[Curve, X], number: int, alone: bo
 
 
 def _as_float(value: Any, other: float) -> float:
-    return float(value) if _number(value) else other
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    return float(value) if is_number(value) else other
 
 
 def _scale(panel: Any, name: str) -> None:
     """A loss that falls by powers of ten is read on a logarithmic axis."""
-    values = [v for line in panel.lines for v in line.get_ydata() if _number(float(v)) and v > 0]
+    values = [v for line in panel.lines for v in line.get_ydata() if is_number(float(v)) and v > 0]
     if name == "loss" and values and max(values) / min(values) > 30:
         panel.set_yscale("log")
         plain_ticks(panel.yaxis, (1.0, 2.0, 5.0) if max(values) / min(values) < 2000 else (1.0,))

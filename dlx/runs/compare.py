@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlx.errors import RunError, did_you_mean
-from dlx.runs.metrics import is_figure, maximized, reached
+from dlx.runs.metrics import is_figure, is_number, maximized, reached
 from dlx.runs.run import Run
 from dlx.runs.summary import LABELS, SPREAD, Entry, same_setting
 
@@ -264,11 +264,6 @@ def reach(entry: Entry, figure: str, goal: float) -> None:
             found = {"reach_steps": step, "reach_epochs": epoch, "reach_seconds": round(seconds, 3)}
             entry.metrics |= {key: value for key, value in found.items() if value == value}
             return
-
-
-def is_number(value: object) -> bool:
-    """Whether a figure of a history is there and finite."""
-    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def sparkline(entry: Entry, width: int = 12) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 
@@ -11,6 +12,11 @@ def is_figure(metric: str) -> bool:
         "train_seconds",
         "test_is_validation",
     )
+
+
+def is_number(value: object) -> bool:
+    """Whether a figure of a history is there and finite."""
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def reached(name: str, value: object, goal: float) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlx.runs.metrics import maximized
+from dlx.runs.metrics import is_number, maximized
 from dlx.system import terminal
 from dlx.system.units import duration
 
@@ -32,7 +31,7 @@ class Best:
     def add(self, row: Row) -> bool:
         """Whether an epoch is better than all before it; one without a finite figure is not."""
         value, best = row.get(self._monitor), self.row.get(self._monitor)
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
+        if not is_number(value):
             return False
         better = best is None or (value > best if maximized(self._monitor) else value < best)
         self.row = row if better else self.row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dlx.errors import DataError
 from dlx.inference.predictor import load_predictor
+from dlx.plots.curves import Curve
 from dlx.plots.subject import Subject
 from dlx.runs.run import Run
 from dlx.training.experiment import prepare, spec_of
@@ -22,6 +23,11 @@ def subject_of(run: Run, name: str) -> tuple[Subject, bool]:
     subject = Subject(name, predictor.network, experiment.dataset, experiment.splits, run.history(), kept_epoch(run))
     recorded = (run.info().get("dataset") or {}).get("fingerprint")
     return subject, recorded in (None, experiment.dataset.fingerprint)
+
+
+def curve_of(run: Run, label: str) -> Curve:
+    """The curves of a run, called `label` beside others."""
+    return Curve(label, run.history(), best_epoch(run), run.steps.rows())
 
 
 def best_epoch(run: Run) -> int | None:

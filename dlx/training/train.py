@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,11 +29,10 @@ from dlx.system.json_text import finite
 from dlx.system.terminal import doing
 from dlx.training import checkpoints
 from dlx.training.budget import check_budget
-from dlx.training.experiment import Experiment, facts_of, plan_of, prepare
+from dlx.training.experiment import Experiment, facts_of, plan_of
 from dlx.training.failures import backend_failure
-from dlx.training.initial_weights import begin_from, donor, donor_weights, settled
+from dlx.training.initial_weights import begin_from, donor, donor_weights
 from dlx.training.outcome import GuardedObserver, Outcome, Start
-from dlx.training.program_cache import ProgramCache
 from dlx.training.provenance import run_record, scaling_notes
 from dlx.training.results import leave
 from dlx.training.rows import RowWriter
@@ -60,12 +58,6 @@ def check(spec: Spec, root: Path) -> Network:
     probe(network, spec)
     make_optimizer(spec)
     return network
-
-
-def train_file(path: str, root: Path, overrides: Sequence[str], cache: ProgramCache) -> Outcome:
-    """Load a spec, prepare and train it: the whole of `dlx run` for one file."""
-    spec = settled(dataclasses.replace(specs.load(path, overrides), sweep={}), root)
-    return train(prepare(spec), root, Options(sys.argv[:1], cache=cache))
 
 
 def train(experiment: Experiment, root: Path, options: Options | None = None, start: Start | None = None) -> Outcome:

@@ -72,6 +72,15 @@ def test_few_unlike_runs_have_a_line_a_setting(dlx: Dlx, unlike: list[str], monk
     assert next(line for line in lines if line.startswith("batch_size")).split() == ["batch_size", "1", "2", "4"]
 
 
+def test_settings_that_are_words_alone_have_a_line_each(dlx: Dlx, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for word in ("relu", "tanh"):
+        made(world, word, {f"layers.{place}.dense.activation": f"{word} of layer {place}" for place in range(4)})
+    out = dlx("compare", "relu-1", "tanh-1").out
+    assert "relu of layer 3" in out
+    assert "tanh of layer 3" in out
+
+
 def test_runs_on_other_data_are_groups_of_their_own(dlx: Dlx, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     for name, data, value in (("a", "moons", 0.1), ("b", "moons", 0.2), ("c", "iris", 0.3), ("d", "iris", 0.4)):
