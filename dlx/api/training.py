@@ -75,7 +75,7 @@ def sweep(spec: Source, runs_dir: Place | None = None, verbose: int = 1, **setti
 
 def check(spec: Source, **settings: object) -> Spec:
     """The spec, whole, after all that `dlx check` finds wrong was looked for. Raises SpecError with every problem."""
-    from dlx.training.train import check as checked
+    from dlx.training.check import check as checked
 
     loaded = _loaded(spec, settings, find.root(None))
     checked(loaded, find.root(None))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +19,7 @@ from dlx.commands.options import Launch, launch_options, overrides
 
 if TYPE_CHECKING:
     from dlx.errors import DlxError
+    from dlx.model.network import Network
     from dlx.spec.sections import Spec
 
 PAUSE = 0.2  # seconds between two looks at the files
@@ -26,9 +30,12 @@ Stamps = dict[str, tuple[int, int]]
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=completion.specs)
 @overrides
 @click.option("--print", "resolved", is_flag=True, help="Print the resolved spec: inheritance, overrides, defaults.")
+@click.option("--full", is_flag=True, help="Build it on the backend that trains, also where shapes alone can tell.")
 @click.option("--watch", is_flag=True, help="Check again whenever a spec, or a YAML file beside it, is saved.")
 @launch_options()
-def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, watch: bool, launch: Launch) -> int:
+def command(
+    specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, full: bool, watch: bool, launch: Launch
+) -> int:
     """Show every problem of each SPEC, each with its file, line and column; then the model table.
 
     \b
@@ -37,14 +44,16 @@ def command(specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, w
     dlx check configs/digits.yaml -s lr=0.01 --print
     dlx check mine.yaml --watch
     """
+    environment = dict(os.environ)
     launch.want()
     paths = _without_bases(specs)
     stamps = _stamps(paths)
-    code = _check(paths, settings, resolved, launch.root)
+    check = _Check(settings, resolved, full or watch, launch, environment)
+    code = check.all(paths)
     while watch:
         stamps = _changed(paths, stamps)
         print(flush=True)
-        code = _check(paths, settings, resolved, launch.root)
+        code = check.all(paths)
     return code
 
 
@@ -69,44 +78,84 @@ def _stamps(paths: Sequence[str]) -> Stamps:
     return stamps
 
 
-def _check(paths: Sequence[str], settings: Sequence[str], resolved: bool, root: Path) -> int:
-    """Check every spec and show its model, or its resolved text; returns the exit code."""
-    from dlx import spec as dlx_spec
-    from dlx.errors import DlxError, SpecError
+@dataclass(frozen=True)
+class _Check:
+    """How specs are checked: by shapes alone where these can tell, by the backend that trains where not."""
 
-    loaded: list[tuple[str, Spec]] = []
-    code = 0
-    for path in paths:
-        try:
-            loaded.append((path, dlx_spec.load(path, settings)))
-        except SpecError as error:
-            code = _report(error) or code
-    if resolved:
+    settings: Sequence[str]
+    resolved: bool
+    full: bool
+    launch: Launch
+    environment: Mapping[str, str]
+
+    def all(self, paths: Sequence[str]) -> int:
+        """Check every spec and show its model, or its resolved text; returns the exit code."""
+        from dlx import spec as dlx_spec
+        from dlx.errors import SpecError
+
+        loaded: list[tuple[str, Spec]] = []
+        code = 0
+        for path in paths:
+            try:
+                loaded.append((path, dlx_spec.load(path, self.settings)))
+            except SpecError as error:
+                code = _report(error) or code
+        quick = self._quick([spec for _, spec in loaded])
         for path, spec in loaded:
-            if len(paths) > 1:
-                print(f"# {path}")
-            print(_explained(dlx_spec.dump(spec), spec, root), end="")
+            code = self._one(path, spec, quick, len(paths) > 1) or code
         return code
-    for path, spec in loaded:
+
+    def _quick(self, specs: Sequence[Spec]) -> bool:
+        """Whether shapes alone can tell of all these specs, and JAX is there to compute them."""
+        from dlx.system import backend
+        from dlx.training.check import sure
+
+        return not self.full and bool(specs) and all(map(sure, specs)) and backend.light()
+
+    def _one(self, path: str, spec: Spec, quick: bool, several: bool) -> int:
+        """Show one spec's model, or its resolved text; returns the exit code."""
+        from dlx import spec as dlx_spec
+        from dlx.errors import DlxError
+        from dlx.training.check import check, outline
+
+        if self.resolved and several:
+            print(f"# {path}")
+        text = dlx_spec.dump(spec) if self.resolved else ""
+        if self.resolved and not re.search(r"\bauto\b", text):
+            print(text, end="")
+            return 0
         try:
-            _show_model(path, spec, root)
+            network = (outline if quick else check)(spec, self.launch.root)
+            if network is None:
+                return self._elsewhere(path)
+            if not self.resolved:
+                _show_model(path, spec, network)
+                return 0
+            text = _explained(text, spec, network)
         except DlxError as error:
-            code = _report(error) or code
-    return code
+            if not self.resolved:
+                return _report(error)
+        print(text, end="")
+        return 0
+
+    def _elsewhere(self, path: str) -> int:
+        """Check a spec in another process, on the backend that trains: this one has JAX; returns the exit code."""
+        import subprocess
+
+        words = ["--backend", self.launch.backend, "--device", self.launch.device, "--runs-dir", str(self.launch.root)]
+        words += ["--print"] * self.resolved + [f"--set={setting}" for setting in self.settings]
+        sys.stdout.flush()
+        command = [sys.executable, "-m", "dlx", "check", "--full", *words, "--", path]
+        return subprocess.run(command, env=self.environment).returncode
 
 
-def _explained(text: str, spec: Spec, root: Path) -> str:
-    """A spec's text with what each `auto` stands for in a comment; as it is where its network cannot be built."""
-    import re
-
+def _explained(text: str, spec: Spec, network: Network) -> str:
+    """A spec's text with what each `auto` stands for in a comment; as it is where its data cannot be loaded."""
     from dlx.errors import DlxError
     from dlx.training.experiment import prepare
-    from dlx.training.train import check
 
-    if not re.search(r"\bauto\b", text):
-        return text
     try:
-        network, experiment = check(spec, root), prepare(spec)
+        experiment = prepare(spec)
     except DlxError:
         return text
     meaning = {
@@ -144,14 +193,12 @@ def _report(error: DlxError) -> int:
     return error.exit_code
 
 
-def _show_model(path: str, spec: Spec, root: Path) -> None:
+def _show_model(path: str, spec: Spec, network: Network) -> None:
     """The table of the layers."""
     from dlx.data import store
     from dlx.model.network import layer_table, parameter_count
     from dlx.system import terminal
-    from dlx.training.train import check
 
-    network = check(spec, root)
     rows = layer_table(network)
     total, trainable = sum(row[3] for row in rows), parameter_count(network)
     sums = [("parameters", trainable)] + ([("not trained", total - trainable)] if trainable != total else [])

@@ -84,9 +84,10 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
     from dlx.commands import comparison_screen
     from dlx.runs.compare import figure_names, fold, ordered, reach
     from dlx.runs.diff import differences
-    from dlx.runs.summary import as_record, gather, uncollected
+    from dlx.runs.summary import as_record, gather
     from dlx.system import terminal
     from dlx.system.json_text import one_line
+    from dlx.system.machine import uncollected
 
     with uncollected():
         entries = gather(words, root)

@@ -51,9 +51,10 @@ def command(
     dlx rm $(dlx list -q --status failed)
     """
     from dlx.runs import find
-    from dlx.runs.summary import as_record, read, uncollected
+    from dlx.runs.summary import as_record, read
     from dlx.system import terminal
     from dlx.system.json_text import one_line
+    from dlx.system.machine import uncollected
 
     root = find.root(runs_dir)
     with uncollected():

@@ -252,7 +252,7 @@ class _Trainer:
         """Report what only Keras can find wrong with any of the specs; raises that of the `first`, which is next."""
         from dlx import spec as specs
         from dlx.errors import DataError, DlxError
-        from dlx.training.train import check
+        from dlx.training.check import check
 
         found: dict[str, DlxError | None] = {}
         for number, spec in enumerate(self._planned[first:], first):

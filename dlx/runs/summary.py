@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,18 +78,6 @@ def read(path: Path, like: Mapping[str, Any] | None = None) -> Entry:
         return Entry(path, "done" if metrics is not None else run.status, settings, metrics or {}, known)
     except DlxError as error:
         return Entry(path, "damaged", reason=error.message)
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """No garbage collection within: many thousand runs are many objects, and none of them is garbage."""
-    before = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if before:
-            gc.enable()
 
 
 def gather(words: Iterable[str], folder: Path) -> list[Entry]:

@@ -9,15 +9,16 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from dlx.errors import DlxError, TrainingError
-from dlx.system.machine import cores, processor
+from dlx.system.machine import cores, processor, uncollected
 from dlx.system.terminal import doing
 
+T = TypeVar("T")
 BACKENDS = ("tensorflow", "jax")
 # What Keras and TensorFlow import where it is installed, and dlx makes no use of through them: half of their time.
 UNUSED = frozenset({"tensorflow", "jax", "torch", "sklearn", "scipy", "pandas", "matplotlib"})
@@ -96,11 +97,30 @@ def load() -> Device:
     if _wanted["device"] == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     name = {"jax": "JAX", "tensorflow": "TensorFlow"}[backend]
-    with doing(f"loading {name}"), quiet(), _absent(UNUSED - {backend} - ({"scipy"} if backend == "jax" else set())):
+    unused = UNUSED - {backend} - ({"scipy"} if backend == "jax" else set())
+    with doing(f"loading {name}"), uncollected(), quiet(), _absent(unused):
         device = _jax(_wanted["device"]) if backend == "jax" else _tensorflow(_wanted["device"])
         importlib.import_module("keras").utils.set_random_seed(0)  # looks for other backends
     _selected = device
     return device
+
+
+def light() -> bool:
+    """Whether JAX is loaded, on the CPU if it was not before: it is there in a third of TensorFlow's time."""
+    if _selected is None and importlib.util.find_spec("jax") is not None:
+        choose(_wanted["backend"], _wanted["device"])  # what will train has to be there
+        _wanted.update(backend="jax", device="cpu")
+        load()
+    return _selected is not None and _selected.backend == "jax"
+
+
+def traced(make: Callable[[], T]) -> T:
+    """What `make` returns when arrays have shapes and no numbers, so that nothing is compiled or computed; on JAX."""
+    import jax
+
+    made: list[T] = []
+    jax.eval_shape(lambda: made.append(make()))
+    return made[0]
 
 
 def choose(backend: str, device: str) -> str:
@@ -110,8 +130,7 @@ def choose(backend: str, device: str) -> str:
     """
     installed = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
     if backend != "auto" and backend not in installed:
-        wanted = "pip install 'dlx[jax]'" if backend == "jax" else f"pip install {backend}"
-        raise TrainingError(f"backend {backend!r} is not installed", hint=wanted)
+        raise TrainingError(f"backend {backend!r} is not installed", hint=f"pip install {backend}")
     if not installed:
         raise TrainingError(
             "neither TensorFlow nor JAX is installed", hint="pip install tensorflow, or pip install jax"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -65,3 +67,15 @@ def bfloat16() -> str:
     if "avx512_bf16" in flags or "amx_bf16" in flags:
         return "this processor computes in it: precision: mixed_bfloat16 is faster"
     return "not in this processor: precision: float32 is faster"
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """No garbage collection within: many objects are made at once, and none of them is garbage."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()

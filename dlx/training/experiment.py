@@ -24,7 +24,7 @@ from dlx.parts.schedules import Plateau
 from dlx.runs.metrics import maximized
 from dlx.runs.run import Run
 from dlx.spec.sections import Spec
-from dlx.training.checks import check_data, check_fit
+from dlx.training.data_fit import check_data, check_fit
 
 
 @dataclass(frozen=True, eq=False)

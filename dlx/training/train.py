@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,23 +14,20 @@ from dlx import spec as specs
 from dlx.data.scaling import check_targets
 from dlx.engine.fit import fit, with_state
 from dlx.engine.plan import Plan, Program, State
-from dlx.errors import DiskError, DivergenceError, DlxError, RunError, SpecError
+from dlx.errors import DiskError, DivergenceError, DlxError, RunError
 from dlx.model.build import build, make_optimizer
 from dlx.model.check import probe
-from dlx.model.network import Network
 from dlx.parts.registry import FilePath
 from dlx.runs.run import Run
-from dlx.spec.rules import all_parts
-from dlx.spec.sections import Spec
 from dlx.system import backend, signals
 from dlx.system.files import disk
 from dlx.system.json_text import finite
 from dlx.system.terminal import doing
 from dlx.training import checkpoints
 from dlx.training.budget import check_budget
-from dlx.training.experiment import Experiment, facts_of, plan_of
+from dlx.training.experiment import Experiment, plan_of
 from dlx.training.failures import backend_failure
-from dlx.training.initial_weights import begin_from, donor, donor_weights
+from dlx.training.initial_weights import begin_from, donor_weights
 from dlx.training.outcome import GuardedObserver, Outcome, Start
 from dlx.training.provenance import run_record, scaling_notes
 from dlx.training.results import leave
@@ -40,24 +36,6 @@ from dlx.training.session import Options, Ready, Session
 from dlx.training.snapshots import Snapshots, graph
 from dlx.training.tensorboard import TensorBoard
 from dlx.training.tracker import CheckpointKeeper, Tracker
-
-
-def check(spec: Spec, root: Path) -> Network:
-    """Build the network of a spec without training it; `root`: the folder of the runs that `weights` may name.
-
-    Raises SpecError, located, where it does not fit.
-    """
-    facts = facts_of(spec)
-    for part in all_parts(spec.layers):
-        file = str(part.args["weights"]) if part.name == "pretrained" else ""
-        if os.path.isabs(file) and not os.path.isfile(file):
-            raise SpecError([DlxError(f"no such file: {file}", where=spec.locate(part.where))])
-    if spec.weights is not None:
-        donor(spec, root)
-    network = build(spec, facts, restored=True)
-    probe(network, spec)
-    make_optimizer(spec)
-    return network
 
 
 def train(experiment: Experiment, root: Path, options: Options | None = None, start: Start | None = None) -> Outcome:

@@ -1050,6 +1050,36 @@ def test_a_few_words_among_dates_or_labels_are_an_error(world: Path) -> None:
     assert "task: classification" in caught.value.hint
 
 
+@pytest.mark.parametrize("seed", [0, 1, 123])
+@pytest.mark.parametrize("samples", [4, 5, 301])
+def test_points_are_those_of_scikit_learn(samples: int, seed: int) -> None:
+    from sklearn import datasets
+
+    how: dict[str, Any] = {"samples": samples, "seed": seed}
+    for noise in (0.0, 0.2):
+        moons = datasets.make_moons(samples, noise=noise, random_state=seed)
+        circles = datasets.make_circles(samples, noise=noise, factor=0.4, random_state=seed)
+        same(load("moons", **how, noise=noise), *moons)
+        same(load("circles", **how, noise=noise, factor=0.4), *circles)
+    for classes in (2, 3, 4):
+        blobs = datasets.make_blobs(samples, 3, centers=classes, cluster_std=1.5, random_state=seed)
+        same(load("blobs", **how, classes=classes, features=3, spread=1.5), *blobs)
+
+
+def test_bundled_data_is_that_of_scikit_learn() -> None:
+    from sklearn import datasets
+
+    pixels, labels = datasets.load_digits(return_X_y=True)
+    same(load("digits"), np.round(pixels.reshape(-1, 8, 8, 1) * (255 / 16)), labels)
+    same(load("iris"), *datasets.load_iris(return_X_y=True))
+
+
+def same(data: Dataset, x: Any, y: Any) -> None:
+    """Equal to the bit."""
+    assert np.array_equal(data.train.inputs, x.astype(data.train.inputs.dtype))
+    assert np.array_equal(np.asarray(data.train.targets).reshape(-1), y)
+
+
 def test_dates_are_read_as_the_training_read_them(dlx: Dlx, world: Path) -> None:
     """Which of two numbers is the day is learned once: a table of early days alone is no riddle."""
     rows = [f"{1 + n % 28}/{1 + n % 12}/2026,{n % 2}.5" for n in range(40)]

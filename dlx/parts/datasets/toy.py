@@ -1,6 +1,7 @@
-"""Datasets made on the spot: logic gates and points in the plane."""
+"""Datasets made on the spot: logic gates, and points in the plane, equal to those of scikit-learn for the same seed."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -46,15 +47,16 @@ _gate("not", lambda a: not a)
 
 @registry.register
 def moons(samples: Points = 200, noise: Spread = 0.2, seed: Seed = 0, test_samples: Fresh = 0) -> Dataset:
-    """Two interleaved half circles in the plane, as scikit-learn makes them; `noise` is a standard deviation.
+    """Two interleaved half circles in the plane; `noise` is a standard deviation.
 
     `test_samples` fresh points become the test split.
     """
-    from sklearn.datasets import make_moons
+    import numpy as np
 
     def made(count: int, seed: int) -> Dataset:
-        x, y = make_moons(count, noise=noise, random_state=seed)
-        return arrays(x, y, "01", "scikit-learn")
+        outer, inner = (np.linspace(0, np.pi, half) for half in (count // 2, count - count // 2))
+        halves = [[np.cos(outer), np.sin(outer)], [1 - np.cos(inner), 1 - np.sin(inner) - 0.5]]
+        return _scattered([np.transpose(half) for half in halves], noise, np.random.RandomState(seed))
 
     points = made(samples, seed)
     if not test_samples:
@@ -71,10 +73,24 @@ def circles(
     seed: Seed = 0,
 ) -> Dataset:
     """A small circle within a large one; `factor` is the ratio of their radii."""
-    from sklearn.datasets import make_circles
+    import numpy as np
 
-    x, y = make_circles(samples, noise=noise, factor=factor, random_state=seed)
-    return arrays(x, y, "01", "scikit-learn")
+    halves = (np.linspace(0, 2 * np.pi, half, endpoint=False) for half in (samples // 2, samples - samples // 2))
+    outer, inner = (np.stack([np.cos(angle), np.sin(angle)], axis=1) for angle in halves)
+    return _scattered([outer, inner * factor], noise, np.random.RandomState(seed))
+
+
+def _scattered(clouds: Sequence[Any], noise: float, generator: Any) -> Dataset:
+    """The points of every cloud, its number as label, in the order and with the noise that scikit-learn draws."""
+    import numpy as np
+
+    order = np.arange(sum(map(len, clouds)))
+    generator.shuffle(order)
+    x = np.concatenate(clouds)[order]
+    y = np.repeat(np.arange(len(clouds)), [len(cloud) for cloud in clouds])[order]
+    if noise:
+        x = x + generator.normal(scale=noise, size=x.shape)
+    return arrays(x, y, [str(number) for number in range(len(clouds))], "scikit-learn")
 
 
 @registry.register
@@ -86,10 +102,13 @@ def blobs(
     seed: Seed = 0,
 ) -> Dataset:
     """Round clouds of points, one a class; `spread` is their standard deviation."""
-    from sklearn.datasets import make_blobs
+    import numpy as np
 
-    x, y = make_blobs(samples, features, centers=classes, cluster_std=spread, random_state=seed)[:2]
-    return arrays(x, y, [str(number) for number in range(classes)], "scikit-learn")
+    generator = np.random.RandomState(seed)
+    centers = generator.uniform(-10, 10, size=(classes, features))
+    sizes = [samples // classes + (number < samples % classes) for number in range(classes)]
+    clouds = [generator.normal(center, spread, (size, features)) for center, size in zip(centers, sizes, strict=True)]
+    return _scattered(clouds, 0, generator)
 
 
 @registry.register
