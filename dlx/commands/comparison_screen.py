@@ -59,6 +59,7 @@ def _whole(heading: str, rows: Sequence[Row], chosen: Sequence[str]) -> int:
     everything = [Cells(heading, names_of(rows)), *planned, *results]
     if _fits(everything, best):
         _print(everything, rows, best)
+        _say_units(rows, results)
         return 0
     beside = sum(terminal.column_width(*column[:2]) + 2 for column in planned) <= terminal.table_width() // 3
     names = names_of(rows) if beside else _distinct(names_of(rows), settings)
@@ -68,10 +69,24 @@ def _whole(heading: str, rows: Sequence[Row], chosen: Sequence[str]) -> int:
     while (height := _height([*first, *results])) > (LINES if beside else 0.6 * LINES) and len(results) > 1:
         results.pop()
     _print([*first, *results], rows, best)
+    _say_units(rows, results)
     if beside:
         return 0
     terminal.console().print()
     return _settings(names, planned, LINES - height)
+
+
+def _say_units(rows: Sequence[Row], columns: Sequence[Cells]) -> None:
+    """Of regressions, what their errors are measured in."""
+    if any(row.first.info.get("task") != "regression" for row in rows):
+        return
+    shown = [column.figure.rpartition("_")[2] for column in columns if column.figure.endswith(("_mae", "_rmse"))]
+    settings = rows[0].first.settings
+    names = [settings.get(f"dataset.{key}") for key in ("csv.label", "series_csv.target")]
+    target = next((name for name in names if isinstance(name, str)), "the target")
+    if shown:
+        line = f"{' and '.join(dict.fromkeys(shown))} in the unit of {target}"
+        terminal.console().print(terminal.clean(line), style="dim")
 
 
 def _results(rows: Sequence[Row], figures: Sequence[str]) -> list[Cells]:
@@ -187,6 +202,7 @@ def _brief(data: str, rows: Sequence[Row]) -> int:
         else:
             left += 1
     _print(columns, rows, best)
+    _say_units(rows, columns)
     return left
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -10,7 +12,7 @@ import click
 @click.option("--label", metavar="COLUMN", help="The column of a table to predict.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="The spec to write.")
 @click.option("--force", is_flag=True, help="Write over an existing spec.")
-def command(data: str | None, label: str | None, output: str | None, force: bool) -> None:
+def command(data: str | None, label: str | None, output: str | None, force: bool) -> int:
     """Look at DATA and write a commented spec for it that runs as it stands.
 
     DATA is a folder of images, a CSV table, an .npz, or the name of a dataset.
@@ -28,4 +30,24 @@ def command(data: str | None, label: str | None, output: str | None, force: bool
     target, inputs = write_starter(data or "digits", label, output, force)
     terminal.console().print(f"wrote {terminal.clean(str(target))}")
     run = command_line("dlx", "run", str(target))
+    if (data or "").lower().endswith(".csv") and (code := _problem(target)):
+        return code
     terminal.fields([("next", run), ("", command_line("dlx", "predict", run_name(target.stem), *inputs))])
+    return 0
+
+
+def _problem(target: Path) -> int:
+    """Load the table as a run would, and show what is wrong with it; returns the exit code."""
+    from dlx import spec as specs
+    from dlx.errors import DlxError
+    from dlx.system import terminal
+    from dlx.training.experiment import prepare
+
+    try:
+        with terminal.doing("reading the whole table"):
+            prepare(specs.load(str(target)))
+    except DlxError as error:
+        terminal.console(error=True).print("it will not run as the table is:")
+        terminal.console(error=True).print(terminal.clean_lines(str(error)))
+        return error.exit_code
+    return 0

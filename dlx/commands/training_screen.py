@@ -258,7 +258,7 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
         [
             ("next", compare_all(root)),
             ("", command_line("dlx", "predict", run.name, example, runs_dir=root)),
-            ("", command_line("tensorboard", "--logdir", str(root))),
+            ("", command_line("dlx", "tensorboard", runs_dir=root)),
         ],
         error,
     )

@@ -43,7 +43,10 @@ class Subject:
         else:
             words = f"{name} mean absolute error {float(np.abs(predictions - targets).mean()):.3g}"
         early = self.best_epoch is not None and self.history and self.best_epoch < int(self.history[-1]["epoch"])
-        return f"{words}\nafter epoch {self.best_epoch:,}" if early else words
+        if early:
+            return f"{words}\nof the saved model, after epoch {self.best_epoch:,}"
+        # The history's figure of train is a mean over the epoch, while the weights were changing.
+        return f"{words}\nof the saved model" if name == "train" else words
 
     @property
     def model(self) -> Any:

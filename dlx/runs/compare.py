@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,18 +216,27 @@ def figure_names(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
     twins = all(entry.metrics.get("test_is_validation") for row in rows for entry in row.entries if entry.metrics)
     monitors, unlike = {str(row.first.info.get("monitor", "")) for row in rows}, unlike_penalties(rows)
     wanted = [key for key in known if key.startswith("reach_")]
+    valued = all(entry.info.get("task") == "regression" for row in rows for entry in row.entries)
     for split in ("val", "last_val", "train", "test"):  # what is chosen by first, what nothing is chosen by last
         if split == "test" and twins:
             continue
         names = [key for key in known if key.startswith(f"{split}_") and is_figure(key)]
         names = [key for key in names if unlike or not key.endswith("data_loss")]
+        names = [key for key in names if not _unasked(key, known)]
         if split == "last_val" and not all(key.endswith("loss") for key in names):
             names = [key for key in names if not key.endswith("loss")]
         if split == "last_val":  # only where an epoch before the last was kept
             pairs = {key: [(row.figure(key), row.figure(key.removeprefix("last_"))) for row in rows] for key in names}
             names = [key for key in names if any(last not in (None, kept) for last, kept in pairs[key])]
-        wanted += sorted(names, key=lambda key: (key not in monitors, not key.endswith("loss")))
+        # What has a unit says more of a regression than the loss of its scaled targets.
+        wanted += sorted(names, key=lambda key: (not valued and key not in monitors, key.endswith("loss") == valued))
     return [*wanted, *(key for key in ("best_epoch", "epochs", "train_seconds") if key in known)]
+
+
+def _unasked(key: str, known: Container[str]) -> bool:
+    """Whether a figure is one that tables of two classes have at their end, though the spec names no such metric."""
+    name = key.removeprefix("last_").partition("_")[2]
+    return name in ("auc", "precision", "recall") and f"train_{name}" not in known
 
 
 def best_rows(rows: Sequence[Row], metric: str) -> list[Row]:

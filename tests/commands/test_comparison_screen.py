@@ -130,3 +130,15 @@ def test_csv_has_numbers_alone(dlx: Dlx, world: Path) -> None:
 )
 def test_numbers_are_as_a_person_writes_them(cells: list[str], written: list[str]) -> None:
     assert _as_written(cells) == written
+
+
+def test_regressions_are_compared_in_the_unit_of_their_target(dlx: Dlx, world: Path) -> None:
+    (world / "t.csv").write_text("size,price\n" + "".join(f"{n},{3000 * n + n % 5}.5\n" for n in range(60)))
+    spec = "dataset: {csv: {path: t.csv, label: price}}\npreprocess: [normalize]\nlayers: [output]\nepochs: 2\n"
+    (world / "t.yaml").write_text(spec)
+    assert dlx("run", "t.yaml").code == 0
+    assert dlx("run", "t.yaml", "-s", "lr=0.1").code == 0
+    out = dlx("compare", "t-*").out
+    assert "mae in the unit of price" in out
+    head = out.splitlines()[0].split()
+    assert head.index("val_mae") < head.index("val_loss")

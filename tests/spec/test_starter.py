@@ -259,3 +259,67 @@ def test_a_column_under_another_name_is_no_gap(dlx: Dlx, world: Path) -> None:
     (world / "a.csv").write_text("PassengerId,Pclass,Age,SibSp,Fare,Embarked\n1,3,4,1,7,S\n")
     told = dlx("predict", "train", "a.csv")
     assert (told.code, "a.csv has no column 'Sex': filled as `missing` sets it" in told.err) == (0, True)
+
+
+def waves(count: int = 80) -> np.ndarray:
+    """Rows of 128 steps of a noisy wave, slow and fast in turn."""
+    steps = np.linspace(0, 6, 128)
+    fast = 1 + 2 * (np.arange(count) % 2)[:, None]
+    return np.sin(steps * fast + RANDOM.uniform(0, 6, (count, 1))) + 0.2 * RANDOM.standard_normal((count, 128))
+
+
+def test_a_signal_gets_convolutions_and_a_row_of_unlike_numbers_none(dlx: Dlx, world: Path) -> None:
+    rows, kinds = waves(), np.arange(80) % 2
+    np.savez(world / "flat.npz", x=rows, y=kinds)
+    np.savez(world / "channels.npz", x=np.stack([rows, rows[:, ::-1]], -1), y=kinds)
+    np.savez(world / "unlike.npz", x=RANDOM.standard_normal((80, 128)), y=kinds)
+    with (world / "table.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*(f"t{step}" for step in range(128)), "kind"])
+        writer.writerows([*row.round(3), "ab"[kind]] for row, kind in zip(rows, kinds, strict=True))
+    found = {}
+    for name in ("flat.npz", "channels.npz", "unlike.npz", "table.csv"):
+        assert dlx("init", name, "--force").code == 0
+        text = (world / name).with_suffix(".yaml").read_text()
+        found[name] = ("reshape: [128, 1]" in text, text.count("conv1d"))
+        assert dlx("run", Path(name).with_suffix(".yaml"), "-s", "epochs=1").code == 0
+    assert found == {
+        "flat.npz": (True, 2),
+        "channels.npz": (False, 2),
+        "unlike.npz": (False, 0),
+        "table.csv": (True, 2),
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "extra", "expected"),
+    [("a,,kind", "", "t.csv:1: column 2 has no name"), ("a,b,kind", ",9", "t.csv:19: 4 fields, expected 3")],
+)
+def test_what_will_not_run_is_said(dlx: Dlx, world: Path, header: str, extra: str, expected: str) -> None:
+    rows = [f"{n % 7},{n % 3},{'xy'[n % 2]}{extra * (n == 17)}" for n in range(40)]
+    (world / "t.csv").write_text("\n".join([header, *rows]) + "\n")
+    result = dlx("init", "t.csv")
+    assert result.code == 3
+    assert "it will not run as the table is" in result.err
+    assert expected in result.err
+    assert "next" not in result.out
+    assert (world / "t.yaml").is_file()
+
+
+def test_the_label_is_the_outcome_and_comments_fit_what_is_written(dlx: Dlx, world: Path) -> None:
+    rows = [f"{n % 2},{1 + n % 3},{20 + n % 30},{['First', 'Second', 'Third'][n % 3]}" for n in range(18)]
+    (world / "ship.csv").write_text("survived,pclass,age,class\n" + "\n".join(rows) + "\n")
+    assert dlx("init", "ship.csv").code == 0
+    text = (world / "ship.yaml").read_text()
+    assert "label: survived" in text
+    assert "validation: none" in text
+    assert "without a better train_loss" in text
+
+
+def test_of_many_classes_it_says_how_many_more_there_are(dlx: Dlx, world: Path) -> None:
+    for number in range(10):
+        (world / f"photos/class{number}").mkdir(parents=True)
+        for count in range(3):
+            Image.fromarray(np.full((8, 8), count, np.uint8)).save(world / f"photos/class{number}/{count}.png")
+    assert dlx("init", "photos").code == 0
+    assert "3 class7, and 2 more classes" in (world / "photos.yaml").read_text()

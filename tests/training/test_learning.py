@@ -319,3 +319,26 @@ def test_regularization_leaves_out_all_that_is_inside(world: Path) -> None:
     backend.prepare(spec.seed, spec.precision)
     network = build(spec, Facts((8, 8, 1), "classification", tuple("0123456789")))
     assert network.logits.losses == []
+
+
+def test_a_table_of_two_classes_has_the_figures_that_everybody_asks_for(dlx: Dlx, world: Path) -> None:
+    from sklearn.metrics import precision_score, recall_score, roc_auc_score
+
+    numbers = np.random.default_rng(3).normal(size=(300, 2))
+    rows = [f"{a:.3f},{b:.3f},{'no yes'.split()[int(a + b + noise > 0.5)]}" for (a, b), noise in zip(numbers, np.random.default_rng(4).normal(size=300), strict=True)]  # fmt: skip
+    (world / "t.csv").write_text("a,b,bought\n" + "\n".join(rows) + "\n")
+    spec = "dataset: {csv: {path: t.csv, label: bought}}\ntest: 0.3\nlayers: [output]\nlr: 0.1\nepochs: 5\n"
+    (world / "t.yaml").write_text(spec)
+    result = dlx("run", "t.yaml")
+    assert result.code == 0
+    assert all(word in result.out for word in ("auc", "precision", "recall"))
+    metrics = json.loads((world / "runs/t-1/metrics.json").read_text())
+    kept = np.load(world / "runs/t-1/predictions.npz")
+    label, share = kept["label"].reshape(-1), kept["prediction"][:, 1]
+    assert metrics["test_auc"] == pytest.approx(roc_auc_score(label, share), abs=1e-9)
+    assert metrics["test_precision"] == pytest.approx(precision_score(label, share > 0.5), abs=1e-9)
+    assert metrics["test_recall"] == pytest.approx(recall_score(label, share > 0.5), abs=1e-9)
+    assert "train_auc" not in metrics
+    assert dlx("run", "t.yaml", "-s", "lr=0.01").code == 0
+    assert "auc" not in dlx("compare", "t-*").out
+    assert "test_auc" in dlx("compare", "t-*", "--columns", "test_auc").out

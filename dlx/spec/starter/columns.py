@@ -16,7 +16,20 @@ from dlx.parts.datasets.table import MANY
 from dlx.parts.datasets.table_reader import ABSENT, delimiter_hint, is_number
 
 ROWS = 20_000  # of a table that are looked at
-LABELS = ("label", "target", "class", "y", "species", "survived", "outcome", "price", "category", "sentiment", "output")
+LABELS = (
+    "label",
+    "target",
+    "survived",
+    "species",
+    "outcome",
+    "diagnosis",
+    "sentiment",
+    "price",
+    "y",
+    "class",
+    "category",
+    "output",
+)
 
 
 @dataclass

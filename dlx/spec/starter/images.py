@@ -10,7 +10,7 @@ from pathlib import Path
 from dlx.data import images
 from dlx.errors import DataError
 from dlx.spec.parse import write_value
-from dlx.spec.starter.layout import TRAINING, Lines, comment, convolutions, relative
+from dlx.spec.starter.layout import TRAINING, Lines, comment, convolutions, named, relative, stops
 
 SAMPLED = 2000  # of more images than this, some are looked at instead of all
 MEASURED = 200  # images whose sizes are looked at
@@ -31,7 +31,7 @@ def folder_spec(path: Path, output: str | None) -> Lines:
         raise DataError("none of its images can be read", where=str(path))
     more, remarks = _reading(sample, len(files))
     arguments |= more
-    counts = ", ".join(f"{count:,} {name}" for name, count in classes.most_common(8))
+    counts = named(classes.most_common())
     side = int(str(arguments.get("image_size", max(next(iter(sample.sizes))))))
     rare = classes and max(classes.values()) > 3 * min(classes.values())
     return [
@@ -46,7 +46,7 @@ def folder_spec(path: Path, output: str | None) -> Lines:
         *TRAINING,
         "batch_size: 32",
         "epochs: 20",
-        "early_stop: 5                 # stops after 5 epochs without a better val_loss",
+        stops(5),
     ]
 
 
@@ -96,7 +96,9 @@ def _reading(sample: _Sample, count: int) -> tuple[Arguments, Lines]:
     if len(sample.sizes) > 1 or count > SAMPLED or largest > 128:
         side = 64 if largest < 400 else 128
         arguments["image_size"] = side
-        remarks.append(f"# The images have {len(sample.sizes)} sizes; every one is resized to {side} × {side}.")
+        many = len(sample.sizes)
+        have = f"have {many} sizes" if many > 1 else "are {} × {}".format(*next(iter(sample.sizes)))
+        remarks.append(f"# The images {have}; every one is resized to {side} × {side}.")
     if sample.grey:
         arguments["grayscale"] = True
     if sample.bad or count > SAMPLED:  # of many, the others were not looked at

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dlx.system import terminal
 
 Lines = list[str]
+STEPS = 64  # values in a row, from which on it may be a signal
 
 
 def relative(path: Path, output: str | None) -> str:
@@ -31,6 +34,50 @@ def convolutions(small: bool) -> Lines:
             "  - max_pooling2d",
         ]
     return [*lines, "  - flatten" if small else "  - global_average_pooling2d", "  - dropout: 0.3", "  - output"]
+
+
+def signal(shape: tuple[int, ...], flat: bool) -> Lines:
+    """Preprocessing and layers for (steps, channels) of a signal; `flat`: each example is a row of its steps."""
+    return [
+        "preprocess: [normalize]",
+        "layers:",
+        *([f"  - reshape: [{shape[0]}, 1]        # a row of {shape[0]} values, read as a signal"] if flat else []),
+        "  - conv1d: {filters: 16, kernel_size: 7, padding: same, activation: relu}",
+        "  - max_pooling1d: 4",
+        "  - conv1d: {filters: 32, kernel_size: 7, padding: same, activation: relu}",
+        "  - max_pooling1d: 4",
+        "  - flatten",
+        "  - dropout: 0.3",
+        "  - output",
+    ]
+
+
+def smooth(rows: Any) -> bool:
+    """Whether the values of a row follow one another as those of a signal do.
+
+    rows: (n, steps) numbers. True where most neighbours are alike: over the rows' steps, the correlation of a value
+    with the next one is above a half.
+    """
+    import numpy as np
+
+    rows = np.asarray(rows, np.float64)
+    if rows.ndim != 2 or rows.shape[1] < STEPS:
+        return False
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    spread = np.square(rows).sum()
+    return bool(np.isfinite(spread) and spread > 0 and (rows[:, :-1] * rows[:, 1:]).sum() / spread > 0.5)
+
+
+def stops(epochs: int, validation: bool = True) -> str:
+    """early_stop with what it does."""
+    figure = "val_loss" if validation else "train_loss"
+    return f"early_stop: {epochs:<18} # stops after {epochs} epochs without a better {figure}"
+
+
+def named(counts: Sequence[tuple[str, int]]) -> str:
+    """How many there are of each class; of many classes the first, and how many more there are."""
+    shown = ", ".join(f"{count:,} {comment(name)}" for name, count in counts[:8])
+    return shown + (f", and {len(counts) - 8} more classes" if len(counts) > 8 else "")
 
 
 def comment(text: str) -> str:

@@ -13,9 +13,17 @@ from dlx.parts.datasets.table import MANY
 from dlx.parts.datasets.text import FIRST, words
 from dlx.spec.parse import write_value
 from dlx.spec.starter.columns import ROWS, Column, counts_rows, is_id, is_time, label_of, read_columns, useless
-from dlx.spec.starter.layout import TRAINING, Lines, comment, relative
+from dlx.spec.starter.layout import TRAINING, Lines, comment, named, relative, signal, smooth, stops
 
 Arguments = dict[str, object]
+LAYERS = [
+    "preprocess: [normalize]        # every input at mean 0 and deviation 1 over the train split",
+    "layers:",
+    "  - dense: {units: 64, activation: relu}",
+    "  - dropout: 0.2",
+    "  - dense: {units: 32, activation: relu}",
+    "  - output",
+]
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def _rows(table: _Table, output: str | None) -> Lines:
     shares = Counter(target.present).most_common()
     rare = target.distinct <= FEW and shares[0][1] > 3 * shares[-1][1]
     if target.distinct <= FEW:
-        remarks.append("# " + ", ".join(f"{count:,} {comment(name)}" for name, count in shares[:8]))
+        remarks.append(f"# {named(shares)}")
     few = table.rows < 20
     test = "test: none                    # too few rows" if few else "test: 0.2"
     there = table.test_columns
@@ -97,17 +105,20 @@ def _rows(table: _Table, output: str | None) -> Lines:
         test,
         "validation: none" if few else "validation: 0.2",
         *(["class_weight: balanced         # some classes are rare"] if rare and task != "regression" else []),
-        "preprocess: [normalize]        # every input at mean 0 and deviation 1 over the train split",
-        "layers:",
-        "  - dense: {units: 64, activation: relu}",
-        "  - dropout: 0.2",
-        "  - dense: {units: 32, activation: relu}",
-        "  - output",
+        *((_signal(used) if "missing" not in arguments else []) or LAYERS),
         *TRAINING,
         "batch_size: 32",
         f"epochs: {100 if table.rows < 20_000 else 20}",
-        "early_stop: 10                # stops after 10 epochs without a better val_loss",
+        stops(10, not few),
     ]
+
+
+def _signal(used: Sequence[Column]) -> Lines:
+    """Preprocessing and layers where the columns of a row are the steps of a signal; else nothing."""
+    if not all(column.numeric for column in used):
+        return []
+    rows = [[float(value) for value in row] for row in zip(*(column.values[:200] for column in used), strict=True)]
+    return signal((len(used),), flat=True) if smooth(rows) else []
 
 
 def _inputs(table: _Table) -> tuple[Arguments, Lines, list[Column]]:
@@ -117,7 +128,8 @@ def _inputs(table: _Table) -> tuple[Arguments, Lines, list[Column]]:
     remarks: Lines = []
     if table.target.gaps:
         arguments["missing_label"] = "drop"
-        remarks.append(f"# {table.target.gaps} rows have no {comment(table.target.name)} and are left out.")
+        rows_have = "1 row has" if table.target.gaps == 1 else f"{table.target.gaps} rows have"
+        remarks.append(f"# {rows_have} no {comment(table.target.name)}: left out.")
     number = next((c for c in others if is_id(c, rows)), None)
     number = number or next((c for c in others if counts_rows(c, rows)), None)
     if number is not None:
