@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dlx.runs.find import command_line
+from dlx.spec.parse import write_value
+
 KEY_ALIASES = {
     "learningrate": "lr",
     "model": "layers",
@@ -59,9 +62,11 @@ def data_hint(name: str) -> str:
     """How a spec names the files that were written as a dataset: a folder, a table, arrays; empty for a plain word."""
     ending = name.rpartition(".")[2].lower() if "." in name else ""
     if ending in ("csv", "tsv", "txt"):
-        return f"a table is dataset: {{csv: {{path: {name}, label: COLUMN}}}}; dlx init {name} writes a spec"
+        part = write_value({"csv": {"path": name, "label": "COLUMN"}})
+        return f"a table is dataset: {part}; {command_line('dlx', 'init', name)} writes a spec"
     if ending in ("npz", "npy"):
-        return f"arrays are dataset: {{npz: {{path: {name}}}}}"
+        return f"arrays are dataset: {write_value({'npz': {'path': name}})}"
     if "/" in name or "\\" in name:
-        return f"a folder of images is dataset: {{image_folder: {{path: {name}}}}}; dlx init {name} writes a spec"
+        part = write_value({"image_folder": {"path": name}})
+        return f"a folder of images is dataset: {part}; {command_line('dlx', 'init', name)} writes a spec"
     return ""
