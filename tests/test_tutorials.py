@@ -147,9 +147,9 @@ CHANGES = {
 EARLIER = "trained by an earlier form of its spec"
 
 
-def readme_rows() -> dict[str, list[str]]:
-    """The table of the README: the cells of each row, by the spec in its second one."""
-    text = (CONFIGS.parent / "README.md").read_text()
+def lesson_rows() -> dict[str, list[str]]:
+    """The table of the lessons: the cells of each row, by the spec in its second one."""
+    text = (CONFIGS.parent / "docs/guide/lessons.md").read_text()
     table = text[text.index("| lesson | spec |") :].partition("\n\n")[0].splitlines()[2:]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
     return {row[1].strip("`"): row for row in rows}
@@ -225,7 +225,7 @@ def test_a_fresh_clone_answers(dlx: Dlx, world: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_readmes_table_says_what_the_runs_say() -> None:
-    rows = readme_rows()
+    rows = lesson_rows()
     listed = set()
     named = {
         "xor_gate_no_hidden": "xor_gate -s layers.hidden=null",
@@ -271,7 +271,7 @@ def test_seven_hidden_sizes_are_there_with_three_seeds_each() -> None:
     three, fifty = (np.mean(found[units]) for units in (3, 50))
     assert three > fifty + 0.01
     assert np.mean(train[3]) < np.mean(train[50])
-    assert shares(readme_rows()["moons_hidden_sizes"][3]) == [
+    assert shares(lesson_rows()["moons_hidden_sizes"][3]) == [
         pytest.approx(three, abs=6e-4),
         pytest.approx(fifty, abs=6e-4),
     ]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlx.runs.compare import figure_text
 from dlx.runs.metrics import is_figure, is_number
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 WIDTH, HEIGHT, POINTS = 260, 110, 120  # of a curve's panel in pixels; more epochs are thinned
 COLOURS = {"train": ("#0072B2", "4 3"), "val": ("#D55E00", "none")}
-STYLE = "text-align:right;padding:2px 10px"
+STYLE = "text-align:right;padding:2px 10px;white-space:nowrap"
 
 
 def summary(status: str, metrics: Mapping[str, Any], info: Mapping[str, Any]) -> str:
@@ -35,6 +38,14 @@ def of_run(
     panels = "".join(panel(title, rows) for title in list(dict.fromkeys(["loss", *names]))[:2])
     head = f"<b>{html.escape(name)}</b> {html.escape(summary(status, metrics, info))}"
     return f"<div><p>{head}</p>{table(['', *names], body) if body else ''}<div>{panels}</div></div>"
+
+
+def of_figure(figure: Figure) -> tuple[bytes, dict[str, int]]:
+    """A picture: its .png, and the size in pixels at which it is shown, two thirds of what it has."""
+    from dlx.plots import style
+
+    data, (width, height) = style.png(figure)
+    return data, {"width": width * 2 // 3, "height": height * 2 // 3}
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -153,6 +153,12 @@ def plot(runs: Run | Place | Iterable[Run | Place], kind: Kind = "curves", runs_
 
     runs: Runs, or what `load` takes. Raises RunError for a picture that they do not have.
     """
+    figure: Any = _drawn(runs, kind, runs_dir)
+    figure._repr_png_ = functools.partial(page.of_figure, figure)  # what a notebook asks for
+    return figure  # type: ignore[no-any-return]
+
+
+def _drawn(runs: Run | Place | Iterable[Run | Place], kind: Kind, runs_dir: Place | None) -> Figure:
     from dlx.errors import RunError
     from dlx.plots.boundary import boundaries
     from dlx.plots.curves import draw_curves

@@ -1,0 +1,37 @@
+"""The pictures of README.md and of these pages, from the runs in runs/tutorials: python docs/make_images.py"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs" / "images"
+LARGEST = 200_000  # bytes of a picture
+# The picture: the words of `dlx plot` that draw it.
+PICTURES = {
+    "run": ["tutorials/moons_mlp", "--only", "boundary"],
+    "comparison": ["tutorials/cifar_dropout", "tutorials/cifar_no_dropout", "--only", "curves"],
+    "boundaries": [*(f"tutorials/moons_hidden_sizes-{run}" for run in (1, 7, 19)), "--only", "boundary"],
+}
+
+
+def main() -> None:
+    """Draw each picture anew."""
+    IMAGES.mkdir(exist_ok=True)
+    for name, words in PICTURES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "dlx", "plot", *words, "-o", folder]
+            subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+            (made,) = Path(folder).glob("*.png")
+            if made.stat().st_size > LARGEST:
+                raise SystemExit(f"{name} has {made.stat().st_size:,} bytes; expected {LARGEST:,} at most")
+            shutil.copy(made, IMAGES / f"{name}.png")
+        print(IMAGES.relative_to(ROOT) / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()

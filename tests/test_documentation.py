@@ -1,0 +1,126 @@
+"""The documentation, held true: every command runs, every spec checks, every link leads somewhere, pictures are small."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, Dlx
+
+from dlx.commands import COMMANDS
+
+DOCS = ROOT / "docs"
+CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+GUIDE = [DOCS / page for section in CONFIG["nav"] for page in section.get("Guide", [])]
+REFERENCE = [DOCS / "spec.md", DOCS / "commands.md"]
+PAGES = [
+    ROOT / "README.md",
+    DOCS / "index.md",
+    *GUIDE,
+]  # in this order: a page may use what the ones before it have made
+TEXT = "\n".join(page.read_text() for page in PAGES)
+DATA = ("list", "show", "add", "fetch")
+
+
+@pytest.mark.parametrize("words", [*COMMANDS, *(f"data {name}" for name in DATA)])
+def test_every_command_has_a_place_in_the_guide(words: str) -> None:
+    assert f"dlx {words}" in TEXT
+
+
+def test_the_page_of_commands_is_what_help_says(dlx: Dlx) -> None:
+    again = "make it again: dlx schema --commands > docs/commands.md"
+    assert dlx("schema", "--commands").out == (DOCS / "commands.md").read_text(), again
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def commands() -> list[str]:
+    """Every dlx command in the shell blocks, but those of the set-up and those that need a network."""
+    lines = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
+    return [line.split("  #")[0].strip() for line in lines if line.startswith("dlx ") and "# needs" not in line]
+
+
+def test_every_command_in_the_documentation_runs(world: Path) -> None:
+    """In order, in one folder that looks as the pages say; everything they show must work."""
+    shutil.copytree(ROOT / "configs", world / "configs")
+    shutil.copytree(ROOT / "tests" / "data", world / "tests" / "data")
+    shutil.copytree(ROOT / "runs" / "tutorials", world / "runs" / "tutorials")
+    for name, text in re.findall(r"```(?:yaml|csv|python) title=(\S+).*?\n(.*?)```", TEXT, re.DOTALL):
+        (world / name).write_text(text)
+    script = ["set -e", f'dlx() {{ {shlex.quote(sys.executable)} -m dlx "$@"; }}', *commands()]
+    assert len(script) > 60
+    done = subprocess.run(["bash", "-c", "\n".join(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    python = "\n".join(blocks("python"))
+    done = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_every_spec_in_the_documentation_checks(dlx: Dlx, world: Path) -> None:
+    shutil.copytree(ROOT / "configs", world / "configs")
+    found = re.findall(r"```yaml(?: title=(\S+))?\n(.*?)```", TEXT, re.DOTALL)  # not those with code of their own
+    assert len(found) > 6
+    for number, (title, text) in enumerate(found):
+        name = title or f"s{number}.yaml"
+        (world / name).write_text(text)
+        result = dlx("check", name, "--print")
+        assert result.code == 0, result.err
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (*PAGES, *REFERENCE, ROOT / "dlx" / "README.md", ROOT / "CHANGELOG.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_is_read_in_five_minutes_and_pictures_are_small() -> None:
+    prose = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert len(prose.split()) < 1250
+    pictures = list((DOCS / "images").iterdir())
+    shown = {Path(target).name for target in re.findall(r"!\[[^]]*\]\(([^)]+)\)", TEXT)}
+    assert {picture.name for picture in pictures} == shown
+    assert all(picture.stat().st_size < 200_000 for picture in pictures)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs the extra docs")
+def test_the_site_builds_strictly_and_needs_no_network(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "-q", "--strict", "-d", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > len(GUIDE)
+    for page in pages:
+        loaded = re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=\"?(https?://[^\" >]+)", page.read_text())
+        assert loaded == [], page.name
+    assert (tmp_path / "site/search/search_index.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("nbclient") is None, reason="needs nbclient")
+@pytest.mark.filterwarnings("ignore")
+def test_the_notebook_runs_and_shows_its_runs_and_pictures(world: Path) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(DOCS / "first-steps.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)  # what it shows is made where it is read
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(world)}}).execute()
+    shown = [output["data"] for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    pages = [data["text/html"] for data in shown if "dlx.Run" in data.get("text/plain", "")]
+    assert len(pages) == 1
+    assert all("<svg" in page and len(page) < 20_000 for page in pages)
+    assert sum("dlx.Comparison" in data.get("text/plain", "") for data in shown) == 2
+    assert sum("image/png" in data for data in shown) == 2
+    said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "did you mean 'dense'?" in said
