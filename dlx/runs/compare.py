@@ -64,12 +64,13 @@ class Row:
         if not values:
             return ABSENT
         mean = math.fsum(values) / len(values)
+        write = figure_text if is_figure(key) else count_text
         if len(self.entries) == 1:
-            return figure_text(mean)
+            return write(mean)
         counts = not is_figure(key) and len(set(values)) == 1
-        around = f" ± {figure_text(_deviation(values))}" if len(values) > 1 and not counts else ""
+        around = f" ± {write(_deviation(values))}" if len(values) > 1 and not counts else ""
         short = "" if len(values) == len(self.entries) else f" ({len(values)} of {len(self.entries)})"
-        return f"{figure_text(mean)}{around}{short}"
+        return f"{write(mean)}{around}{short}"
 
 
 def names_of(rows: Sequence[Row]) -> list[str]:
@@ -89,6 +90,11 @@ def figure_text(value: float) -> str:
     if size < 0.01:
         return f"{value:.3g}"
     return f"{value:.4f}" if size < 10 else f"{value:.2f}" if size < 1000 else f"{value:.0f}"
+
+
+def count_text(value: float) -> str:
+    """Epochs or seconds, three digits of them, all before the point."""
+    return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
 
 
 def _deviation(values: Sequence[float]) -> float:
