@@ -40,37 +40,45 @@ def test_the_page_of_commands_is_what_help_says(dlx: Dlx) -> None:
     assert dlx("schema", "--commands").out == (DOCS / "commands.md").read_text(), again
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+def blocks(language: str, text: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def commands() -> list[str]:
+def commands(text: str) -> list[str]:
     """Every dlx command in the shell blocks, but those of the set-up and those that need a network."""
-    lines = [line for block in blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
+    lines = [line for block in blocks("sh", text) for line in block.replace("\\\n", " ").splitlines()]
     return [line.split("  #")[0].strip() for line in lines if line.startswith("dlx ") and "# needs" not in line]
 
 
-def test_every_command_in_the_documentation_runs(world: Path) -> None:
+# Two halves, so that two processes share them: a page of the second uses runs of the README's two specs alone.
+HALF = next(number for number, page in enumerate(PAGES) if page.stem == "pictures")
+
+
+@pytest.mark.parametrize("half", ["first", "second"])
+def test_every_command_in_the_documentation_runs(world: Path, half: str) -> None:
     """In order, in one folder that looks as the pages say; everything they show must work."""
+    text = "\n".join(page.read_text() for page in (PAGES[:HALF] if half == "first" else PAGES[HALF:]))
+    before = ["dlx run configs/digits.yaml" + " mine.yaml -s epochs=2" * (half == "second")]  # as the set-up line does
     shutil.copytree(ROOT / "configs", world / "configs")
     shutil.copytree(ROOT / "tests" / "data", world / "tests" / "data")
     shutil.copytree(ROOT / "runs" / "tutorials", world / "runs" / "tutorials")
-    for name, text in re.findall(r"```(?:yaml|csv|python) title=(\S+).*?\n(.*?)```", TEXT, re.DOTALL):
-        (world / name).write_text(text)
-    script = ["set -e", f'dlx() {{ {shlex.quote(sys.executable)} -m dlx "$@"; }}', *commands()]
-    assert len(script) > 60
+    for name, content in re.findall(r'```(?:yaml|csv|python) title="(\S+)"\n(.*?)```', TEXT, re.DOTALL):
+        (world / name).write_text(content)
+    script = ["set -e", f'dlx() {{ {shlex.quote(sys.executable)} -m dlx "$@"; }}', *before, *commands(text)]
+    assert len(script) > 24
     done = subprocess.run(["bash", "-c", "\n".join(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    python = "\n".join(blocks("python"))
+    python = "\n".join(blocks("python", text))
     done = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_every_spec_in_the_documentation_checks(dlx: Dlx, world: Path) -> None:
     shutil.copytree(ROOT / "configs", world / "configs")
-    found = re.findall(r"```yaml(?: title=(\S+))?\n(.*?)```", TEXT, re.DOTALL)  # not those with code of their own
-    assert len(found) > 6
-    for number, (title, text) in enumerate(found):
+    found = re.findall(r'```yaml(?: title="(\S+)")?\n(.*?)```', TEXT, re.DOTALL)
+    plain = [(title, text) for title, text in found if "imports:" not in text]
+    assert len(plain) > 6
+    for number, (title, text) in enumerate(plain):
         name = title or f"s{number}.yaml"
         (world / name).write_text(text)
         result = dlx("check", name, "--print")
@@ -103,6 +111,7 @@ def test_the_site_builds_strictly_and_needs_no_network(tmp_path: Path) -> None:
     for page in pages:
         loaded = re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=\"?(https?://[^\" >]+)", page.read_text())
         assert loaded == [], page.name
+        assert "```" not in page.read_text(), page.name
     assert (tmp_path / "site/search/search_index.json").is_file()
 
 

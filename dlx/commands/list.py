@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dlx.runs.summary import Entry
 
-STATUS = ("running", "done", "failed", "interrupted", "crashed", "damaged")
+STATUS = ("running", "done", "failed", "interrupted", "crashed", "unknown", "damaged")
 
 
 @click.command("list", short_help="The runs, their status and what they changed.")

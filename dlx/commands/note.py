@@ -1,4 +1,4 @@
-"""`dlx note`: a remark on a run."""
+"""`dlx note`: what one wants to remember of a run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dlx.commands import completion
 from dlx.commands.options import runs_dir
 
 
-@click.command("note", short_help="A remark on a run.")
+@click.command("note", short_help="A note on a run.")
 @click.argument("run", metavar="RUN", shell_complete=completion.runs)
 @click.argument("text", metavar="[TEXT]", nargs=-1)
-@click.option("--clear", is_flag=True, help="Remove the remark.")
+@click.option("--clear", is_flag=True, help="Remove the note.")
 @runs_dir
 def command(run: str, text: tuple[str, ...], clear: bool, runs_dir: str | None) -> None:
     """Keep TEXT with RUN; `list` and `show` show it. Without TEXT it is printed.

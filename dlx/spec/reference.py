@@ -36,7 +36,7 @@ def reference() -> str:
     """docs/spec.md: every key and every part, with an example of each."""
     version = ".".join(metadata.version("keras").split(".")[:2])
     text = [
-        "# The spec",
+        "# Keys and parts",
         f"Made from the signatures by `dlx schema --markdown`, with the layers and optimizers of Keras {version}. "
         "A part is written as its name, as `name: value` (its first parameter), or as `name: {parameter: value}`. "
         "`dlx parts NAME` says the same in the shell; `# yaml-language-server: $schema=spec.schema.json` as a spec's "
