@@ -100,7 +100,7 @@ class _Check:
                 loaded.append((path, dlx_spec.load(path, self.settings)))
             except SpecError as error:
                 code = _report(error) or code
-        quick = self._quick([spec for _, spec in loaded])
+        quick = self._quick([spec for _, spec in loaded if not self.resolved or _auto(dlx_spec.dump(spec))])
         for path, spec in loaded:
             code = self._one(path, spec, quick, len(paths) > 1) or code
         return code
@@ -108,26 +108,26 @@ class _Check:
     def _quick(self, specs: Sequence[Spec]) -> bool:
         """Whether shapes alone can tell of all these specs, and JAX is there to compute them."""
         from dlx.system import backend
-        from dlx.training.check import sure
+        from dlx.training.check import shapes_suffice
 
-        return not self.full and bool(specs) and all(map(sure, specs)) and backend.light()
+        return not self.full and bool(specs) and all(map(shapes_suffice, specs)) and backend.load_jax()
 
     def _one(self, path: str, spec: Spec, quick: bool, several: bool) -> int:
         """Show one spec's model, or its resolved text; returns the exit code."""
         from dlx import spec as dlx_spec
         from dlx.errors import DlxError
-        from dlx.training.check import check, outline
+        from dlx.training.check import check, check_shapes
 
         if self.resolved and several:
             print(f"# {path}")
         text = dlx_spec.dump(spec) if self.resolved else ""
-        if self.resolved and not re.search(r"\bauto\b", text):
+        if self.resolved and not _auto(text):
             print(text, end="")
             return 0
         try:
-            network = (outline if quick else check)(spec, self.launch.root)
+            network = (check_shapes if quick else check)(spec, self.launch.root)
             if network is None:
-                return self._elsewhere(path)
+                return self._in_another_process(path)
             if not self.resolved:
                 _show_model(path, spec, network)
                 return 0
@@ -138,7 +138,7 @@ class _Check:
         print(text, end="")
         return 0
 
-    def _elsewhere(self, path: str) -> int:
+    def _in_another_process(self, path: str) -> int:
         """Check a spec in another process, on the backend that trains: this one has JAX; returns the exit code."""
         import subprocess
 
@@ -147,6 +147,11 @@ class _Check:
         sys.stdout.flush()
         command = [sys.executable, "-m", "dlx", "check", "--full", *words, "--", path]
         return subprocess.run(command, env=self.environment).returncode
+
+
+def _auto(text: str) -> bool:
+    """Whether a resolved spec leaves something to the data."""
+    return re.search(r"\bauto\b", text) is not None
 
 
 def _explained(text: str, spec: Spec, network: Network) -> str:

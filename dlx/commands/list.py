@@ -42,7 +42,7 @@ def command(
     as_json: bool,
     runs_dir: str | None,
 ) -> None:
-    """List the runs: status, start, a figure, and what each changed against its parent, or the last of its spec.
+    """List the runs: status, start, a figure, and what each changed against its spec, or the run that it continues.
 
     \b
     dlx list
@@ -174,7 +174,7 @@ def _figure(entry: Entry, chosen: str | None) -> str:
 
 
 def _changed(entries: Sequence[Entry]) -> dict[Path, str]:
-    """What each run changed: against its parent, else the run before it of its name, or of its spec file.
+    """What each run changed against its spec or its parent; of runs of an earlier dlx, against the last of its spec.
 
     Of a run that only repeats an earlier one, with or without another seed, which; of a damaged one, why it is.
     """
@@ -192,6 +192,8 @@ def _changed(entries: Sequence[Entry]) -> dict[Path, str]:
         own = (re.sub(r"-\d+$", "", entry.name), str(entry.info.get("spec", "")))
         earlier = named.get(str(entry.info.get("parent"))) or next((last[key] for key in own if key in last), None)
         words = changes(earlier.settings, entry.settings) if earlier is not None and earlier is not entry else []
+        if isinstance(known := entry.info.get("changed"), list):
+            words = list(map(str, known))
         data = str((entry.info.get("dataset") or {}).get("fingerprint"))
         first = alike.setdefault(identity(entry.settings, apart=tuple(SPREAD)) + data, entry)
         again = [f"{first.name} again"] if first is not entry else []

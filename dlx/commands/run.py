@@ -78,16 +78,20 @@ def variants(spec: Spec, repeat: int, resample: int | None, folds: int | None) -
     from dlx.errors import DlxError
 
     if folds is not None:
-        yield from (dataclasses.replace(spec, validation=f"fold {number} of {folds}") for number in range(1, folds + 1))
+        for fold in (f"fold {number} of {folds}" for number in range(1, folds + 1)):
+            yield dataclasses.replace(spec, validation=fold).with_change("validation", fold)
     elif resample is not None:
         if not (isinstance(spec.test, float) or isinstance(spec.validation, float) or fold_of(spec.validation)):
             hint = "validation: 0.2 cuts a part off; --repeat repeats with other seeds"
             message = "--resample cuts the data anew, but the spec has no share for test or validation"
             raise DlxError(message, where=spec.name, hint=hint)
         for number in range(resample):
-            yield dataclasses.replace(spec, split_seed=(spec.split_seed + number) % 2**32)
+            seed = (spec.split_seed + number) % 2**32
+            yield dataclasses.replace(spec, split_seed=seed).with_change("split_seed", str(seed))
     else:
-        yield from (dataclasses.replace(spec, seed=(spec.seed + number) % 2**32) for number in range(repeat))
+        yield spec
+        for seed in ((spec.seed + number) % 2**32 for number in range(1, repeat)):
+            yield dataclasses.replace(spec, seed=seed).with_change("seed", str(seed))
 
 
 def _write_out_of_fold(spec: Spec, outcomes: Sequence[Outcome | None], launch: Launch) -> None:

@@ -26,6 +26,7 @@ LABELS = (*NOTES, *WATCHED, "seed", "split_seed")
 # Of run.json, beside the settings.
 KEPT = (
     "dataset", "task", "monitor", "start", "started", "code", "backend", "device", "device_name", "parent", "spec",
+    "changed",
 )  # fmt: skip
 
 

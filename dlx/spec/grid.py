@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,10 @@ def _raise_distinct(problems: Sequence[DlxError]) -> None:
 def _spec(root: Node, code: UserCode, chosen: dict[str, Node], stem: str) -> Spec:
     for address, value in chosen.items():
         root = put(root, address, value, value.where, code.registries)
-    return validate(root, stem, code)
+    spec = validate(root, stem, code)
+    texts = {value.where: f"-s {address}={write_value(value.plain())}" for address, value in chosen.items()}
+    # A place says which of the alternatives it is.
+    return replace(spec, marks={key: texts.get(mark, mark) for key, mark in spec.marks.items()})
 
 
 def _alternatives(text: str) -> tuple[str, list[Node]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -92,6 +92,14 @@ class Spec:
     @property
     def registries(self) -> Registries:
         return self.code.registries
+
+    def changed(self) -> list[str]:
+        """What was said beside the spec's file, `address=value` each: by -s, by Python, by a sweep or a repetition."""
+        return list(dict.fromkeys(mark.removeprefix("-s ") for mark in self.marks.values() if mark.startswith("-s ")))
+
+    def with_change(self, address: str, value: str) -> Spec:
+        """The same with another mark of what was changed."""
+        return replace(self, marks={**self.marks, address: f"-s {address}={value}"})
 
     def locate(self, address: str) -> str:
         """The place of the address, or of the nearest one above it, followed by the address itself."""

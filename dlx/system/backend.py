@@ -105,10 +105,18 @@ def load() -> Device:
     return device
 
 
-def light() -> bool:
-    """Whether JAX is loaded, on the CPU if it was not before: it is there in a third of TensorFlow's time."""
-    if _selected is None and importlib.util.find_spec("jax") is not None:
+def load_jax() -> bool:
+    """Load JAX for shapes alone, in a third of TensorFlow's time; whether it is there, and no other backend.
+
+    Only where the device that was asked for needs no looking for: auto, or the CPU.
+    """
+    if _selected is None and _wanted["device"] in ("auto", "cpu"):
         choose(_wanted["backend"], _wanted["device"])  # what will train has to be there
+        try:
+            with uncollected(), _absent(UNUSED - {"jax", "scipy"}):
+                import jax  # noqa: F401
+        except Exception:  # not there, or broken
+            return False
         _wanted.update(backend="jax", device="cpu")
         load()
     return _selected is not None and _selected.backend == "jax"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from dlx.parts.registry import Part
 from dlx.spec.rules import all_parts
 from dlx.spec.sections import Spec
 from dlx.system import backend
-from dlx.system.backend import keras
 from dlx.training.experiment import facts_of
 from dlx.training.initial_weights import donor
 
@@ -41,34 +39,31 @@ def check(spec: Spec, root: Path) -> Network:
 
     Raises SpecError, located, where it does not fit.
     """
-    facts = _facts(spec, root)
+    return _built(spec, _facts(spec, root))
+
+
+def _built(spec: Spec, facts: Facts) -> Network:
+    """The network, tried on a blank example, and the optimizer."""
     network = build(spec, facts, restored=True)
     probe(network, spec)
     make_optimizer(spec)
     return network
 
 
-def outline(spec: Spec, root: Path) -> Network | None:
-    """The same as `check` finds, in a fraction of the time: the network has shapes and no numbers.
+def check_shapes(spec: Spec, root: Path) -> Network | None:
+    """The same as `check` in a fraction of the time: JAX traces it, so that arrays have shapes and no numbers.
 
-    None where only the backend that trains can tell, or where another than JAX is loaded. Raises as `check` does.
+    For specs of which `shapes_suffice`, where JAX is loaded. None where only the backend that trains can tell. Raises
+    as `check` does.
     """
-    if not backend.light():
-        return None
     facts = _facts(spec, root)
     if may_be_large(spec, facts):
         return None
 
-    def make() -> Network:
-        with keras.StatelessScope(initialize_variables=False):
-            network = build(spec, facts, restored=True)
-        make_optimizer(spec)
-        return network
-
     try:
-        return backend.traced(make)
+        return backend.traced(lambda: _built(spec, facts))
     except DlxError as error:
-        if all(_ours(cause) for cause in _causes(error)):
+        if error.__cause__ is None or _by_keras(error.__cause__):
             raise
     except Exception:  # what needs numbers cannot be traced
         pass
@@ -87,7 +82,7 @@ def _facts(spec: Spec, root: Path) -> Facts:
     return facts
 
 
-def sure(spec: Spec) -> bool:
+def shapes_suffice(spec: Spec) -> bool:
     """Whether every layer of a spec is one that each backend computes where its shapes fit."""
     known = PLAIN_IN_FLOAT32 if spec.precision == "float32" else PLAIN
     return not spec.imports and all(part.name in known and _common(part) for part in all_parts(spec.layers))
@@ -97,13 +92,7 @@ def _common(part: Part) -> bool:
     return all(part.args.get(key) in values for key, values in COMMON.items())
 
 
-def _causes(error: DlxError) -> Iterator[BaseException]:
-    """What the problems of an error came from, where they came from something else."""
-    if error.__cause__ is not None:
-        yield error.__cause__
-
-
-def _ours(error: BaseException) -> bool:
+def _by_keras(error: BaseException) -> bool:
     """Whether an error was raised by Keras's own lines, which are the same on every backend."""
     trace: Any = error.__traceback__
     while trace.tb_next is not None:

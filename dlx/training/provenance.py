@@ -33,6 +33,7 @@ def run_record(
         "dlx": __version__,
         "command": " ".join(_relative(word) for word in command),
         "spec": _relative(re.sub(r":\d+:\d+$", "", spec.marks.get("", ""))),
+        "changed": [_relative(text) for text in spec.changed()],
         "start": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)) + zone,
         "started": started,
         "git": _git(),
