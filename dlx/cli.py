@@ -107,6 +107,11 @@ def _code(words: list[str], debug: bool, pipes: Sequence[streams.Pipe]) -> int:
             raise
         _say("stopped")
         return 130
+    except click.NoSuchOption as error:
+        error.show()
+        if (hint := _as_setting(error.option_name, words)) is not None:
+            _say(f"  a setting of the spec is {hint}")
+        return 2
     except click.ClickException as error:
         error.show()
         return 2
@@ -124,6 +129,20 @@ def _code(words: list[str], debug: bool, pipes: Sequence[streams.Pipe]) -> int:
             raise
         _say(f"internal error: {type(error).__name__}: {error}\n  --debug shows where; please report it")
         return 1
+
+
+def _as_setting(option: str, words: Sequence[str]) -> str | None:
+    """How -s says what was written as an option: `--lr 0.01` is `-s lr=0.01`; None where a spec has no such key."""
+    from dlx.spec.aliases import KEY_ALIASES
+    from dlx.spec.annotations import SECTIONS
+
+    key = option.lstrip("-").replace("-", "_")
+    key = key if key in SECTIONS else KEY_ALIASES.get(key.replace("_", ""), "")
+    if key not in SECTIONS or words[:1] not in (["run"], ["sweep"], ["check"], ["resume"]):
+        return None
+    place = next((n for n, word in enumerate(words) if word.partition("=")[0] == option), len(words))
+    given = words[place].partition("=")[2] if place < len(words) and "=" in words[place] else ""
+    return f"-s {key}={given or next(iter(words[place + 1 : place + 2]), 'VALUE')}"
 
 
 def _say(text: str) -> None:

@@ -60,7 +60,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     from dlx.system import backend
 
-    backend.want(config.getoption("--backend"))
+    # Named, so that no `dlx check` of this process takes JAX for it.
+    backend.want(backend.choose(config.getoption("--backend"), "auto"))
 
 
 @pytest.fixture(autouse=True)

@@ -75,8 +75,8 @@ def test_every_command_in_the_documentation_runs(world: Path, half: str) -> None
 
 def test_every_spec_in_the_documentation_checks(dlx: Dlx, world: Path) -> None:
     shutil.copytree(ROOT / "configs", world / "configs")
-    found = re.findall(r'```yaml(?: title="(\S+)")?\n(.*?)```', TEXT, re.DOTALL)
-    plain = [(title, text) for title, text in found if "imports:" not in text]
+    matches = re.findall(r'```yaml(?: title="(\S+)")?\n(.*?)```', TEXT, re.DOTALL)
+    plain = [(title, text) for title, text in matches if "imports:" not in text]
     assert len(plain) > 6
     for number, (title, text) in enumerate(plain):
         name = title or f"s{number}.yaml"
@@ -131,5 +131,5 @@ def test_the_notebook_runs_and_shows_its_runs_and_pictures(world: Path) -> None:
     assert all("<svg" in page and len(page) < 20_000 for page in pages)
     assert sum("dlx.Comparison" in data.get("text/plain", "") for data in shown) == 2
     assert sum("image/png" in data for data in shown) == 2
-    said = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
-    assert "did you mean 'dense'?" in said
+    text = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "did you mean 'dense'?" in text

@@ -60,6 +60,9 @@ class Comparison:
     def __getitem__(self, place: int | slice) -> Record | list[Record]:
         return list(self)[place]
 
+    def __str__(self) -> str:
+        return str(self.frame.to_string())
+
     def __repr__(self) -> str:
         names = ", ".join(entry.name for entry in self._entries[:5])
         return f"<dlx.Comparison of {len(self)} runs: {names}{', …' if len(self) > 5 else ''}>"

@@ -102,10 +102,18 @@ class Run:
 
         inputs: an array (n, *shape) as the dataset stores it; a table, as a DataFrame or a mapping of names to columns;
         a list of texts, where it was trained on texts; or one or several paths, of images, folders of images, .csv or
-        .npz files. Raises DataError for what does not fit, and for a file that cannot be read.
+        .npz files. Warns of what is questionable, as a column that is not there. Raises DataError for what does not
+        fit, and for a file that cannot be read.
         """
+        import warnings
+
+        known = len(self._predictor.remarks)
         paths = _paths(inputs, texts=self._predictor.inputs.kind == "text")
-        return self._predictor.predict(inputs) if paths is None else self._predictor.predict_files(paths)
+        try:
+            return self._predictor.predict(inputs) if paths is None else self._predictor.predict_files(paths)
+        finally:
+            for remark in self._predictor.remarks[known:]:
+                warnings.warn(remark, stacklevel=2)
 
     @property
     def remarks(self) -> list[str]:

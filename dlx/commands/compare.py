@@ -95,18 +95,21 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
             _check_goal(entries, shown.goal[0])
             for entry in entries:
                 reach(entry, *shown.goal)
-        form = shown.form
+        form, columns = shown.form, shown.columns
         if form == "json":
             print(one_line({"runs": [as_record(entry) for entry in entries]}))
             return
         rows = ordered(fold([entry for entry in entries if not entry.reason]), shown.sort)
+        usual = figure_names(rows) if rows else []
+        if shown.sort and not columns and shown.sort not in usual and any(shown.sort in e.metrics for e in entries):
+            columns = (*usual, shown.sort)
         if shown.goal is not None and not any("reach_steps" in entry.metrics for entry in entries):
             print(f"no run reached {shown.goal[0]} {shown.goal[1]:g}", file=sys.stderr)
         if form in ("csv", "markdown"):
             settings = differences(rows) if rows else []
-            _print_plain(rows, settings, figure_names(rows, shown.columns) if rows else [], form)
+            _print_plain(rows, settings, figure_names(rows, columns) if rows else [], form)
         elif rows:
-            comparison_screen.show(rows, shown.columns)
+            comparison_screen.show(rows, columns)
         elif not entries:
             terminal.console().print("no runs to compare: dlx run SPEC makes one")
         damaged: list[Entry] = [entry for entry in entries if entry.reason]

@@ -27,8 +27,11 @@ def command(data: str | None, label: str | None, output: str | None, force: bool
     from dlx.spec.starter import write_starter
     from dlx.system import terminal
 
-    target, inputs = write_starter(data or "digits", label, output, force)
+    target, remarks, inputs = write_starter(data or "digits", label, output, force)
     terminal.console().print(f"wrote {terminal.clean(str(target))}")
+    for remark in remarks:
+        for line in terminal.wrapped(terminal.clean(remark)):
+            terminal.console().print(f"  {line}")
     run = command_line("dlx", "run", str(target))
     if (data or "").lower().endswith(".csv") and (code := _problem(target)):
         return code

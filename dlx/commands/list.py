@@ -58,7 +58,7 @@ def command(
 
     root = find.root(runs_dir)
     with uncollected():
-        paths = [path for word in runs for path in find.find(word, root)] if runs else find.below(root)
+        paths = find.find_all(runs, root) if runs else find.below(root)
         entries: list[Entry] = []
         for path in dict.fromkeys(find.runs_of(paths)):
             entries.append(read(path, entries[0].settings if entries else None))
@@ -179,7 +179,7 @@ def _changed(entries: Sequence[Entry]) -> dict[Path, str]:
     Of a run that only repeats an earlier one, with or without another seed, which; of a damaged one, why it is.
     """
     from dlx.runs.diff import changes
-    from dlx.runs.summary import SPREAD, identity
+    from dlx.runs.summary import NOTES, SPREAD, identity
 
     texts: dict[Path, str] = {}
     named = {entry.name: entry for entry in entries}
@@ -193,7 +193,7 @@ def _changed(entries: Sequence[Entry]) -> dict[Path, str]:
         earlier = named.get(str(entry.info.get("parent"))) or next((last[key] for key in own if key in last), None)
         words = changes(earlier.settings, entry.settings) if earlier is not None and earlier is not entry else []
         if isinstance(known := entry.info.get("changed"), list):
-            words = list(map(str, known))
+            words = [str(word) for word in known if str(word).partition("=")[0] not in NOTES]
         data = str((entry.info.get("dataset") or {}).get("fingerprint"))
         first = alike.setdefault(identity(entry.settings, apart=tuple(SPREAD)) + data, entry)
         again = [f"{first.name} again"] if first is not entry else []

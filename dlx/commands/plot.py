@@ -103,11 +103,14 @@ def command(
 
 
 def _open(words: Sequence[str], root: Path) -> list[Run]:
-    """The runs that the words mean, each once."""
+    """The runs that the words mean, each once. Raises RunError where they mean none."""
+    from dlx.errors import RunError
     from dlx.runs import find
     from dlx.runs.run import Run
 
-    runs = [Run.open(path) for word in words for path in find.runs_of(find.find(word, root))]
+    runs = [Run.open(path) for path in find.runs_of(find.find_all(words, root))]
+    if not runs:
+        raise RunError("is no run", where=" ".join(words), hint="dlx list shows the runs")
     return list({run.path.resolve(): run for run in runs}.values())
 
 

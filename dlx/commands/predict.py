@@ -78,6 +78,8 @@ def command(
     which = _own_rows(inputs, chosen, **choice)
     existing = find.one(run, launch.root)
     launch.want()
+    if (others := find.of_name(existing.path)) and run == existing.name.rpartition("-")[0]:
+        terminal.console(error=True).print(terminal.clean(f"by {existing.name}, the newest of {len(others) + 1}"))
     predictor = load_predictor(existing)
 
     def writer(stream: TextIO) -> Writer:

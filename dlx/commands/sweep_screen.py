@@ -58,7 +58,7 @@ class SweepScreen:
         metrics = (result.run.metrics() if result.run else None) or {}
         name = f"{result.run.name}: " if result.run else ""
         if result.status == "done":
-            figures = "  ".join(f"{k} {figure_text(float(metrics[k]))}" for k in _reported(metrics))
+            figures = "  ".join(f"{k} {figure_text(float(metrics[k]))}" for k in _reported(metrics)[:2])
             when = duration(float(metrics.get("total_seconds", 0))) if result.fresh else "finished before"
             out.print(terminal.clean(f"{count}  {name}{trial.label}  {figures}  ({when})"))
         else:
@@ -95,6 +95,7 @@ def _reported(metrics: Mapping[str, Any]) -> list[str]:
     """The figures to choose by: those of validation, else of test, else of train."""
     for split in ("val_", "test_", "train_"):
         keys = [k for k, v in metrics.items() if k.startswith(split) and is_figure(k) and v is not None]
-        if keys:
-            return keys
+        if keys:  # the loss and what the spec counts; figures that tables have unasked have no train figure
+            asked = [key for key in keys if f"train_{key.partition('_')[2]}" in metrics]
+            return sorted(asked or keys, key=lambda key: not key.endswith("_loss"))
     return []

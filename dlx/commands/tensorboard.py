@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -15,10 +16,21 @@ from dlx.commands.options import runs_dir
 
 PAUSE = 2.0  # seconds between two looks at which runs there are
 # Where this module is, TensorBoard imports its stub instead of TensorFlow.
+# The server ends with dlx, however that ended.
 SERVER = """
-import sys, types
+import os, shutil, sys, threading, time, types
 sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
+from tensorboard.compat import tf
+tf.__version__ = "not needed"  # else it says that TensorFlow is not installed
 from tensorboard.main import run_main
+
+def watch(parent, folder):
+    while os.getppid() == parent:
+        time.sleep(1)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
+
+threading.Thread(target=watch, args=(int(sys.argv.pop(1)), sys.argv[-1]), daemon=True).start()
 run_main()
 """
 
@@ -55,11 +67,14 @@ def command(runs: tuple[str, ...], port: int | None, runs_dir: str | None) -> No
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
         options = [] if port is None else [f"--port={port}"]
         for number in filter(None, (signal.SIGTERM, getattr(signal, "SIGHUP", None))):
-            signal.signal(number, lambda number, frame: sys.exit(128 + number))  # which ends the server, too
-        server = subprocess.Popen([sys.executable, "-c", SERVER, "--logdir", folder, *options], env=quiet)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, lambda number, frame: sys.exit(128 + number))  # which ends the server, too
+        words = [str(os.getpid()), *options, "--logdir", folder]
+        server = subprocess.Popen([sys.executable, "-c", SERVER, *words], env=quiet)
         try:
             while server.poll() is None:
-                _link(Path(folder), _paths(runs, root))
+                with contextlib.suppress(DlxError):  # a RUN that was removed meanwhile
+                    _link(Path(folder), _paths(runs, root))
                 try:
                     server.wait(PAUSE)
                 except subprocess.TimeoutExpired:
@@ -72,13 +87,28 @@ def command(runs: tuple[str, ...], port: int | None, runs_dir: str | None) -> No
 
 
 def _paths(words: Sequence[str], root: Path) -> Mapping[str, Path]:
-    """The TensorBoard folders of the runs that the words name, by the name of the run; without words of all runs."""
+    """The TensorBoard folders of the runs that the words name, by the name of the run; without words of all runs.
+
+    Raises RunError where no word names a run that is there.
+    """
+    from dlx.errors import RunError
     from dlx.runs import find
     from dlx.runs.run import Run
 
-    found = [path for word in words for path in find.find(word, root)] if words else find.below(root)
-    runs = {find.shown_name(path, root): Run(path).tensorboard for path in find.runs_of(found) if find.is_run(path)}
-    return {name: folder.resolve() for name, folder in runs.items() if folder.is_dir()}
+    paths, problem = [] if words else find.below(root), None
+    for word in words:
+        try:
+            paths += find.find_all([word], root)
+        except RunError as error:
+            problem = error
+    if problem is not None and not paths:
+        raise problem
+    runs = [path for path in dict.fromkeys(find.runs_of(paths)) if find.is_run(path)]
+    names = [find.shown_name(path, root) for path in runs]
+    shown = [f"{path.parent.name}/{name}" if names.count(name) > 1 and "/" not in name else name
+             for path, name in zip(runs, names, strict=True)]  # fmt: skip
+    folders = {name: Run(path).tensorboard for path, name in zip(runs, shown, strict=True)}
+    return {name: folder.resolve() for name, folder in folders.items() if folder.is_dir()}
 
 
 def _link(folder: Path, paths: Mapping[str, Path]) -> None:

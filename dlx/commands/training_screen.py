@@ -244,6 +244,10 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
     _table(metrics, experiment, error)
     if experiment.facts.task == "regression":
         out.print(_of_the_mean(experiment))
+    if (asked := [name for name in ("auc", "precision", "recall") if f"test_{name}" in metrics]) and len(
+        experiment.facts.classes
+    ) == 2:
+        out.print(terminal.clean(f"{', '.join(asked)}: of the class {experiment.facts.classes[1]}"))
     history = run.history()
     for name, number in (experiment.spec.stop_at or {}).items():
         if metrics["epochs"] == experiment.epochs and history and not reached(name, history[-1].get(name), number):

@@ -65,8 +65,9 @@ def _lines(run: Run) -> str:
     best, shown, epochs = Best(_monitor(run)), 0, _epochs(run)
     while True:
         status, rows = run.status, run.history()
-        for row in rows[shown:]:
-            print(epoch_line(row, epochs or int(rows[-1]["epoch"]), best.add(row)), flush=True)
+        lines = [epoch_line(row, epochs or int(rows[-1]["epoch"]), best.add(row)) for row in rows[shown:]]
+        for line in lines if shown or status == "running" else lines[-SHOWN:]:
+            print(line, flush=True)
         shown = len(rows)
         if status != "running":
             return status

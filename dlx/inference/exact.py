@@ -83,7 +83,8 @@ def of_two_classes(targets: np.ndarray, predictions: np.ndarray) -> dict[str, fl
     targets: (n,) 0 or 1; predictions: (n, 1) probabilities of the second class, or (n, 2). Without an example that was
     predicted as it, or that is of it, a share is 0.
     """
-    actual, predicted = targets.reshape(-1) > 0.5, predictions[:, -1] > 0.5
+    actual = targets.reshape(-1) > 0.5
+    predicted = predictions[:, 0] > 0.5 if predictions.shape[1] == 1 else predictions[:, 1] > predictions[:, 0]
     correct = int((actual & predicted).sum())
     return {
         "auc": auc(targets, predictions),

@@ -247,8 +247,9 @@ class Inputs:
                     f"has no column {name!r}, but one called {near!r}", where=where, hint="give it its name"
                 )
         if missing:
-            names = ", ".join(map(repr, missing[:8]))
-            self.remarks.append(f"{where} has no column {names}: filled as `missing` sets it")
+            fill = self.encoding.fill
+            names = ", ".join(f"{name!r} (filled with {fill.get(name) or 'nothing'})" for name in missing[:8])
+            self.remarks.append(f"{where} has no column {names}")
 
     def _remark_words(self, values: table_encoding.Columns, where: str) -> None:
         """Note which columns hold words that training never saw, where these count as unknown."""
@@ -267,7 +268,8 @@ class Inputs:
             if not columns:
                 return [], first
         expected = f"the columns {', '.join(columns)}" if columns else f"{width} columns"
-        raise DataError(f"expected {expected}, got {', '.join(first) or 'nothing'}", where=where)
+        hint = table_reader.delimiter_hint(first) if first else ""
+        raise DataError(f"expected {expected}, got {', '.join(first) or 'nothing'}", where=where, hint=hint)
 
     def _windows(self, rows: list[list[str]], header: list[str], where: str) -> Iterator[Batch]:
         """Every window of a series; it is called by the row behind which it predicts."""

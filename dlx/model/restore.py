@@ -38,7 +38,8 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
         if run.status == "done":
             hint = f"{find.command_line('dlx', 'run', str(run.spec_file))} trains it"
             raise RunError("has no trained model: it was left out", where=str(run.path), hint=hint)
-        raise RunError(f"has no trained model: it is {run.status}", where=str(run.path))
+        message = f"has no trained model: it is {run.status}"
+        raise RunError(message, where=str(run.path), hint=find.with_model(run.path))
     try:
         _unchanged(run, info)
         spec = specs.load(run.spec_file, alone=True, bare=True)

@@ -105,8 +105,8 @@ def _unit(name: str, labels: bool) -> str:
         "data_loss": "loss without penalties",
         "accuracy": f"accuracy (share of {'labels' if labels else 'examples'})",
         "exact_match": "exact match (share of examples)",
-        "mae": "mean absolute error (target's unit)",
-        "mse": "mean squared error (target's unit²)",
+        "mae": "mae (target's unit)",
+        "mse": "mse (target's unit²)",
     }
     return units.get(name, name)
 

@@ -41,6 +41,7 @@ def _scatter(ax: Any, name: str, true: np.ndarray, predicted: np.ndarray, rows: 
     low, high = float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))
     margin = 0.04 * (high - low or 1.0)
     ends = low - margin, high + margin
+    named: list[tuple[float, float]] = []
     ax.plot(ends, ends, ls=":", lw=1, color="#8C959F", zorder=1)
     ax.plot(true[some], predicted[some], "o", ms=3, alpha=0.6, mec="none", color=PALETTE[0], zorder=2)
     for place in np.argsort(-np.abs(predicted - true), kind="stable")[:WORST]:
@@ -49,8 +50,12 @@ def _scatter(ax: Any, name: str, true: np.ndarray, predicted: np.ndarray, rows: 
         left = true[place] > low + 0.2 * (high - low) and (
             predicted[place] > true[place] or true[place] > high - 0.2 * (high - low)
         )
+        spot = true[place], predicted[place]
+        beside = sum(abs(spot[0] - x) + abs(spot[1] - y) < 0.05 * (high - low) for x, y in named)  # below their names
+        named.append(spot)
+        offset = (-6 if left else 6, -8 * beside)
         ax.annotate(
-            f"row {rows[place]}", (true[place], predicted[place]), fontsize=6.5, xytext=(-6 if left else 6, 0),
+            f"row {rows[place]}", (true[place], predicted[place]), fontsize=6.5, xytext=offset,
             textcoords="offset points", ha="right" if left else "left", va="center",
         )  # fmt: skip
     ax.set_xlim(ends)

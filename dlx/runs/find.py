@@ -82,6 +82,14 @@ def started(path: Path) -> float:
         return 0.0
 
 
+def find_all(words: Iterable[str], folder: Path) -> list[Path]:
+    """The paths that several RUN mean, each once; files, which a shell's runs/* names too, are passed over.
+
+    Raises RunError for a word that names nothing.
+    """
+    return list(dict.fromkeys(path for word in words if not os.path.isfile(word) for path in find(word, folder)))
+
+
 def find(word: str, folder: Path, own: bool = False) -> list[Path]:
     """The paths that RUN means: a directory, a name under the runs folder, a pattern, a spec's name, `latest`.
 
@@ -89,6 +97,8 @@ def find(word: str, folder: Path, own: bool = False) -> list[Path]:
     Raises RunError with what is there when nothing fits.
     """
     path = Path(word)
+    if path.is_file():
+        raise RunError("is a file, no run", where=word, hint=_shown(folder))
     if is_run(path) or (path.is_dir() and os.sep in word):
         return [path]
     if (folder / word).is_dir():
@@ -125,6 +135,18 @@ def find(word: str, folder: Path, own: bool = False) -> list[Path]:
     names = [run.name for run in known] + [run.name.rpartition("-")[0] for run in known]
     seen = _shown(folder) if known else f"there are {none_yet(folder)}"
     raise RunError(f"unknown run {word!r}{did_you_mean(word, names)}", hint=seen)
+
+
+def with_model(path: Path) -> str:
+    """Which other run of a run's name has a trained model, the newest; empty where there is none."""
+    trained = [run.name for run in of_name(path) if (run / "model.keras").is_file()]
+    return f"{trained[-1]} has one" if trained else ""
+
+
+def of_name(path: Path) -> list[Path]:
+    """The other runs of a run's name: of digits-2 it is digits-1, digits-3, …"""
+    stem = path.name.rpartition("-")[0]
+    return [run for run in below(path.parent) if run.name.rpartition("-")[0] == stem and run.name != path.name]
 
 
 def none_yet(folder: Path) -> str:

@@ -89,16 +89,13 @@ def gather(words: Iterable[str], folder: Path) -> list[Entry]:
     entries: list[Entry] = []
     seen: set[Any] = set()
     like: Mapping[str, Any] | None = None
-    for word in words:
-        if os.path.isfile(word):
+    for path in find.runs_of(find.find_all(words, folder)):
+        place = _place(path)
+        if place in seen:
             continue
-        for path in find.runs_of(find.find(word, folder)):
-            place = _place(path)
-            if place in seen:
-                continue
-            seen.add(place)
-            entries.append(read(path, like))
-            like = like or entries[-1].settings
+        seen.add(place)
+        entries.append(read(path, like))
+        like = like or entries[-1].settings
     return entries
 
 

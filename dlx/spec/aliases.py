@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dlx.runs.find import command_line
 from dlx.spec.parse import write_value
 
@@ -58,15 +60,15 @@ PARAMETER_ALIASES = {
 }
 
 
-def data_hint(name: str) -> str:
-    """How a spec names the files that were written as a dataset: a folder, a table, arrays; empty for a plain word."""
+def data_hint(name: str, folder: Path) -> str:
+    """How a spec in `folder` names the files that were written as a dataset: a folder, a table, arrays; or ''."""
     ending = name.rpartition(".")[2].lower() if "." in name else ""
     if ending in ("csv", "tsv", "txt"):
         part = write_value({"csv": {"path": name, "label": "COLUMN"}})
         return f"a table is dataset: {part}; {command_line('dlx', 'init', name)} writes a spec"
     if ending in ("npz", "npy"):
         return f"arrays are dataset: {write_value({'npz': {'path': name}})}"
-    if "/" in name or "\\" in name:
+    if "/" in name or "\\" in name or (folder / name).is_dir():
         part = write_value({"image_folder": {"path": name}})
         return f"a folder of images is dataset: {part}; {command_line('dlx', 'init', name)} writes a spec"
     return ""

@@ -140,9 +140,10 @@ class _Placement:
         if len(hits) == 1:
             return hits[0]
         if hits:
+            which = ", ".join(f"{address}.{number}" for number in hits)
             raise DlxError(
                 f"{len(hits)} entries of {address} are called {word!r}",
-                hint=f"write which one: {', '.join(f'{address}.{number}' for number in hits)}; or give one a name:",
+                hint=f"write which one: {which}; or give one a name (name: first), and write {address}.first",
             )
         known = sorted({name for both in names for name in both if name})
         hint = f"it has {', '.join(known)}" if known else f"{address} is empty"

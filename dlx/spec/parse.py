@@ -134,6 +134,8 @@ def read_file(path: Path, alone: bool = False) -> Node:
         raise SpecError(
             [DlxError("is empty, expected a spec", where=shown, hint="dlx parts lists what a spec can say")]
         )
+    if not node.is_mapping and path.suffix.lower() == ".csv":
+        raise SpecError([DlxError("is a table, no spec", where=shown, hint=f"dlx init {path} writes a spec for it")])
     if not node.is_mapping:
         raise SpecError([DlxError(f"expected keys (dataset: …, layers: …), got {_kind(node)}", where=node.where)])
     return node

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import typing
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,9 @@ def validate(root: Node, stem: str, code: UserCode) -> Spec:
     checker.marks[""] = root.where
     values = checker.fields(root, SECTIONS, "", noun="key")
     if checker.problems:
+        for problem in checker.problems:
+            if re.match(r"-s [^=]+=[^\[{]*,", problem.where) and not problem.hint:
+                problem.hint = "dlx sweep takes several values, a run for each"
         raise SpecError(checker.problems)
     spec = completed(values, stem)
     spec = dataclasses.replace(spec, marks=checker.marks, code=code)
@@ -179,7 +183,7 @@ class _Checker:
             try:
                 registry.find(name)
             except DlxError as error:
-                hint = data_hint(name) if registry.kind == "dataset" else ""
+                hint = data_hint(name, Path(node.base)) if registry.kind == "dataset" else ""
                 self.problem(where, address, error.message, hint or error.hint)
             return _BAD
         inner = f"{address}.{name}"

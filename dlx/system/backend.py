@@ -108,9 +108,9 @@ def load() -> Device:
 def load_jax() -> bool:
     """Load JAX for shapes alone, in a third of TensorFlow's time; whether it is there, and no other backend.
 
-    Only where the device that was asked for needs no looking for: auto, or the CPU.
+    Only where no other backend was asked for, nor a device that has to be looked for.
     """
-    if _selected is None and _wanted["device"] in ("auto", "cpu"):
+    if _selected is None and _wanted["device"] in ("auto", "cpu") and _wanted["backend"] in ("auto", "jax"):
         choose(_wanted["backend"], _wanted["device"])  # what will train has to be there
         try:
             with uncollected(), _absent(UNUSED - {"jax", "scipy"}):

@@ -119,7 +119,9 @@ def table(
     widths = [max(map(cells, column)) + star for column, star in zip(texts, stars, strict=True)]
     if sum(widths) + 2 * (len(widths) - 1) > table_width():
         most = [max(18, table_width() // 3), *(28 for _ in columns[1:])]
-        most[-1] = max(28, table_width() - sum(min(w, m) + 2 for w, m in zip(widths[:-1], most[:-1], strict=True)))
+        beside = table_width() - sum(min(w, m) + 2 for w, m in zip(widths[:-1], most[:-1], strict=True))
+        alone = table_width() - min(widths[0], most[0]) - 2  # in a block of its own
+        most[-1] = beside if beside >= min(widths[-1], 28) else max(28, alone)
         texts = [
             [shortened(cell, most[c]) if not numeric[c] or row == 0 else cell for row, cell in enumerate(column)]
             for c, column in enumerate(texts)

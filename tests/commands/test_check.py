@@ -163,4 +163,4 @@ def test_a_jax_that_cannot_be_loaded_stops_no_check(shell: Dlx, world: Path) -> 
     (world / "jax").mkdir()
     (world / "jax/__init__.py").write_text("raise ImportError('broken')\n")
     (world / "x.yaml").write_text("dataset: digits\nlayers: [flatten, output]\n")
-    assert shell("check", "x.yaml", "--backend", "tensorflow", PYTHONPATH=str(world)).code == 0
+    assert shell("check", "x.yaml", PYTHONPATH=str(world)).code == 0

@@ -211,3 +211,19 @@ def test_init_leaves_no_half_file(dlx: Dlx, world: Path, monkeypatch: pytest.Mon
     assert dlx("init", "digits", "--force").code == 5
     assert (world / "digits.yaml").read_text() == "mine\n"
     assert [path.name for path in world.iterdir()] == ["digits.yaml"]
+
+
+def test_list_says_what_was_changed_beside_the_spec(dlx: Dlx, gate: Path, world: Path) -> None:
+    assert dlx("run", gate, "-s", "epochs=2", "--name", "short").code == 0
+    assert dlx("sweep", gate, "-s", "lr=0.1,0.2", "-s", "epochs=1").code == 0
+    assert dlx("run", gate, "-s", "epochs=1", "--folds", "2", "--name", "f", "-s", "validation=0.5").code == 0
+    lines = {line.split()[0]: line for line in dlx("list").out.splitlines() if line}
+    assert lines["short-1"].endswith("epochs=2")
+    assert "lr=0.1" in lines["gate-1"]
+    assert "epochs=1" in lines["gate-1"]
+    assert "lr=0.2" in lines["gate-2"]
+    assert "validation=fold 1 of 2" in lines["f-1"]
+    assert "name=" not in lines["f-1"]
+    assert dlx("resume", "short", "-s", "epochs=4").code == 0
+    child = next(line for line in dlx("list").out.splitlines() if line.startswith("gate-3") or "epochs=4" in line)
+    assert child.endswith("epochs=4")

@@ -142,3 +142,15 @@ def test_regressions_are_compared_in_the_unit_of_their_target(dlx: Dlx, world: P
     assert "mae in the unit of price" in out
     head = out.splitlines()[0].split()
     assert head.index("val_mae") < head.index("val_loss")
+
+
+def test_a_figure_that_is_sorted_by_is_shown(dlx: Dlx, world: Path) -> None:
+    (world / "t.csv").write_text("a,b,kind\n" + "".join(f"{n % 7},{n % 5},{'xy'[n % 2]}\n" for n in range(60)))
+    (world / "t.yaml").write_text(
+        "dataset: {csv: {path: t.csv, label: kind}}\ntest: 0.3\nlayers: [output]\nepochs: 1\n"
+    )
+    for rate in ("0.1", "0.01"):
+        assert dlx("run", "t.yaml", "-s", f"lr={rate}").code == 0
+    assert "test_auc" not in dlx("compare", "t-*").out
+    assert "test_auc" in dlx("compare", "t-*", "--sort", "test_auc").out
+    assert "test_auc" in dlx("compare", "t-*", "--sort", "test_auc", "--csv").out

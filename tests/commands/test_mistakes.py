@@ -72,6 +72,20 @@ MISTAKES = {
         ["check", "s.yaml"], "dataset: moons\nlayers: [{dense: {units: 1, activation: softmax}}]\n", 2,
         "softmax over one unit is always 1",
     ),
+    "a_setting_as_option": (["run", "s.yaml", "--lr", "0.01"], GOOD, 2, "a setting of the spec is -s lr=0.01"),
+    "another_tools_option": (["check", "s.yaml", "--batch-size=8"], GOOD, 2, "a setting of the spec is -s batch_size=8"),
+    "several_values": (["run", "s.yaml", "-s", "lr=0.1,0.01"], GOOD, 2, "dlx sweep takes several values, a run for each"),
+    "a_table_as_spec": (["run", "t.csv"], GOOD, 2, "t.csv: is a table, no spec\n  dlx init t.csv writes a spec for it"),
+    "a_folder_that_is_there_as_dataset": (
+        ["check", "s.yaml"], "dataset: folder\nlayers: [output]\n", 2,
+        "a folder of images is dataset: {image_folder: {path: folder}}; dlx init folder writes a spec",
+    ),
+    "one_of_two": (
+        ["check", "s.yaml", "-s", "layers.dense=8"], "dataset: moons\nlayers: [{dense: 4}, {dense: 4}, output]\n", 2,
+        "write which one: layers.0, layers.1; or give one a name (name: first), and write layers.first",
+    ),
+    "a_file_as_run": (["show", "./t.csv"], GOOD, 2, "./t.csv: is a file, no run"),
+    "no_column_to_predict": (["init", "t.csv", "--label", "z"], GOOD, 3, "has no column 'z'\n  it has x, y"),
     "no_layers": (["check", "s.yaml"], "dataset: iris\n", 2, "the spec has no layers"),
 }  # fmt: skip
 

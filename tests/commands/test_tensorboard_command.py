@@ -45,9 +45,9 @@ def test_it_shows_runs_by_name_and_none_that_was_removed(dlx: Dlx, gate: Path, w
         assert served(port, {"gate-2"}, process) == {"gate-2"}
     finally:
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
-    assert process.returncode == 143, said
-    assert b"Traceback" not in said
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 143, errors
+    assert b"Traceback" not in errors
 
 
 def test_a_run_that_is_not_there_is_said_at_once(dlx: Dlx) -> None:

@@ -1030,7 +1030,7 @@ def test_init_knows_dates_and_rows_without_a_label(dlx: Dlx, world: Path) -> Non
     (world / "t.csv").write_text("day,unsure,size,kind\n" + "\n".join(rows) + "\n")
     assert dlx("init", "t.csv", "--label", "kind").code == 0
     text = (world / "t.yaml").read_text()
-    assert "# 7 rows have no kind and are left out." in text
+    assert "# 7 rows have no kind: left out." in text
     assert "# Dates become days since 1970-01-01: day." in text
     assert "missing_label: drop" in text
     assert "drop: [unsure]" in text

@@ -99,6 +99,6 @@ def test_the_example_of_a_part_is_a_valid_spec(
 
 def test_the_command_prints_json_and_loads_no_keras(dlx: Dlx) -> None:
     assert json.loads(dlx("schema").out)["title"] == "A dlx spec"
-    assert dlx("schema", "--markdown").out.startswith("# The spec\n")
+    assert dlx("schema", "--markdown").out.startswith("# Keys and parts\n")
     loaded = modules_after("from dlx.cli import main\ntry: main(['schema'])\nexcept SystemExit: pass")
     assert not loaded & {"keras", "tensorflow"}

@@ -258,7 +258,7 @@ def test_a_column_under_another_name_is_no_gap(dlx: Dlx, world: Path) -> None:
     assert "has no column 'Sex', but one called 'sex'" in refused.err
     (world / "a.csv").write_text("PassengerId,Pclass,Age,SibSp,Fare,Embarked\n1,3,4,1,7,S\n")
     told = dlx("predict", "train", "a.csv")
-    assert (told.code, "a.csv has no column 'Sex': filled as `missing` sets it" in told.err) == (0, True)
+    assert (told.code, "a.csv has no column 'Sex' (filled with " in told.err) == (0, True)
 
 
 def waves(count: int = 80) -> np.ndarray:
@@ -323,3 +323,45 @@ def test_of_many_classes_it_says_how_many_more_there_are(dlx: Dlx, world: Path) 
             Image.fromarray(np.full((8, 8), count, np.uint8)).save(world / f"photos/class{number}/{count}.png")
     assert dlx("init", "photos").code == 0
     assert "3 class7, and 2 more classes" in (world / "photos.yaml").read_text()
+
+
+def photo(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8), 90, np.uint8)).save(path)
+
+
+def test_folders_that_are_one_too_deep_or_left_out_are_said(dlx: Dlx, world: Path) -> None:
+    for kind in ("circle", "square"):
+        for number in range(12):
+            photo(world / f"wrap/images/{kind}/IMG_{number}.png")
+            photo(world / f"split/train/{kind}/{number}.png")
+            photo(world / f"split/test/{kind}/{number}.png")
+            photo(world / f"split/valid/{kind}/{number}.png")
+    deeper = dlx("init", "wrap")
+    assert deeper.code == 3
+    assert "its classes are one folder deeper: circle, square\n  dlx init wrap/images" in deeper.err
+    photo(world / "split/train/loose.png")
+    split = dlx("init", "split")
+    assert split.code == 0
+    assert "25 images: 12 circle, 12 square" in split.out
+    assert "valid/ is not read" in split.out
+    assert "1 images lie in no class's folder" in split.out
+
+
+def test_what_it_found_out_is_on_the_screen_and_no_date_is_a_label(dlx: Dlx, world: Path) -> None:
+    rows = [f"{'yn'[n % 2]},{n % 7},2026-01-{1 + n % 28:02d}" for n in range(60)]
+    (world / "t.csv").write_text("kept,size,since\n" + "\n".join(rows) + "\n")
+    out = dlx("init", "t.csv").out
+    assert "size is predicted; --label NAME chooses another column" in out
+    assert "Dates become days since 1970-01-01: since" in out
+    (world / "test.csv").write_text("id,colour\n1,red\n")  # of another table
+    assert "OTHER.csv" in dlx("init", "t.csv", "--force").out
+
+
+def test_columns_of_unlike_size_are_no_signal(dlx: Dlx, world: Path) -> None:
+    large, small = RANDOM.normal(1000, 100, (100, 40)), RANDOM.normal(0, 1, (100, 40))
+    rising = RANDOM.normal(0, 1, (100, 70)) + np.arange(70)
+    for name, rows in (("halves", np.concatenate([large, small], axis=1)), ("rising", rising)):
+        np.savez(world / f"{name}.npz", x=rows, y=np.arange(100) % 2)
+        assert dlx("init", f"{name}.npz").code == 0
+        assert "conv1d" not in (world / f"{name}.yaml").read_text()

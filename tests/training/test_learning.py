@@ -342,3 +342,23 @@ def test_a_table_of_two_classes_has_the_figures_that_everybody_asks_for(dlx: Dlx
     assert dlx("run", "t.yaml", "-s", "lr=0.01").code == 0
     assert "auc" not in dlx("compare", "t-*").out
     assert "test_auc" in dlx("compare", "t-*", "--columns", "test_auc").out
+
+
+def test_precision_and_recall_are_of_the_larger_of_two_outputs(dlx: Dlx, world: Path) -> None:
+    from sklearn.metrics import precision_score, recall_score
+
+    rows = [f"{n % 13},{n % 7},{'no yes'.split()[n % 13 > 8]}" for n in range(200)]
+    (world / "t.csv").write_text("a,b,late\n" + "\n".join(rows) + "\n")
+    (world / "t.yaml").write_text(
+        "dataset: {csv: {path: t.csv, label: late}}\ntest: 0.3\npreprocess: [normalize]\n"
+        "layers: [{output: {activation: tanh}}]\nloss: mean_squared_error\nlr: 0.1\nepochs: 20\n"
+    )
+    result = dlx("run", "t.yaml")
+    assert result.code == 0, result.err
+    assert "auc, precision, recall: of the class yes" in result.out
+    metrics = json.loads((world / "runs/t-1/metrics.json").read_text())
+    kept = np.load(world / "runs/t-1/predictions.npz")
+    label, decided = kept["label"].reshape(-1), kept["prediction"].argmax(axis=1)
+    assert decided.sum() > 0
+    assert metrics["test_precision"] == pytest.approx(precision_score(label, decided), abs=1e-9)
+    assert metrics["test_recall"] == pytest.approx(recall_score(label, decided), abs=1e-9)

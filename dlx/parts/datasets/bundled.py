@@ -40,7 +40,7 @@ def _table(name: str, skiprows: int = 0) -> Any:
     """The numbers of a file that scikit-learn carries, float64, the label last."""
     import numpy as np
 
-    found = importlib.util.find_spec("sklearn")
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec("sklearn")
+    if package is None or package.origin is None:
         raise DataError("scikit-learn is not installed", hint="pip install scikit-learn")
-    return np.loadtxt(Path(found.origin).parent / "datasets" / "data" / name, delimiter=",", skiprows=skiprows)
+    return np.loadtxt(Path(package.origin).parent / "datasets" / "data" / name, delimiter=",", skiprows=skiprows)

@@ -9,7 +9,7 @@ from dlx.data.encoding import Encoding
 from dlx.errors import DataError, did_you_mean
 from dlx.parts.datasets import dates
 from dlx.parts.datasets.loading import finite
-from dlx.parts.datasets.table_reader import ABSENT, number
+from dlx.parts.datasets.table_reader import ABSENT, is_number, number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,7 +129,9 @@ def columns_of(
         try:
             columns[name] = np.array([np.nan if text in ABSENT else number(text) for text in texts[name]])
         except ValueError as error:
-            raise DataError(f"column {name!r} must hold numbers, as in training", where=where) from error
+            row, text = next((n, t) for n, t in enumerate(texts[name], first) if t not in ABSENT and not is_number(t))
+            message = f"column {name!r} holds {text!r}; expected numbers, as in training"
+            raise DataError(message, where=f"{where}:{row}") from error
         check_finite(columns[name], name, where, first)
     return columns
 

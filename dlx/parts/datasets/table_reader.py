@@ -117,7 +117,9 @@ def shape_of(path: str) -> tuple[list[str], int]:
     if twice:
         raise DataError(f"the header names {', '.join(sorted(twice))} twice", where=f"{path}:1")
     if "" in header:
-        raise DataError(f"column {header.index('') + 1} has no name", where=f"{path}:1")
+        place = header.index("")
+        hint = "give it one in the first line; pandas writes its index so: to_csv(…, index=False) leaves it out"
+        raise DataError(f"column {place + 1} has no name", where=f"{path}:1", hint="" if place else hint)
     return header, count
 
 

@@ -8,6 +8,7 @@ from dlx.errors import DataError, DlxError, did_you_mean
 from dlx.parts import REGISTRIES
 from dlx.spec.sections import run_name
 from dlx.spec.starter.arrays import arrays_spec
+from dlx.spec.starter.columns import read_columns
 from dlx.spec.starter.images import folder_spec
 from dlx.spec.starter.layout import Lines
 from dlx.spec.starter.named import named_spec
@@ -15,8 +16,9 @@ from dlx.spec.starter.table import table_spec
 from dlx.system.files import disk, replacing
 
 
-def write_starter(data: str, label: str | None, output: str | None, force: bool) -> tuple[Path, list[str]]:
-    """Write a spec for a folder, a file or the name of a dataset; returns (its path, what `dlx predict` may be given).
+def write_starter(data: str, label: str | None, output: str | None, force: bool) -> tuple[Path, Lines, list[str]]:
+    """Write a spec for a folder, a file or the name of a dataset; returns (its path, what it says of the data, and what
+    `dlx predict` may be given).
 
     Raises DataError where the data cannot be used, DlxError where the file exists, DiskError.
     """
@@ -26,7 +28,7 @@ def write_starter(data: str, label: str | None, output: str | None, force: bool)
         raise DlxError("is there already", where=str(target), hint="-o OTHER.yaml, or --force to write over it")
     with disk(target), replacing(target) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return target, inputs
+    return target, [line.removeprefix("# ") for line in lines if line.startswith("# ")], inputs
 
 
 def _starter(data: str, label: str | None, output: str | None) -> tuple[str, Lines, list[str]]:
@@ -41,9 +43,17 @@ def _starter(data: str, label: str | None, output: str | None) -> tuple[str, Lin
         return path.stem, arrays_spec(path, output), ["OTHER.npz"]
     if suffix == ".csv" and path.is_file():
         lines, beside = table_spec(path, label, output), path.with_name("test.csv")
-        unused = path != beside and beside.is_file() and ", test: " not in "".join(lines)
+        unused = ", test: " not in "".join(lines) and _like(path, beside)
         return path.stem, lines, [str(beside), "-o", "submission.csv"] if unused else ["OTHER.csv"]
     if path.exists():
         raise DataError("is not a folder, .csv or .npz", where=data)
     near = did_you_mean(data, REGISTRIES["dataset"])
     raise DataError(f"no such file, folder or dataset{near}", where=data, hint="dlx init photos/, train.csv or digits")
+
+
+def _like(table: Path, other: Path) -> bool:
+    """Whether another table has the columns of a table but its label."""
+    if other == table or not other.is_file():
+        return False
+    names = [{column.name for column in read_columns(path)} for path in (table, other)]
+    return len(names[0] - names[1]) == 1

@@ -91,14 +91,15 @@ def label_of(path: Path, columns: dict[str, Column], label: str | None, other: s
     """The column to predict: `label`, the one that test.csv lacks, one of a usual name, or the last."""
     if label is not None:
         if label not in columns:
-            raise DataError(f"has no column {label!r}{did_you_mean(label, columns)}", where=str(path))
+            hint = f"it has {', '.join(list(columns)[:12])}{' …' * (len(columns) > 12)}"
+            raise DataError(f"has no column {label!r}{did_you_mean(label, columns)}", where=str(path), hint=hint)
         return label
     if other is not None:
         missing = [name for name in columns if name not in other]
         if len(missing) == 1:
             return missing[0]
     usual = [name for wanted in LABELS for name in columns if name.lower() == wanted]
-    varied = [name for name, column in columns.items() if column.distinct > 1]
+    varied = [name for name, column in columns.items() if column.distinct > 1 and column.dates == "none"]
     return usual[0] if usual else (varied or list(columns))[-1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,12 @@ def folder_spec(path: Path, output: str | None) -> Lines:
     counts = named(classes.most_common())
     side = int(str(arguments.get("image_size", max(next(iter(sample.sizes))))))
     rare = classes and max(classes.values()) > 3 * min(classes.values())
+    for name in ("valid", "validation", "val"):
+        if base != path and (path / name).is_dir():
+            remarks.append(f"# {name}/ is not read: the validation is a part of train/; move its images there.")
+    inside = sum(classes.values()) if "labels" not in arguments else len(files)
+    if loose := len(files) - inside:
+        remarks.append(f"# {loose} images lie in no class's folder and are left out.")
     return [
         f"# {len(files):,} images" + (f": {counts}" if counts else ""),
         *remarks,
@@ -58,8 +65,11 @@ def _labels(path: Path, base: Path, files: Sequence[Path], output: str | None) -
     tables = [table for table in (path / "labels.csv", path.with_name("labels.csv")) if table.is_file()]
     if tables:
         return {"labels": relative(tables[0], output)}, Counter()
+    if len(folders) == 1 and len(deeper := images.classes_below(base / folders[0])) >= 2:
+        hint = f"dlx init {shlex.quote(str(base / folders[0]))}"
+        raise DataError(f"its classes are one folder deeper: {', '.join(deeper[:4])}", where=str(path), hint=hint)
     names = Counter(file.name.partition(".")[0] for file in files)
-    if not 2 <= len(names) <= len(files) / 2:
+    if not 2 <= len(names) <= len(files) / 4:
         hint = "a folder a class; files named cat.1.jpg, dog.1.jpg; or a labels.csv of file and label"
         raise DataError("it does not show what the images are of", where=str(path), hint=hint)
     return {"labels": "filename"}, names

@@ -10,7 +10,7 @@ from typing import Any
 from dlx.system import terminal
 
 Lines = list[str]
-STEPS = 64  # values in a row, from which on it may be a signal
+STEPS = 32  # values in a row, from which on it may be a signal
 
 
 def relative(path: Path, output: str | None) -> str:
@@ -55,17 +55,20 @@ def signal(shape: tuple[int, ...], flat: bool) -> Lines:
 def smooth(rows: Any) -> bool:
     """Whether the values of a row follow one another as those of a signal do.
 
-    rows: (n, steps) numbers. True where most neighbours are alike: over the rows' steps, the correlation of a value
-    with the next one is above a half.
+    rows: (n, steps) numbers. True where values one to three steps apart are correlated, each column less its mean and
+    by its deviation: the columns of most tables are not.
     """
     import numpy as np
 
     rows = np.asarray(rows, np.float64)
     if rows.ndim != 2 or rows.shape[1] < STEPS:
         return False
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    spread = np.square(rows).sum()
-    return bool(np.isfinite(spread) and spread > 0 and (rows[:, :-1] * rows[:, 1:]).sum() / spread > 0.5)
+    with np.errstate(all="ignore"):
+        rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    rows = rows[:, np.isfinite(rows).all(axis=0)]
+    if rows.shape[1] < STEPS:
+        return False
+    return any(abs(float((rows[:, :-lag] * rows[:, lag:]).mean())) > 0.4 for lag in (1, 2, 3))
 
 
 def stops(epochs: int, validation: bool = True) -> str:
