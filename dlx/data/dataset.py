@@ -96,12 +96,14 @@ class Split:
     targets: (n,) int32 class numbers, or (n, steps); (n, k) float64 values; or labels, (n, k) float32 of 0 and 1
     index: (n,) int64 row numbers in the source, stable whatever is split off or left out
     groups: (n,) what no cut divides: the examples of one value stay together; None where each stands alone
+    place: a row number -> where the example lies, as a file's path in its folder; None where there is no such place
     """
 
     inputs: Any
     targets: np.ndarray
     index: np.ndarray
     groups: np.ndarray | None = None
+    place: Callable[[int], str] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -115,7 +117,7 @@ class Split:
             named = isinstance(inputs, Mapping)
             inputs = {name: column[rows] for name, column in inputs.items()} if named else inputs[rows]
         groups = None if self.groups is None else self.groups[rows]
-        return Split(inputs, self.targets[rows], self.index[rows], groups)
+        return Split(inputs, self.targets[rows], self.index[rows], groups, self.place)
 
 
 @dataclass(frozen=True, eq=False)

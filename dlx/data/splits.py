@@ -55,12 +55,12 @@ def encoded(dataset: Dataset, splits: Splits) -> tuple[Dataset, Splits]:
 
     def arrays(split: Split | None) -> Split | None:
         if split is None or not isinstance(split.inputs, Table):
-            return split and Split(encode(split.inputs, encoding), split.targets, split.index)
+            return split and replace(split, inputs=encode(split.inputs, encoding), groups=None)
         whole = split.inputs
         first = encode(whole.take(np.arange(1)), encoding)
         rows = np.arange(len(split))
         inputs = Stream(lambda rows: encode(whole.take(rows), encoding), rows, first.shape[1:], first.dtype)
-        return Split(inputs, split.targets, split.index)
+        return replace(split, inputs=inputs, groups=None)
 
     train = arrays(splits.train)
     assert train is not None

@@ -32,6 +32,8 @@ def predictions(
         for row, example, answer in zip(some, inputs, answered, strict=True):
             target = split.targets[row]
             shown = f"{name} {row}" if reading is None else reading.example(example)
+            if split.place is not None:
+                shown = f"{shown}: {split.place(int(split.index[row]))}"
             made = Prediction.of(shown, answer, classes, top, several).beside(_truth(target, dataset))
             if reading is not None and reading.answer is not None:
                 pair = (reading.answer(decisions(answer[None], dataset.task)[0]), reading.answer(target))

@@ -572,3 +572,21 @@ def test_a_dark_drawing_on_white_is_asked_about(dlx: Dlx, runs: Path, world: Pat
     assert result.err.count("inverted?") == 1
     assert "faint.png is unlike the training data: its values span" in result.err
     assert "plain.png is unlike" not in result.err
+
+
+def test_a_runs_own_images_are_named_by_their_files(dlx: Dlx, world: Path) -> None:
+    for kind, shade in (("dark", 20), ("light", 220)):
+        (world / "photos" / kind).mkdir(parents=True)
+        for number in range(12):
+            Image.fromarray(np.full((6, 6), shade + number, np.uint8)).save(world / f"photos/{kind}/img_{number}.png")
+    (world / "photos/dark/broken.png").write_bytes(b"no image")
+    (world / "p.yaml").write_text(
+        "dataset: {image_folder: {path: photos, bad: skip}}\ntest: 0.3\nlayers: [flatten, output]\nepochs: 1\n"
+    )
+    assert dlx("run", "p.yaml").code == 0
+    lines = dlx("predict", "p", "--split", "test", "--json").lines
+    assert lines
+    for line in lines:
+        place = line["input"].partition(": ")[2]
+        assert place.startswith(f"{line['truth']}/img_"), line
+        assert (world / "photos" / place).is_file()

@@ -187,5 +187,7 @@ def _split(folder: Path, examples: Labelled, wanted: _Targets, reader: ImageRead
         targets: Any = np.array([number[label] for label in labels], np.int32)
     else:
         targets = finite([float(label) for label in labels], "labels", str(folder))[:, None]
+    files = [file for file, _ in examples]
     # A row's number is its place among all files, so that a skipped one moves no other.
-    return Split(pixels, targets, np.array(kept, np.int64))
+    index = np.array(kept, np.int64)
+    return Split(pixels, targets, index, place=lambda row: files[row].relative_to(folder).as_posix())
