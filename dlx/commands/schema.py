@@ -42,6 +42,8 @@ def _commands() -> str:
         module: Any = importlib.import_module(f"dlx.commands.{name}")
         inner = getattr(module.command, "commands", {})
         for words, one in [(name, module.command), *((f"{name} {key}", inner[key]) for key in inner)]:
-            context = click.Context(one, info_name=f"dlx {words}", terminal_width=100)
+            context = click.Context(
+                one, info_name=f"dlx {words}", terminal_width=100, help_option_names=["-h", "--help"]
+            )
             text += [f"{'###' if ' ' in words else '##'} dlx {words}", f"```text\n{one.get_help(context)}\n```"]
     return "\n\n".join(text) + "\n"

@@ -247,20 +247,24 @@ def _tensorflow(wanted: str) -> Device:
     import tensorflow as tf
 
     threads = _wanted["threads"] or cores()
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    # The loop is one chain of small operations: a second scheduler thread only costs hand-overs.
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    with contextlib.suppress(RuntimeError):  # a program that has used TensorFlow before dlx has set these for good
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        # The loop is one chain of small operations: a second scheduler thread only costs hand-overs.
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or cores()
     tf.config.experimental.enable_op_determinism()
     tf.get_logger().setLevel("ERROR")
     gpus = tf.config.list_physical_devices("GPU")
     if wanted.startswith("gpu"):
         gpus = [_numbered(gpus, wanted, "TensorFlow", "pip install 'dlx[gpu]' brings TensorFlow's CUDA libraries")]
     if not gpus or wanted == "cpu":
-        tf.config.set_visible_devices([], "GPU")
+        with contextlib.suppress(RuntimeError):
+            tf.config.set_visible_devices([], "GPU")
         unused = _unused_gpu(wanted, "TensorFlow", "pip install 'dlx[gpu]'")
         return Device("tensorflow", "cpu", _cpu(wanted, threads), threads, unused)
-    tf.config.set_visible_devices(gpus[:1], "GPU")
-    tf.config.experimental.set_memory_growth(gpus[0], True)
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices(gpus[:1], "GPU")
+        tf.config.experimental.set_memory_growth(gpus[0], True)
     number = int(gpus[0].name.rpartition(":")[2])
     name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "unknown")
     return Device("tensorflow", f"gpu:{number}", f"GPU {number}: {name}", threads)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +168,16 @@ def test_the_names_are_there_and_nothing_heavy_is_loaded_before_it_is_used() -> 
     assert all(getattr(dlx, name) is not None for name in dlx.__all__)
     loaded = modules_after(f"import sys; sys.path.insert(0, {str(ROOT)!r}); import dlx; dlx.run, dlx.Run, dlx.compare")
     assert not loaded & {"keras", "tensorflow", "numpy", "pandas", "matplotlib"}
+
+
+def test_a_program_that_has_used_keras_before_can_train(world: Path) -> None:
+    code = """
+import keras, numpy as np
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+model.predict(np.zeros((3, 2)), verbose=0)
+import dlx
+run = dlx.run({"dataset": "or", "layers": ["output"], "epochs": 2, "validation": "none"}, verbose=0)
+print(run.status)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "done", done.stderr[-1000:]
