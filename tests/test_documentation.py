@@ -67,10 +67,10 @@ def test_every_command_in_the_documentation_runs(world: Path, half: str) -> None
     script = ["set -e", f'dlx() {{ {shlex.quote(sys.executable)} -m dlx "$@"; }}', *before, *commands(text)]
     assert len(script) > 24
     done = subprocess.run(["bash", "-c", "\n".join(script)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-6000:]
     python = "\n".join(blocks("python", text))
     done = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stderr[-6000:]
 
 
 def test_every_spec_in_the_documentation_checks(dlx: Dlx, world: Path) -> None:
