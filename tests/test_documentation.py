@@ -68,9 +68,10 @@ def test_every_command_in_the_documentation_runs(world: Path, half: str) -> None
     assert len(script) > 24
     done = subprocess.run(["bash", "-c", "\n".join(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-6000:]
-    python = "\n".join(blocks("python", text))
-    done = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-6000:]
+    for page in PAGES[:HALF] if half == "first" else PAGES[HALF:]:
+        python = "\n".join(blocks("python", page.read_text()))
+        done = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{page.name}: {done.stderr[-6000:]}"
 
 
 def test_every_spec_in_the_documentation_checks(dlx: Dlx, world: Path) -> None:
