@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -193,8 +194,28 @@ def _two_inputs(run: Run) -> bool:
 
 
 def _stem(runs: Sequence[Run]) -> str:
-    """One run's name; of several, what their names have in common."""
+    """One run's name; of several their names, or what these have in common."""
     if len(runs) == 1:
         return runs[0].name
-    heads = {re.sub(r"-\d+$", "", run.name) for run in runs}
-    return heads.pop() if len(heads) == 1 else "compared"
+    heads = list(dict.fromkeys(re.sub(r"-\d+$", "", run.name) for run in runs))
+    numbers = [match[1] for run in runs if (match := re.search(r"-(\d+)$", run.name))]
+    if len(heads) == 1 and len(numbers) == len(runs):
+        stem = f"{heads[0]}-{_ranges(sorted(map(int, numbers)))}"
+    else:
+        stem = "+".join(run.name for run in runs)
+    if len(stem) <= 80:
+        return stem
+    # Of many runs, or of long names, the beginning, and what tells them from others.
+    mark = zlib.crc32("/".join(run.name for run in runs).encode())
+    return f"{stem[:60]}-{mark:08x}"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Sorted numbers as a person writes them: 1..3+7."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    return "+".join(f"{part[0]}..{part[-1]}" if len(part) > 2 else "+".join(map(str, part)) for part in parts)

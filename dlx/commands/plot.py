@@ -38,7 +38,9 @@ def _kinds(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
     "--x", type=click.Choice(["epoch", "step", "seconds"]), default="epoch", help="What curves are drawn over."
 )
 @click.option("--image", metavar="FILE", help="The image whose activations are drawn.  [default: the first test image]")
-@click.option("--svg", is_flag=True, help="Write .svg files instead of .png.")
+@click.option("--svg", "form", flag_value="svg", help="Write .svg files instead of .png.")
+@click.option("--pdf", "form", flag_value="pdf", help="Write .pdf files instead of .png.")
+@click.option("--dark", is_flag=True, help="Draw on a dark ground.")
 @overrides
 @launch_options()
 def command(
@@ -47,7 +49,8 @@ def command(
     only: tuple[str, ...],
     x: X,
     image: str | None,
-    svg: bool,
+    form: str | None,
+    dark: bool,
     settings: tuple[str, ...],
     launch: Launch,
 ) -> int:
@@ -89,14 +92,14 @@ def command(
     if specs:
         launch.want()
         shown = SpecGallery(specs, settings)
-        _draw(shown, only, Path(output), "svg" if svg else "png")
+        _draw(shown, only, Path(output), form or "png", dark)
         return shown.problems[0].exit_code if shown.problems else 0
     existing = _open(runs, launch.root)
     if image is not None and only and "activations" not in only:
         only = (*only, "activations")
     launch.want()
     gallery = Gallery(existing, image, x)
-    written = _draw(gallery, only, Path(output), "svg" if svg else "png")
+    written = _draw(gallery, only, Path(output), form or "png", dark)
     if gallery.problems and (only or image is not None or not written):
         return gallery.problems[0].exit_code
     return 0
@@ -114,7 +117,7 @@ def _open(words: Sequence[str], root: Path) -> list[Run]:
     return list({run.path.resolve(): run for run in runs}.values())
 
 
-def _draw(gallery: Gallery | SpecGallery, only: Sequence[str], folder: Path, suffix: str) -> int:
+def _draw(gallery: Gallery | SpecGallery, only: Sequence[str], folder: Path, suffix: str, dark: bool) -> int:
     """Write the pictures; returns how many. One that cannot be drawn is a problem of the gallery."""
     from dlx.errors import DlxError
     from dlx.plots import style
@@ -125,7 +128,8 @@ def _draw(gallery: Gallery | SpecGallery, only: Sequence[str], folder: Path, suf
     with terminal.Bar(len(drawings), "pictures", plain=False) as bar:
         for number, (name, draw) in enumerate(drawings, 1):
             try:
-                paths = style.save_all(draw(), folder / name, suffix)
+                with style.on_dark(dark):
+                    paths = style.save_all(draw(), folder / name, suffix)
             except DlxError as error:
                 if error.exit_code == 5:
                     raise

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dlx.inference.forward import classes_of
 from dlx.parts.datasets import table_encoding
-from dlx.plots.style import MARKERS, PALETTE, blank, legend, literal, short, styled
+from dlx.plots.style import MARKERS, PALETTE, blank, footer, headline, legend, literal, look, short, styled
 from dlx.plots.subject import Subject
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class Boundary:
     """What a network of two inputs says over a grid, and the examples.
 
     xs, ys: the grid's coordinates, (w,) and (h,); predictions: (h, w, classes) probabilities, or (h, w, 1) values.
-    points: (n, 2); labels: (n,) class numbers or values; held_out: (n,) true for examples not trained on.
+    points: (n, 2); labels: (n,) class numbers or values; held_out: (n,) true for examples not trained on; wrong: (n,)
+    true for those that are taken for another class.
     """
 
     title: str
@@ -33,18 +35,28 @@ class Boundary:
     points: np.ndarray
     labels: np.ndarray
     held_out: np.ndarray
+    wrong: np.ndarray | None = None
 
 
 @styled
-def draw_boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: Sequence[str]) -> Figure:
-    """Decision boundaries side by side, each over its points: colours are classes, pale where the network is unsure."""
+def draw_boundaries(
+    panels: Sequence[Boundary],
+    classes: Sequence[str],
+    names: Sequence[str],
+    words: tuple[str, str] = ("", ""),
+    alike: bool = False,
+) -> Figure:
+    """Decision boundaries side by side, each over its points: colours are classes, pale where the network is unsure.
+
+    words: the headline and the footer. `alike`: both inputs are in one unit, and so are drawn in one scale.
+    """
     from matplotlib.lines import Line2D
 
     columns = min(len(panels), 4 if len(panels) > 4 else 3)
     lines = -(-len(panels) // columns)
     size = 4.2 if len(panels) == 1 else 2.5 if columns < 4 else 2.05
-    titles = max(panel.title.count("\n") for panel in panels) + 1
-    figure = blank(size * columns + 0.4, (size * 0.85 + 0.16 * titles) * lines + 0.5)
+    wide = (panels[0].ys[-1] - panels[0].ys[0]) / (panels[0].xs[-1] - panels[0].xs[0]) if alike else 0.85
+    figure = blank(size * columns + 0.4, (size * min(max(wide, 0.4), 1.5) + 0.2) * lines + 1.0)
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     mapped = None
     for number, panel in enumerate(panels):
@@ -53,7 +65,9 @@ def draw_boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: S
             _decision(ax, panel, len(classes), small=len(panels) > 1)
         else:
             mapped = _surface(ax, panel, panels)
-        ax.set_title(literal(panel.title))
+        if len(panels) > 1:
+            ax.set_title(literal(panel.title), loc="left", fontweight="bold")
+        ax.set_aspect("equal" if alike else "auto")
         ax.set_xlim(panel.xs[0], panel.xs[-1])
         ax.set_ylim(panel.ys[0], panel.ys[-1])
     for number in range(len(panels), lines * columns):
@@ -71,7 +85,10 @@ def draw_boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: S
         for c, name in enumerate(classes[:12])
     ]  # fmt: skip
     if classes:
-        handles.append(Line2D([], [], color="#222222", lw=1, label="boundary"))
+        handles.append(Line2D([], [], color=look().ink, lw=1, label="boundary"))
+    if any(panel.wrong is not None and panel.wrong.any() for panel in panels):
+        ring: dict[str, Any] = {"color": "none", "marker": "o", "ls": "", "ms": 8, "mec": look().ink}
+        handles.append(Line2D([], [], label="ringed: wrong", **ring))
     if any(panel.held_out.any() for panel in panels):
         handles.append(
             Line2D([], [], color="#777777", marker="o", ls="", ms=1.5, label="small: not trained on")
@@ -79,6 +96,9 @@ def draw_boundaries(panels: Sequence[Boundary], classes: Sequence[str], names: S
             else Line2D([], [], color="white", marker="o", ls="", ms=5, mec="black", label="black rim: not trained on")
         )
     legend(figure, handles, most=6)
+    headline(figure, words[0] or panels[0].title)
+    if words[1]:
+        footer(figure, words[1])
     if mapped is not None:
         figure.colorbar(mapped, ax=axes, label="predicted value", shrink=0.8)
     return figure
@@ -92,8 +112,9 @@ def _decision(ax: Any, panel: Boundary, count: int, small: bool) -> None:
     winner = panel.predictions.argmax(axis=-1)
     sure = (panel.predictions.max(axis=-1) - 1 / count) / (1 - 1 / count)
     strength = (0.06 + 0.34 * np.clip(sure, 0, 1))[..., None]
+    ground = np.array(to_rgb(look().background))
     ax.imshow(
-        1 - strength * (1 - colours[winner]),
+        ground + strength * (colours[winner] - ground),
         extent=(panel.xs[0], panel.xs[-1], panel.ys[0], panel.ys[-1]),
         origin="lower",
         aspect="auto",
@@ -103,7 +124,7 @@ def _decision(ax: Any, panel: Boundary, count: int, small: bool) -> None:
         rest = np.delete(panel.predictions, c, axis=-1).max(axis=-1)
         margin = panel.predictions[..., c] - rest
         if margin.min() < 0 < margin.max():
-            ax.contour(panel.xs, panel.ys, margin, levels=[0], colors="#222222", linewidths=1.2, zorder=4)
+            ax.contour(panel.xs, panel.ys, margin, levels=[0], colors=look().ink, linewidths=1.2, zorder=4)
     many = _many(panel)
     for c in range(count):
         for outside in (False, True):
@@ -115,6 +136,10 @@ def _decision(ax: Any, panel: Boundary, count: int, small: bool) -> None:
             if rows.any():
                 xs, ys = panel.points[rows].T
                 ax.scatter(xs, ys, c=PALETTE[c % len(PALETTE)], marker=MARKERS[c % len(MARKERS)], **style)
+    if panel.wrong is not None:
+        rows = panel.wrong & ~(panel.held_out & many)
+        ax.scatter(*panel.points[rows].T, s=30 if small else 70, facecolors="none", edgecolors=look().ink,
+                   linewidths=0.9, zorder=5)  # fmt: skip
 
 
 def _many(panel: Boundary) -> bool:
@@ -152,18 +177,34 @@ def boundaries(subjects: Sequence[Subject], titles: Sequence[str] = ()) -> Figur
         held_out = np.concatenate([np.full(len(split), number > 0) for number, split in enumerate(splits)])
         panels.append(
             Boundary(
-                title=f"{words}\n{subject.judged()}",
+                title=f"{words} · {subject.judged()}",
                 xs=xs,
                 ys=ys,
                 predictions=subject.predict(_scaled(subject, grid)).reshape(GRID, GRID, -1),
                 points=_points(subject),
                 labels=np.concatenate([split.targets for split in splits]).reshape(-1),
                 held_out=held_out,
+                wrong=_wrong(subject),
             )
         )
     encoding = subjects[0].dataset.encoding  # a column of two categories is two inputs as well
     names = list(table_encoding.input_names(encoding)) if encoding is not None else ["first input", "second input"]
-    return draw_boundaries(panels, subjects[0].classes, names)
+    first = subjects[0]
+    on = f"{'right ' if first.classes else ''}on {first.held_out[0]}"
+    title = f"{first.name}: {first.judged()} {on}" if len(subjects) == 1 else f"{len(subjects)} networks: {on}"
+    return draw_boundaries(panels, first.classes, names, (title, first.judged_by()), alike=encoding is None)
+
+
+def _wrong(subject: Subject) -> np.ndarray | None:
+    """Which of the points are taken for another class; None where there are no classes."""
+    import numpy as np
+
+    if not subject.classes:
+        return None
+    splits = _splits(subject)
+    predicted = np.concatenate([classes_of(subject.predict(split.inputs)) for split in splits])
+    wrong: np.ndarray = predicted != np.concatenate([split.targets for split in splits]).reshape(-1)
+    return wrong
 
 
 def _points(subject: Subject) -> np.ndarray:

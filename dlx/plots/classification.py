@@ -3,52 +3,104 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dlx.inference.forward import classes_of
-from dlx.plots.style import blank, literal, short, show_image, styled
+from dlx.plots.style import (
+    LEAST,
+    LIGHT,
+    TICKS,
+    WIDTH,
+    blank,
+    footer,
+    headline,
+    literal,
+    look,
+    short,
+    show_image,
+    styled,
+)
 from dlx.plots.subject import Subject
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-
-# Right and wrong
+NAMED_CLASSES = 40  # more have neither names nor counts in their picture
 
 
 @styled
 def draw_confusion(counts: np.ndarray, classes: Sequence[str], title: str = "") -> Figure:
-    """How often each class was taken for each: counts (true, predicted), coloured by their share of the true class."""
+    """How often each class was taken for each: counts (true, predicted), the most frequent class first.
+
+    What is right has one colour and errors another; the depth is the root of the share of the true class, so that rare
+    errors show, and what never happened is white. Beside each row are its recall and how many examples it has.
+    """
     import numpy as np
 
-    count = len(classes)
-    size = max(3.4, min(1.6 + 0.46 * count, 9.0))
-    figure = blank(size + 0.9, size)
+    order = np.argsort(-counts.sum(axis=1), kind="stable")
+    counts, names = counts[np.ix_(order, order)], distinct([classes[number] for number in order])
+    count, of = len(names), counts.sum(axis=1)
+    share = counts / np.maximum(of[:, None], 1)
+    size = min(0.42 * count + 1.4, 6.0)
+    widest = max(map(len, names)) if count <= NAMED_CLASSES else 0
+    figure = blank(min(max(size + 0.08 * widest + 1.5, 4.6), WIDTH + 2), size + 0.7)
     ax = figure.subplots()
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    mapped = ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    step = max(1, -(-count // 40))
-    ticks = range(0, count, step)
-    small: dict[str, Any] = {"fontsize": 8 if count <= 20 else 6}
-    turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    names = [short(classes[t], 14) for t in ticks]
-    ax.set_xticks(ticks, names, **small, **(turned if max(map(len, names)) > 3 else {}))
-    ax.set_yticks(ticks, [short(classes[t], 14) for t in ticks], **small)
-    ax.set_xlabel("predicted class")
-    ax.set_ylabel("true class")
-    if count <= 20:
-        for true in range(count):
-            for predicted in range(count):
-                if counts[true, predicted]:
-                    colour = "white" if share[true, predicted] > 0.55 else "#222222"
-                    ax.text(predicted, true, f"{counts[true, predicted]:,}", ha="center", va="center", color=colour,
-                            fontsize=8 if count <= 10 else 6)  # fmt: skip
+    ax.imshow(_shades(share), aspect="equal")
+    small = TICKS if count <= 20 else LEAST if count <= NAMED_CLASSES else 0
+    ticks = range(count) if small else []
+    numbered = widest > 3  # names stand beside the rows alone, and below are their numbers
+    ax.set_xticks(ticks, [f"{t + 1}" if numbered else names[t] for t in ticks], fontsize=small)
+    ax.set_yticks(ticks, [f"{names[t]}  {t + 1}" if numbered else names[t] for t in ticks], fontsize=small)
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+    if count <= NAMED_CLASSES:
+        digits = max(LEAST - 0.06 * max(count - 20, 0), 4.5) if count > 10 else TICKS
+        for true, predicted in np.argwhere(counts):
+            deep = share[true, predicted] ** 0.5 > 0.62
+            ax.text(predicted, true, f"{counts[true, predicted]:,}", ha="center", va="center", fontsize=digits,
+                    color="white" if deep else look().ink)  # fmt: skip
+        recalls = [f"{100 * share[row, row]:.0f} % of {of[row]:,}" for row in range(count)]
+        for row, text in enumerate(recalls):
+            ax.text(count - 0.35, row, text, va="center", fontsize=max(small - 1, LEAST), color=look().secondary)
+    ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(True)
-    figure.colorbar(mapped, ax=ax, label="share of the true class", shrink=0.8)
-    ax.set_title(literal(title))
+        spine.set_color(look().grid)
+    headline(figure, title)
+    footer(figure, "blue: right; orange: taken for another class; beside each row: how many of it were recognized")
     return figure
+
+
+def _shades(share: np.ndarray) -> np.ndarray:
+    """(n, n, 3) colours of shares: on the diagonal blue, errors orange, deep by the root, zeros the ground's."""
+    import numpy as np
+    from matplotlib.colors import to_rgb
+
+    depth = np.sqrt(share)[..., None]
+    right = np.eye(len(share), dtype=bool)[..., None]
+    hue = np.where(right, np.array(to_rgb(LIGHT.train)), np.array(to_rgb(LIGHT.validation)))
+    ground = np.array(to_rgb(look().background))
+    shades: np.ndarray = ground + depth * (hue - ground)
+    return shades
+
+
+def distinct(names: Sequence[str], most: int = 16) -> list[str]:
+    """Class names in at most so many letters, no two of them alike, without words that all begin or end with."""
+    words = [name.replace("_", " ").split() for name in names]
+    while len(words) > 1 and all(len(one) > 1 for one in words) and len({one[0] for one in words}) == 1:
+        words = [one[1:] for one in words]
+    while len(words) > 1 and all(len(one) > 1 for one in words) and len({one[-1] for one in words}) == 1:
+        words = [one[:-1] for one in words]
+    plain = [" ".join(one) or name for one, name in zip(words, names, strict=True)]
+    cut = [short(name, most) for name in plain]
+    if len(set(cut)) < len(set(plain)):  # the ends tell them apart
+        cut = [
+            literal(f"{name[: most // 2 - 1]}…{name[-(most // 2) :]}" if len(name) > most else name) for name in plain
+        ]
+    if len(set(cut)) < len(cut):
+        cut = [f"{number} {name}" for number, name in enumerate(cut, 1)]
+    return cut
 
 
 @styled
@@ -64,7 +116,7 @@ def draw_mistakes(images: np.ndarray, captions: Sequence[tuple[str, str]], title
             show_image(ax, images[number])
             true, predicted = captions[number]
             ax.set_title(f"is {short(true, 15)}\n{short(predicted, 22)}", fontsize=7, linespacing=1.25)
-    figure.suptitle(literal(title), fontsize=10)
+    headline(figure, title)
     return figure
 
 
@@ -79,9 +131,23 @@ def confusion(subject: Subject) -> Figure:
     predicted = classes_of(subject.predictions)
     counts = np.zeros((len(subject.classes),) * 2, np.int64)
     np.add.at(counts, (np.asarray(split.targets), predicted), 1)
-    right, of = int(np.trace(counts)), int(counts.sum())
-    title = f"{subject.name}: {right:,} of {of:,} {name} examples right ({right / of:.1%})"
-    return draw_confusion(counts, subject.classes, title)
+    return draw_confusion(counts, subject.classes, verdict(counts, subject.classes, subject.name, name))
+
+
+def verdict(counts: np.ndarray, classes: Sequence[str], name: str, split: str) -> str:
+    """What a confusion matrix says, in a line: the share that is right, that of a mean class, and what is odd."""
+    import numpy as np
+
+    of, taken = counts.sum(axis=1), counts.sum(axis=0)
+    there = of > 0
+    mean = float((np.diag(counts)[there] / of[there]).mean())
+    words = f"{name}: {100 * np.trace(counts) / counts.sum():.1f} % right on {split}; mean class {100 * mean:.0f} %"
+    if int((taken > 0).sum()) == 1:
+        return f"{words}; always answers {short(classes[int(taken.argmax())], 20)}"
+    never = [short(classes[int(number)], 16) for number in np.flatnonzero((taken == 0) & there)]
+    if never:
+        return f"{words}; never answers {', '.join(never[:2])}{' …' * (len(never) > 2)}"
+    return words
 
 
 def mistakes(subject: Subject) -> Figure:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from dlx.plots.style import DASHES, PALETTE, blank, legend, literal, plain_ticks, styled
+from dlx.plots import style
+from dlx.plots.style import PALETTE, look, short, styled
 from dlx.plots.subject import Subject
 from dlx.runs.metrics import is_number
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 X = Literal["epoch", "step", "seconds"]
 POINTS = 1000  # of a curve: more would draw one over the other
+TRAINS, NAMED = 3, 12  # runs of which train lines are drawn, and names stand at the lines' ends
+SHARES = ("accuracy", "exact_match", "top_k", "precision", "recall", "f1")  # from 0 to 1
 
 
 # Learning curves
@@ -24,12 +28,20 @@ POINTS = 1000  # of a curve: more would draw one over the other
 
 @dataclass(frozen=True)
 class Curve:
-    """A run's rows of figures, an epoch each, those of `log_every`, and the epoch whose weights were kept."""
+    """A run's rows of figures, an epoch each, those of `log_every`, and the epoch whose weights were kept.
+
+    classes: how many there are to guess among, 0 where it predicts none; entropy: whether the loss is a cross-entropy,
+    which guessing among C classes brings to ln C. unit: what a regression predicts. monitor: what chose the epoch.
+    """
 
     label: str
     rows: Sequence[Mapping[str, Any]]
     best_epoch: int | None = None
     logged: Sequence[Mapping[str, Any]] = ()
+    classes: int = 0
+    entropy: bool = False
+    unit: str = ""
+    monitor: str = ""
 
     def places(self, x: X) -> list[float]:
         """Where each row stands: its epoch, its step, or the seconds of training up to it."""
@@ -41,48 +53,121 @@ class Curve:
 
 @styled
 def draw_curves(runs: Sequence[Curve], title: str = "", x: X = "epoch") -> Figure:
-    """A panel for the loss and for each metric over the epochs: train against validation, the best epoch marked.
+    """A panel for the loss and for each metric over the epochs: train against validation, the best epoch ringed.
 
     x: what they are drawn over; over the steps, train figures are those of `log_every` where a run has them. One run
-    has a colour a split; several have a colour a run, solid for validation and dotted for train.
+    has a colour a split; several have a colour a run, solid for validation, and of up to three the train lines, dashed.
+    A run that diverged does not stretch the axis of others: an arrow says where it went.
     """
-    from matplotlib.lines import Line2D
-
-    figures = _curve_names(runs)
-    alone = len(runs) == 1
-    labels = 0 if alone else len(runs)
-    figure = blank(3.6 * max(len(figures), 1) + (0.4 if len(figures) == 1 else 0), 2.9 + 0.17 * labels)
-    panels = figure.subplots(1, max(len(figures), 1), squeeze=False)[0]
+    figures = _curve_names(runs) or ["loss"]
+    columns = min(len(figures), 2)
+    lines = -(-len(figures) // columns)
+    figure = style.blank(style.WIDTH if columns == 2 else 0.62 * style.WIDTH, 2.5 * lines + 0.75)
+    panels = figure.subplots(lines, columns, squeeze=False).flat
     ends = [run.places(x)[-1] for run in runs if run.rows] or [1.0]
-    for panel, name in zip(panels, figures, strict=False):
-        for number, run in enumerate(runs):
-            _curve(panel, name, (run, x), number, alone)
-        panel.set_ylabel(_unit(name, labels="exact_match" in figures))
+    colours = _colours(runs)
+    labelled, guessed = [], False
+    for panel, name in itertools.zip_longest(panels, figures):
+        if name is None:
+            panel.axis("off")
+            continue
+        panel.set_title(_unit(name, runs), loc="left", fontweight="bold")
+        for run, colour in zip(runs, colours, strict=True):
+            _curve(panel, name, (run, x), colour, len(runs))
+        away = _scale(panel, name, runs)
+        for run, colour in zip(runs, colours, strict=True):
+            if run not in away:
+                _ring(panel, name, (run, x), colour, len(runs) == 1)
         panel.grid(True, axis="y")
         panel.set_axisbelow(True)
         _axis(panel, x, ends)
-        _scale(panel, name)
-    handles: list[Any] = []
-    if alone:
-        splits = {split for name in figures for split in ("train", "val") if _values(runs[0], f"{split}_{name}")[0]}
-        dots = (0, (1, 1)) if "val" in splits else "-"
-        handles += [Line2D([], [], color=PALETTE[0], ls=dots, label="train")] if "train" in splits else []
-        handles += [Line2D([], [], color=PALETTE[1], label="validation")] if "val" in splits else []
-    else:
-        validated = any(_values(run, f"val_{name}")[0] for run in runs for name in figures)
-        for number, run in enumerate(runs):
-            colour, dash = PALETTE[number % len(PALETTE)], DASHES[number // len(PALETTE) % len(DASHES)]
-            handles.append(Line2D([], [], color=colour, ls=dash, label=literal(run.label)))
-        if validated:
-            handles.append(Line2D([], [], color="#777777", label="validation (solid)"))
-            handles.append(Line2D([], [], color="#777777", ls=(0, (1, 1)), label="train (dotted)"))
-    if any(run.best_epoch for run in runs):
-        best = f"best epoch, {runs[0].best_epoch}" if alone else "best epoch"
-        handles.append(Line2D([], [], color="#333333", marker="o", ls="", mfc="white", label=best))
-    legend(figure, handles, most=len(handles) if alone else 3)
-    if title:
-        figure.suptitle(literal(title), fontsize=10)
+        guessed = _guessing(panel, name, runs) or guessed
+        labelled.append((panel, _names_at_the_end(name, runs, colours, x, away)))
+    style.headline(figure, _answer(runs, title))
+    style.footer(figure, "; ".join([*_explained(runs, figures, x), *(["dotted: guessing"] if guessed else [])]))
+    for panel, names in labelled:
+        style.end_labels(panel, names)
     return figure
+
+
+def _colours(runs: Sequence[Curve]) -> list[str]:
+    """A colour for each of several runs: a ramp where they differ in the size of one setting, else unlike ones."""
+    from matplotlib.colors import LinearSegmentedColormap, to_hex
+
+    matched = [re.fullmatch(r"(.*?)(-?\d[\d.,]*(?:e-?\d+)?)", run.label) for run in runs]
+    if len(runs) > 1 and all(matched) and len({m[1] for m in matched if m}) == 1:
+        sizes = [float(m[2].replace(",", "")) for m in matched if m]
+        order = sorted(set(sizes))
+        ramp = style.RAMP if look() is style.LIGHT else style.RAMP_ON_DARK
+        shades = LinearSegmentedColormap.from_list("ramp", ramp)
+        return [to_hex(shades(order.index(size) / max(len(order) - 1, 1))) for size in sizes]
+    return [PALETTE[number % len(PALETTE)] for number in range(len(runs))]
+
+
+def _dash(runs: Sequence[Curve], run: Curve) -> Any:
+    """More runs than colours: those of one colour differ in their dashes."""
+    return style.DASHES[runs.index(run) // len(PALETTE) % len(style.DASHES)]
+
+
+def _answer(runs: Sequence[Curve], title: str) -> str:
+    """What came of it, in a sentence: the headline."""
+    names = _curve_names(runs)
+    name = next((name for name in (*SHARES, "mae", "rmse") if name in names), "loss")
+    best: list[tuple[float, Curve, str]] = []
+    for run in runs:
+        split = "val" if _values(run, f"val_{name}")[0] else "train"
+        kept = next((row for row in run.rows if row.get("epoch") == run.best_epoch), run.rows[-1] if run.rows else {})
+        if (value := _as_float(kept.get(f"{split}_{name}"), math.nan)) == value:
+            best.append((value, run, "validation" if split == "val" else "train"))
+    if not best:
+        return title or f"{len(runs)} runs"
+    if len(runs) == 1:
+        value, run, split = best[0]
+        of = f"epoch {run.best_epoch:,} of {len(run.rows):,}" if run.best_epoch else f"{len(run.rows):,} epochs"
+        return f"{title + ': ' if title else ''}{_figure(name, value)} on {split}, {of}"
+    value, run, split = (max if name in SHARES else min)(best, key=lambda one: one[0])
+    return f"{run.label} is best: {_figure(name, value)} on {split}"
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{100 * value:.1f} % {name}" if name in SHARES else f"{name} {style.number(value)}"
+
+
+def _explained(runs: Sequence[Curve], figures: Sequence[str], x: X) -> list[str]:
+    """What the marks mean."""
+    words = ["solid: validation"] if any(_values(run, f"val_{name}")[0] for run in runs for name in figures) else []
+    if words and len(runs) <= TRAINS:
+        words.append("dashed: train, a mean over each epoch" if x != "step" else "dashed: train")
+    if any(run.best_epoch for run in runs):
+        monitor = runs[0].monitor if len({run.monitor for run in runs}) == 1 else ""
+        words.append(f"ring: the epoch that was best{' by ' + monitor if monitor else ''}")
+    return words
+
+
+def _names_at_the_end(
+    name: str, runs: Sequence[Curve], colours: Sequence[str], x: X, away: Sequence[Curve]
+) -> list[tuple[float, str, str]]:
+    """(height, text, colour) of what stands at the right of a panel."""
+    entries: list[tuple[float, str, str]] = []
+    for run, colour in zip(runs, colours, strict=True):
+        split = "val" if _values(run, f"val_{name}")[0] else "train"
+        values = _values(run, f"{split}_{name}", x)[1]
+        if not values:
+            continue
+        if len(runs) > 1:
+            text = f"↑ {short(run.label, 24)}" if run in away else short(run.label, 26)
+            entries.append((math.inf if run in away else values[-1], text, colour))
+            continue
+        entries.append(
+            (
+                values[-1],
+                "validation" if split == "val" else "train",
+                look().validation if split == "val" else look().train,
+            )
+        )
+        if split == "val" and (train := _values(run, f"train_{name}", x)[1]):
+            entries.append((train[-1], "train", look().train))
+    return entries if len(runs) <= NAMED else []
 
 
 def _curve_names(runs: Sequence[Curve]) -> list[str]:
@@ -99,14 +184,16 @@ def _penalty_shows(run: Curve) -> bool:
     return any(is_number(loss) and is_number(data) and loss > 1.1 * data for loss, data in pairs)
 
 
-def _unit(name: str, labels: bool) -> str:
+def _unit(name: str, runs: Sequence[Curve]) -> str:
+    """The title of a panel."""
+    target = next((run.unit for run in runs if run.unit), "the target")
     units = {
-        "loss": "loss (mean per example)",
+        "loss": "loss",
         "data_loss": "loss without penalties",
-        "accuracy": f"accuracy (share of {'labels' if labels else 'examples'})",
-        "exact_match": "exact match (share of examples)",
-        "mae": "mae (target's unit)",
-        "mse": "mse (target's unit²)",
+        "exact_match": "exact match",
+        "mae": f"mae, in the unit of {target}",
+        "rmse": f"rmse, in the unit of {target}",
+        "mse": f"mse, in the unit of {target}, squared",
     }
     return units.get(name, name)
 
@@ -126,17 +213,21 @@ def _values(run: Curve, key: str, x: X = "epoch") -> tuple[list[float], list[flo
     return [place for place, _ in points], [value for _, value in points]
 
 
-def _curve(panel: Any, name: str, drawn: tuple[Curve, X], number: int, alone: bool) -> None:
+def _curve(panel: Any, name: str, drawn: tuple[Curve, X], colour: str, of: int) -> None:
     run, x = drawn
-    colour = PALETTE[number % len(PALETTE)]
-    dash = DASHES[number // len(PALETTE) % len(DASHES)]
-    for split, solid in (("train", not _values(run, f"val_{name}")[0]), ("val", True)):
+    alone, validated = of == 1, bool(_values(run, f"val_{name}")[0])
+    for split, solid in (("train", not validated), ("val", True)):
         places, values = _values(run, f"{split}_{name}", x)
-        if not values:
+        if not values or (split == "train" and validated and of > TRAINS):
             continue
-        shade = PALETTE[split == "val"] if alone else colour
-        panel.plot(places, values, color=shade, ls=dash if solid else (0, (1, 1)), zorder=3 if solid else 2,
-                   marker="." if len(values) == 1 else None)  # fmt: skip
+        shade = {"train": look().train, "val": look().validation}[split] if alone else colour
+        panel.plot(places, values, color=shade, ls="-" if solid else style.DASHED, lw=1.8 if solid else 1.2,
+                   zorder=3 if solid else 2, marker="o" if len(values) == 1 else None, ms=4)  # fmt: skip
+
+
+def _ring(panel: Any, name: str, drawn: tuple[Curve, X], colour: str, alone: bool) -> None:
+    """The epoch whose weights were kept; of one run with its figure beside it."""
+    run, x = drawn
     marked = "val" if _values(run, f"val_{name}")[0] else "train"
     of_steps = x == "step" and marked == "train" and run.logged  # a mean of the epoch lies beside that line
     best = [
@@ -144,21 +235,82 @@ def _curve(panel: Any, name: str, drawn: tuple[Curve, X], number: int, alone: bo
         for place, row in zip(run.places(x), run.rows, strict=True)
         if row.get("epoch") == run.best_epoch and is_number(row.get(f"{marked}_{name}")) and not of_steps
     ]
-    if best:
-        panel.plot([best[0][0]], [best[0][1]], "o", color="#333333" if alone else colour,
-                   mfc="white", ms=5, zorder=4, clip_on=False)  # fmt: skip
+    if not best:
+        return
+    panel.plot(*[[value] for value in best[0]], "o", color=look().ink if alone else colour,
+               mfc=look().background, ms=5.5, zorder=4, clip_on=False)  # fmt: skip
+    if alone:
+        value = best[0][1]
+        text = f"{100 * value:.1f} %" if name in SHARES else style.number(value)
+        panel.get_ylim()  # settles what the data asks for
+        height = panel.transAxes.inverted().transform(panel.transData.transform(best[0]))[1]
+        under = height > 0.15 and (name not in SHARES or height > 0.8)  # a loss is best where it is lowest
+        panel.annotate(text, best[0], xytext=(0, -13 if under else 8), textcoords="offset points", ha="center",
+                       fontsize=style.TICKS, color=look().ink, annotation_clip=False)  # fmt: skip
 
 
 def _as_float(value: Any, other: float) -> float:
     return float(value) if is_number(value) else other
 
 
-def _scale(panel: Any, name: str) -> None:
-    """A loss that falls by powers of ten is read on a logarithmic axis."""
-    values = [v for line in panel.lines for v in line.get_ydata() if is_number(float(v)) and v > 0]
-    if name == "loss" and values and max(values) / min(values) > 30:
+def _scale(panel: Any, name: str, runs: Sequence[Curve]) -> list[Curve]:
+    """Give a panel the range of its values; returns the runs that went beyond it.
+
+    Shares go from 0 to 100 %, or from where all are above 90 % in their last half, ten points at least. A loss that
+    falls by powers of ten is read on a logarithmic axis.
+    """
+    if name in SHARES:
+        low = 0.0
+        halves = [v[len(v) // 2 :] for run in runs for s in ("train", "val") if (v := _values(run, f"{s}_{name}")[1])]
+        if halves and (least := min(map(min, halves))) > 0.9:
+            low = math.floor(20 * min(least, 0.9)) / 20
+            panel.set_title(f"{panel.get_title('left')}, axis from {100 * low:g} %", loc="left", fontweight="bold")
+        panel.set_ylim(low, 1.0)
+        style.percent_axis(panel.yaxis)
+        return []
+    away = _diverged(name, runs)
+    within = [run for run in runs if run not in away]
+    values = [v for run in within for s in ("train", "val") for v in _values(run, f"{s}_{name}")[1]]
+    positive = [v for v in values if v > 0]
+    if name in ("loss", "data_loss") and positive and max(positive) / min(positive) > 30:
         panel.set_yscale("log")
-        plain_ticks(panel.yaxis, (1.0, 2.0, 5.0) if max(values) / min(values) < 2000 else (1.0,))
+        style.plain_ticks(panel.yaxis, (1.0, 2.0, 5.0) if max(positive) / min(positive) < 2000 else (1.0,))
+    else:
+        style.number_axis(panel.yaxis)
+    if away and values:
+        room = 0.05 * (max(values) - min(values) or 1.0)
+        panel.set_ylim(
+            min(positive) / 1.3 if panel.get_yscale() == "log" and positive else min(values) - room, max(values) + room
+        )
+    return away
+
+
+def _diverged(name: str, runs: Sequence[Curve]) -> list[Curve]:
+    """The runs, not all, whose figure ends ten times above the largest that most of the others have."""
+    ends: dict[int, float] = {}
+    for number, run in enumerate(runs):
+        values = _values(run, f"val_{name}")[1] or _values(run, f"train_{name}")[1]
+        if values:
+            ends[number] = max(values[len(values) // 2 :])
+    usual = (
+        sorted(ends.values())[len(ends) // 2 - 1 if len(ends) % 2 == 0 else len(ends) // 2]
+        if len(ends) > 1
+        else math.inf
+    )
+    return [runs[number] for number, end in ends.items() if end > 10 * usual > 0]
+
+
+def _guessing(panel: Any, name: str, runs: Sequence[Curve]) -> bool:
+    """A dotted line where guessing among the classes lies, within the panel's range; whether it is drawn."""
+    counts = {run.classes for run in runs}
+    if len(counts) != 1 or (count := counts.pop()) < 2:
+        return False
+    heights = {"accuracy": 1 / count, **({"loss": math.log(count)} if all(run.entropy for run in runs) else {})}
+    low, high = panel.get_ylim()
+    if name not in heights or not low < heights[name] < high:
+        return False
+    panel.axhline(heights[name], color=look().guess, ls=style.DOTTED, lw=1.2, zorder=1)
+    return True
 
 
 def _axis(panel: Any, x: X, ends: Sequence[float]) -> None:
@@ -167,21 +319,24 @@ def _axis(panel: Any, x: X, ends: Sequence[float]) -> None:
         panel.set_xlabel("step" if x == "step" else "seconds of training")
         if max(ends) > 8 * min(ends) > 0:
             panel.set_xscale("log")
-            plain_ticks(panel.xaxis, (1.0,))
+            style.plain_ticks(panel.xaxis, (1.0,))
             panel.set_xlabel(f"{panel.get_xlabel()} (logarithmic)")
         return
     last = max(ends)
     if last < 1000:
         panel.set_xlim(1 if last > 1 else 0.5, max(last, 1.5))
         panel.xaxis.get_major_locator().set_params(integer=True)
+        if last <= 1:
+            panel.set_xticks([1])
         panel.set_xlabel("epoch")
     else:
         panel.set_xscale("log")
         panel.set_xlim(1, last)
-        plain_ticks(panel.xaxis, (1.0,))
+        style.plain_ticks(panel.xaxis, (1.0,))
         panel.set_xlabel("epoch (logarithmic)")
 
 
 def curves(subject: Subject) -> Figure:
     """Train against validation, over the epochs."""
-    return draw_curves([Curve(subject.name, subject.history, subject.best_epoch)], subject.name)
+    classes = len(subject.classes) if subject.dataset.task == "classification" else 0
+    return draw_curves([Curve(subject.name, subject.history, subject.best_epoch, classes=classes)], subject.name)

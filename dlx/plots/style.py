@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -15,22 +18,82 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8B7D00")
+
+
+@dataclass(frozen=True)
+class Look:
+    """The colours of the roles, on one ground."""
+
+    background: str
+    ink: str
+    secondary: str
+    grid: str
+    train: str
+    validation: str
+    better: str
+    guess: str
+
+
+LIGHT = Look("#FFFFFF", "#1F2328", "#57606A", "#E5E8EB", "#0072B2", "#D55E00", "#009E73", "#8C959F")
+DARK = Look("#16191D", "#E6E8EB", "#A0A8B0", "#2A2F36", "#5AB0F0", "#F28C4A", "#4CC38A", "#8C959F")
+_look: ContextVar[Look] = ContextVar("look", default=LIGHT)
+# Ordered settings, from the smallest value to the largest, on a light and on a dark ground.
+RAMP = ("#6BA5D7", "#3F86C3", "#1F68A8", "#0F4C82", "#08305A")
+RAMP_ON_DARK = ("#3F86C3", "#5AB0F0", "#8CC8F6", "#C5E2FB")
+# What has no order: the colours of Okabe and Ito without black and yellow.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "os^Dv*PX"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
-DPI = 150
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "legend.fontsize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": False,
-    "grid.color": "#dddddd",
-    "lines.linewidth": 1.4,
-    "svg.hashsalt": "dlx",
-}
+DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
+WIDTH = 7.2  # inches
+HEADLINE, TITLE, TICKS, FOOTER, LEAST = 11, 9, 8, 7, 6.5  # points
+DPI = 200
+
+
+def look() -> Look:
+    """The colours that pictures are drawn with."""
+    return _look.get()
+
+
+@contextlib.contextmanager
+def on_dark(dark: bool = True) -> Iterator[None]:
+    """Pictures that are drawn within have a dark ground, if that is wanted."""
+    token = _look.set(DARK if dark else LIGHT)
+    try:
+        yield
+    finally:
+        _look.reset(token)
+
+
+def _settings() -> dict[Any, Any]:
+    """Matplotlib's, for the present look."""
+    now = look()
+    return {
+        "font.size": TITLE,
+        "axes.titlesize": TITLE,
+        "axes.labelsize": TICKS,
+        "xtick.labelsize": TICKS,
+        "ytick.labelsize": TICKS,
+        "legend.fontsize": TICKS,
+        "figure.facecolor": now.background,
+        "axes.facecolor": now.background,
+        "savefig.facecolor": now.background,
+        "text.color": now.ink,
+        "axes.labelcolor": now.secondary,
+        "axes.edgecolor": now.secondary,
+        "xtick.color": now.secondary,
+        "ytick.color": now.secondary,
+        "axes.titlecolor": now.ink,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": False,
+        "grid.color": now.grid,
+        "grid.linewidth": 0.6,
+        "lines.linewidth": 1.4,
+        "svg.hashsalt": "dlx",
+        "svg.fonttype": "none",  # text in .svg and .pdf is text
+        "pdf.fonttype": 42,
+    }
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -40,10 +103,80 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
         import matplotlib as mpl
 
-        with mpl.rc_context(STYLE):
+        with mpl.rc_context(_settings()):
             return draw(*args, **kwargs)
 
     return styled
+
+
+def headline(figure: Figure, words: str) -> None:
+    """The answer, in a sentence, above the panels."""
+    figure.suptitle(
+        _fitted(figure, words, HEADLINE, 0.66),
+        fontsize=HEADLINE,
+        fontweight="bold",
+        x=0.01,
+        ha="left",
+        color=look().ink,
+    )
+
+
+def footer(figure: Figure, words: str) -> None:
+    """What the marks mean, and of what the figures are, below the panels."""
+    figure.supxlabel(_fitted(figure, words, FOOTER, 0.56), fontsize=FOOTER, x=0.01, ha="left", color=look().secondary)
+
+
+def _fitted(figure: Figure, words: str, points: float, letter: float) -> str:
+    """Words in lines that are no longer than the figure is wide; `letter`: its width, as a share of the points."""
+    import textwrap
+
+    most = int(72 * figure.get_figwidth() / (points * letter))
+    return "\n".join(textwrap.wrap(literal(words), most, break_long_words=False)) or ""
+
+
+def number_axis(axis: Any) -> None:
+    """An axis of plain numbers: 50,000 and 0.05."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+
+
+def number(value: float) -> str:
+    """A number in a picture, three digits of it: 3,380, 0.0235."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def percent_axis(axis: Any) -> None:
+    """An axis of shares, as 80 %."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+
+
+def end_labels(ax: Any, entries: Sequence[tuple[float, str, str]], size: float = TICKS) -> None:
+    """Names at the right of an axis, each as near as it can be to the height where its line ends.
+
+    entries: (height in the data, name, colour). Names are pushed apart so that none lies on another.
+    """
+    low, high = ax.get_ylim()
+    up = ax.transScale.transform
+    scaled = [(up((1, value))[1] - up((1, low))[1]) / (up((1, high))[1] - up((1, low))[1]) for value, *_ in entries]
+    points = 72 * ax.figure.get_figheight() * ax.get_position().height
+    step = 1.25 * size / points
+    order = sorted(range(len(entries)), key=lambda n: scaled[n])
+    heights: dict[int, float] = {}
+    floor = -1.0
+    for number in order:
+        floor = heights[number] = max(min(max(scaled[number], 0.0), 1.0), floor + step)
+    if (beyond := floor - 1.0) > 0:
+        ceiling = 1.0
+        for number in reversed(order):
+            ceiling = heights[number] = min(heights[number], ceiling)
+            ceiling -= step
+            if heights[number] + beyond < 0:
+                break
+    for number, (_, name, colour) in enumerate(entries):
+        ax.text(1.02, heights[number], literal(name), transform=ax.transAxes, color=colour, fontsize=size, va="center")
 
 
 def blank(width: float, height: float) -> Figure:
@@ -54,7 +187,7 @@ def blank(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure whole or not at all; the suffix, .png or .svg, says the form. Raises DiskError."""
+    """Write a figure whole or not at all; the suffix, .png, .svg or .pdf, says the form. Raises DiskError."""
     with files.disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with files.replacing(path) as temporary:
@@ -77,16 +210,20 @@ def save_all(drawn: Figure | Mapping[str, bytes], stem: Path, suffix: str) -> li
     return paths
 
 
+# What would make the bytes of two equal pictures differ.
+UNDATED: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
 def rendered(figure: Figure, form: str = "png") -> bytes:
-    """A figure as the bytes of a .png or .svg file; the same figure gives the same bytes."""
+    """A figure as the bytes of a .png, .svg or .pdf file; the same figure gives the same bytes."""
     import io
 
     import matplotlib as mpl
 
     stream = io.BytesIO()
-    with mpl.rc_context(STYLE), warnings.catch_warnings():
+    with mpl.rc_context(_settings()), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # names in scripts that the font lacks become boxes
-        figure.savefig(stream, format=form, dpi=DPI, metadata={"Date": None} if form == "svg" else {"Software": None})
+        figure.savefig(stream, format=form, dpi=DPI, metadata=UNDATED[form])
     return stream.getvalue()
 
 

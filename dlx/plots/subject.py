@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlx.data.dataset import Dataset
 from dlx.data.splits import Splits
 from dlx.inference.forward import answers, class_probabilities, classes_of, in_batches
+from dlx.plots.style import number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,17 +37,15 @@ class Subject:
         """How well the network does on the held-out examples, in words: its accuracy, or its mean absolute error."""
         import numpy as np
 
-        name, split = self.held_out
-        predictions, targets = self.predictions, np.asarray(split.targets)
+        predictions, targets = self.predictions, np.asarray(self.held_out[1].targets)
         if self.dataset.task == "classification":
-            words = f"{name} accuracy {float((classes_of(predictions) == targets).mean()):.3f}"
-        else:
-            words = f"{name} mean absolute error {float(np.abs(predictions - targets).mean()):.3g}"
+            return f"{float((classes_of(predictions) == targets).mean()) * 100:.1f} %"
+        return f"mae {number(float(np.abs(predictions - targets).mean()))}"
+
+    def judged_by(self) -> str:
+        """Whose figure `judged` is: the history has means over an epoch, while the weights were changing."""
         early = self.best_epoch is not None and self.history and self.best_epoch < int(self.history[-1]["epoch"])
-        if early:
-            return f"{words}\nof the saved model, after epoch {self.best_epoch:,}"
-        # The history's figure of train is a mean over the epoch, while the weights were changing.
-        return f"{words}\nof the saved model" if name == "train" else words
+        return "by the saved model" + (f", after epoch {self.best_epoch:,}" if early else "")
 
     @property
     def model(self) -> Any:

@@ -27,7 +27,19 @@ def subject_of(run: Run, name: str) -> tuple[Subject, bool]:
 
 def curve_of(run: Run, label: str) -> Curve:
     """The curves of a run, called `label` beside others."""
-    return Curve(label, run.history(), best_epoch(run), run.steps.rows())
+    info = run.info()
+    settings, classified = info["settings"], info.get("task") == "classification"
+    encoding = (info.get("input") or {}).get("encoding") or {}
+    return Curve(
+        label,
+        run.history(),
+        best_epoch(run),
+        run.steps.rows(),
+        classes=len(info.get("classes") or ()) if classified else 0,
+        entropy=classified and str(settings.get("loss")) in ("auto", "categorical_crossentropy", "binary_crossentropy"),
+        unit=str(encoding["label"]) if isinstance(encoding.get("label"), str) else "",
+        monitor=str(info.get("monitor") or ""),
+    )
 
 
 def best_epoch(run: Run) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import warnings
 import xml.etree.ElementTree as ElementTree
@@ -22,7 +23,7 @@ from dlx.errors import RunError
 from dlx.model.restore import restore, with_snapshot
 from dlx.plots import style
 from dlx.plots.boundary import Boundary, draw_boundaries
-from dlx.plots.classification import confusion, draw_confusion, mistakes
+from dlx.plots.classification import confusion, distinct, draw_confusion, mistakes, verdict
 from dlx.plots.curves import Curve, _values, draw_curves
 from dlx.plots.diagram import draw_network
 from dlx.plots.regression import draw_residuals
@@ -91,20 +92,22 @@ def test_a_run_gets_every_picture_that_fits_it(dlx: Dlx, runs: Path, name: str, 
 def test_several_runs_share_their_curves_and_boundaries(dlx: Dlx, runs: Path) -> None:
     done = dlx("plot", "moon-*", "--svg")
     assert done.code == 0, done.err
-    assert drawn(runs / "plots") == {"moon-curves.svg", "moon-boundary.svg"}
-    titles = (runs / "plots/moon-boundary.svg").read_text()
+    assert drawn(runs / "plots") == {"moon-1..3-curves.svg", "moon-1..3-boundary.svg"}
+    titles = (runs / "plots/moon-1..3-boundary.svg").read_text()
     assert all(f"dense units {units}" in titles for units in (1, 3, 4))
     for path in (runs / "plots").iterdir():
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
     before = titles
     assert dlx("plot", "moon-*", "--svg").code == 0
-    assert (runs / "plots/moon-boundary.svg").read_text() == before
+    assert (runs / "plots/moon-1..3-boundary.svg").read_text() == before
+    assert dlx("plot", "moon-1", "moon-2", "--only", "curves,boundary", "--pdf", "--dark").code == 0
+    assert {"moon-1+2-curves.pdf", "moon-1+2-boundary.pdf"} < drawn(runs / "plots")
 
 
 def test_unlike_runs_are_drawn_one_by_one_on_request(dlx: Dlx, runs: Path) -> None:
     done = dlx("plot", "moon-1", "pixels", "--only", "confusion", "--only", "curves", "-o", "p")
     assert done.code == 0, done.err
-    assert drawn(runs / "p") == {"compared-curves.png", "moon-1-confusion.png", "pixels-1-confusion.png"}
+    assert drawn(runs / "p") == {"moon-1+pixels-1-curves.png", "moon-1-confusion.png", "pixels-1-confusion.png"}
 
 
 def test_the_activations_of_a_given_image(dlx: Dlx, runs: Path) -> None:
@@ -136,7 +139,8 @@ def test_what_cannot_be_drawn_is_said(dlx: Dlx, runs: Path, words: list[str], co
 def test_curves_over_steps_and_seconds(dlx: Dlx, runs: Path) -> None:
     for x, label in (("step", "step"), ("seconds", "seconds of training"), ("epoch", "epoch")):
         assert dlx("plot", "pixels", "moon-1", "--only", "curves", "--x", x, "--svg", "-o", x).code == 0
-        assert f"<!-- {label}" in (runs / x / "compared-curves.svg").read_text()
+        drawing = (runs / x / "pixels-1+moon-1-curves.svg").read_text()
+        assert re.search(rf">{label}( \(logarithmic\))?</text>", drawing)  # text is text
     rows = [{"epoch": n, "step": 5 * n, "train_loss": 1.0 / n, "seconds": 0.5} for n in (1, 2)]
     curve = Curve("a", rows, None, [{"step": n, "train_loss": 2.0 / n} for n in range(1, 11)])
     assert curve.places("seconds") == [0.5, 1.0]
@@ -335,9 +339,51 @@ def test_confusion_counts_each_true_class_in_its_row() -> None:
     said = np.eye(3)[[0, 0, 1, 2, 2, 2]]
     figure = confusion(subject(said, np.array([0, 0, 0, 1, 2, 2]), ("ape", "bee", "cat")))
     grid = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in figure.axes[0].texts}
-    assert grid == {(0, 0): "2", (0, 1): "1", (1, 2): "1", (2, 2): "2"}
-    assert "run: 4 of 6 train examples right (66.7%)" in texts(figure)
-    assert figure.axes[0].get_ylabel() == "true class"
+    # The most frequent class first: ape, cat, bee; beside each row its recall.
+    assert {place: text for place, text in grid.items() if "%" not in text} == {
+        (0, 0): "2", (0, 2): "1", (1, 1): "2", (2, 1): "1",
+    }  # fmt: skip
+    assert [text for text in grid.values() if "%" in text] == ["67 % of 3", "100 % of 2", "0 % of 1"]
+    assert "run: 66.7 % right on train; mean class 56 %" in texts(figure)
+    assert figure.axes[0].get_ylabel() == "true"
+
+
+def test_a_confusion_says_what_is_odd_and_names_are_distinct() -> None:
+    one = np.array([[5, 0, 0], [3, 0, 0], [2, 0, 0]])
+    assert verdict(one, ("a", "b", "c"), "run", "test").endswith("; always answers a")
+    two = np.array([[4, 1, 0], [0, 3, 0], [1, 1, 0]])
+    assert verdict(two, ("a", "b", "c"), "run", "test").endswith("; never answers c")
+    assert distinct(["class of red", "class of blue"]) == ["red", "blue"]
+    long = [f"{'x' * 30}{number}{'y' * 30}" for number in (1, 2)]
+    assert len(set(distinct(long))) == 2
+
+
+def test_an_axis_does_not_dramatise_noise() -> None:
+    flat = [
+        {"epoch": n, "train_accuracy": 0.1 + n % 3 / 1000, "val_accuracy": 0.1, "train_loss": 2.3, "val_loss": 2.3}
+        for n in range(1, 9)
+    ]
+    figure = draw_curves([Curve("flat", flat, 1, classes=10, entropy=True)], "flat")
+    accuracy = next(ax for ax in figure.axes if ax.get_title("left").startswith("accuracy"))
+    assert accuracy.get_ylim() == (0, 1)
+    high = [{"epoch": n, "train_accuracy": 0.5 + n / 20, "val_accuracy": 0.95} for n in range(1, 10)]
+    figure = draw_curves([Curve("high", high[5:], 9, classes=10)], "high")
+    (accuracy,) = (ax for ax in figure.axes if ax.get_title("left").startswith("accuracy"))
+    assert accuracy.get_title("left") == "accuracy"  # train begins at 80 %
+    figure = draw_curves([Curve("high", high[8:], 9, classes=10)], "high")
+    (accuracy,) = (ax for ax in figure.axes if ax.get_title("left").startswith("accuracy"))
+    assert accuracy.get_title("left") == "accuracy, axis from 90 %"
+    assert accuracy.get_ylim() == (0.9, 1)
+
+
+def test_a_run_that_diverged_stretches_no_axis_of_others() -> None:
+    good = [{"epoch": n, "train_loss": 1 / n, "val_loss": 1.1 / n} for n in range(1, 9)]
+    bad = [{"epoch": n, "train_loss": 10.0**n, "val_loss": 10.0**n} for n in range(1, 9)]
+    figure = draw_curves([Curve("lr 0.01", good, 8), Curve("lr 0.1", good, 8), Curve("lr 1000", bad, 1)])
+    assert figure.axes[0].get_ylim()[1] < 2
+    assert "↑ lr 1000" in texts(figure)
+    colours = {line.get_color() for line in figure.axes[0].lines}
+    assert colours <= {"#6ba5d7", "#1f68a8", "#08305a"}  # a ramp: the rates have an order
 
 
 def test_mistakes_are_the_most_confident_ones_first() -> None:
