@@ -50,8 +50,6 @@ def draw_boundaries(
 
     words: the headline and the footer. `alike`: both inputs are in one unit, and so are drawn in one scale.
     """
-    from matplotlib.lines import Line2D
-
     columns = min(len(panels), 4 if len(panels) > 4 else 3)
     lines = -(-len(panels) // columns)
     size = 4.2 if len(panels) == 1 else 2.5 if columns < 4 else 2.05
@@ -79,6 +77,19 @@ def draw_boundaries(
             axes[line][column].xaxis.set_tick_params(labelbottom=True)
     for line in range(lines):
         axes[line][0].set_ylabel(short(names[1], 24))
+    legend(figure, _handles(panels, classes), most=6)
+    headline(figure, words[0] or panels[0].title)
+    if words[1]:
+        footer(figure, words[1])
+    if mapped is not None:
+        figure.colorbar(mapped, ax=axes, label="predicted value", shrink=0.8)
+    return figure
+
+
+def _handles(panels: Sequence[Boundary], classes: Sequence[str]) -> list[Any]:
+    """What stands below the panels: the classes, the boundary, and what rims and rings mean."""
+    from matplotlib.lines import Line2D
+
     handles = [
         Line2D([], [], color=PALETTE[c % len(PALETTE)], marker=MARKERS[c % len(MARKERS)], ls="", ms=5, mec="white",
                label=f"class {short(name)}")
@@ -95,13 +106,7 @@ def draw_boundaries(
             if _many(panels[0])
             else Line2D([], [], color="white", marker="o", ls="", ms=5, mec="black", label="black rim: not trained on")
         )
-    legend(figure, handles, most=6)
-    headline(figure, words[0] or panels[0].title)
-    if words[1]:
-        footer(figure, words[1])
-    if mapped is not None:
-        figure.colorbar(mapped, ax=axes, label="predicted value", shrink=0.8)
-    return figure
+    return handles
 
 
 def _decision(ax: Any, panel: Boundary, count: int, small: bool) -> None:
