@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dlx.plots import style
 from dlx.runs.compare import figure_text
 from dlx.runs.metrics import is_figure, is_number
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT, POINTS = 260, 110, 120  # of a curve's panel in pixels; more epochs are thinned
-COLOURS = {"train": ("#0072B2", "4 3"), "val": ("#D55E00", "none")}
+COLOURS = {"train": (style.LIGHT.train, "4 3"), "val": (style.LIGHT.validation, "none")}
 STYLE = "text-align:right;padding:2px 10px;white-space:nowrap"
 
 
@@ -42,8 +43,6 @@ def of_run(
 
 def of_figure(figure: Figure) -> tuple[bytes, dict[str, int]]:
     """A picture: its .png, and the size in pixels at which it is shown, two thirds of what it has."""
-    from dlx.plots import style
-
     data, (width, height) = style.png(figure)
     return data, {"width": width * 2 // 3, "height": height * 2 // 3}
 

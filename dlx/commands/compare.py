@@ -100,9 +100,9 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
             print(one_line({"runs": [as_record(entry) for entry in entries]}))
             return
         rows = ordered(fold([entry for entry in entries if not entry.reason]), shown.sort)
-        usual = figure_names(rows) if rows else []
-        if shown.sort and not columns and shown.sort not in usual and any(shown.sort in e.metrics for e in entries):
-            columns = (*usual, shown.sort)
+        if shown.sort and not columns and any(shown.sort in entry.metrics for entry in entries):
+            usual = figure_names(rows)
+            columns = () if shown.sort in usual else (*usual, shown.sort)
         if shown.goal is not None and not any("reach_steps" in entry.metrics for entry in entries):
             print(f"no run reached {shown.goal[0]} {shown.goal[1]:g}", file=sys.stderr)
         if form in ("csv", "markdown"):

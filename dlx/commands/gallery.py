@@ -20,6 +20,7 @@ from dlx.plots.network import activations
 from dlx.plots.pictures import Draw, largest, pictures_of
 from dlx.plots.subject import Subject
 from dlx.runs.diff import labels_of
+from dlx.runs.find import stem
 from dlx.runs.run import Run
 from dlx.training.subject import curve_of, subject_of
 
@@ -70,10 +71,10 @@ class Gallery:
         return drawings
 
     def _curves(self) -> list[Drawing]:
-        stem = _stem(self._runs)
+        together = _stem(self._runs)
         with_rows = [run for run in self._runs if run.history()]
         if not with_rows:
-            self.problems.append(RunError("finished no epoch: there is no curve", where=stem))
+            self.problems.append(RunError("finished no epoch: there is no curve", where=together))
             return []
         for run in self._runs:
             if run not in with_rows:
@@ -86,23 +87,23 @@ class Gallery:
             by_steps = short and all(curve.logged for curve in curves)  # a single epoch is no curve
             return draw_curves(curves, title, "step" if by_steps and self._x == "epoch" else self._x)
 
-        return [(f"{stem}-curves", draw)]
+        return [(f"{together}-curves", draw)]
 
     def _boundaries(self, pictures: dict[Path, dict[str, Draw]], asked: bool) -> list[Drawing]:
-        stem = _stem(self._runs)
+        together = _stem(self._runs)
         bounded = [run for run in self._runs if "boundary" in pictures.get(run.path, ())]
         alike = [run for run in bounded if self._alike(run, bounded[0])]
         for run in [run for run in self._runs if run not in alike] if alike else []:
             reason = "has other data" if run in bounded else "is not a network with two inputs"
             self.remarks.append(f"{run.name} is not among the boundaries: it {reason}")
         if asked and not bounded:
-            self.problems.append(RunError("a decision boundary needs a network with two inputs", where=stem))
+            self.problems.append(RunError("a decision boundary needs a network with two inputs", where=together))
 
         def draw() -> Figure:
             subjects = [self._subject(run) for run in alike]
             return boundaries(subjects, labels_of(alike) if len(alike) > 1 else ())
 
-        return [(f"{stem}-boundary", draw)] if alike else []
+        return [(f"{together}-boundary", draw)] if alike else []
 
     def _alone(self, run: Run, pictures: dict[str, Draw] | None, wanted: Sequence[str], asked: bool) -> list[Drawing]:
         """The pictures of one run that stand alone."""
@@ -197,17 +198,17 @@ def _stem(runs: Sequence[Run]) -> str:
     """One run's name; of several their names, or what these have in common."""
     if len(runs) == 1:
         return runs[0].name
-    heads = list(dict.fromkeys(re.sub(r"-\d+$", "", run.name) for run in runs))
+    heads = list(dict.fromkeys(stem(run.name) for run in runs))
     numbers = [match[1] for run in runs if (match := re.search(r"-(\d+)$", run.name))]
     if len(heads) == 1 and len(numbers) == len(runs):
-        stem = f"{heads[0]}-{_ranges(sorted(map(int, numbers)))}"
+        name = f"{heads[0]}-{_ranges(sorted(map(int, numbers)))}"
     else:
-        stem = "+".join(run.name for run in runs)
-    if len(stem) <= 80:
-        return stem
+        name = "+".join(run.name for run in runs)
+    if len(name) <= 80:
+        return name
     # Of many runs, or of long names, the beginning, and what tells them from others.
     mark = zlib.crc32("/".join(run.name for run in runs).encode())
-    return f"{stem[:60]}-{mark:08x}"
+    return f"{name[:60]}-{mark:08x}"
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -179,6 +179,7 @@ def _changed(entries: Sequence[Entry]) -> dict[Path, str]:
     Of a run that only repeats an earlier one, with or without another seed, which; of a damaged one, why it is.
     """
     from dlx.runs.diff import changes
+    from dlx.runs.find import stem
     from dlx.runs.summary import NOTES, SPREAD, identity
 
     texts: dict[Path, str] = {}
@@ -189,11 +190,13 @@ def _changed(entries: Sequence[Entry]) -> dict[Path, str]:
         if entry.reason:
             texts[entry.path] = entry.reason
             continue
-        own = (re.sub(r"-\d+$", "", entry.name), str(entry.info.get("spec", "")))
+        own = (stem(entry.name), str(entry.info.get("spec", "")))
         earlier = named.get(str(entry.info.get("parent"))) or next((last[key] for key in own if key in last), None)
-        words = changes(earlier.settings, entry.settings) if earlier is not None and earlier is not entry else []
+        words: list[str] = []
         if isinstance(known := entry.info.get("changed"), list):
             words = [str(word) for word in known if str(word).partition("=")[0] not in NOTES]
+        elif earlier is not None and earlier is not entry:
+            words = changes(earlier.settings, entry.settings)
         data = str((entry.info.get("dataset") or {}).get("fingerprint"))
         first = alike.setdefault(identity(entry.settings, apart=tuple(SPREAD)) + data, entry)
         again = [f"{first.name} again"] if first is not entry else []

@@ -78,7 +78,7 @@ def command(
     which = _own_rows(inputs, chosen, **choice)
     existing = find.one(run, launch.root)
     launch.want()
-    if (others := find.of_name(existing.path)) and run == existing.name.rpartition("-")[0]:
+    if (others := find.of_name(existing.path)) and run == find.stem(existing.name):
         terminal.console(error=True).print(terminal.clean(f"by {existing.name}, the newest of {len(others) + 1}"))
     predictor = load_predictor(existing)
 

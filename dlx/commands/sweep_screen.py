@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlx.commands.training_screen import run_line
 from dlx.engine.plan import Progress
 from dlx.runs.compare import figure_text
-from dlx.runs.metrics import is_figure
+from dlx.runs.metrics import is_figure, unasked
 from dlx.runs.run import Run
 from dlx.search.sweep import Result
 from dlx.spec import write_value
@@ -95,7 +95,7 @@ def _reported(metrics: Mapping[str, Any]) -> list[str]:
     """The figures to choose by: those of validation, else of test, else of train."""
     for split in ("val_", "test_", "train_"):
         keys = [k for k, v in metrics.items() if k.startswith(split) and is_figure(k) and v is not None]
-        if keys:  # the loss and what the spec counts; figures that tables have unasked have no train figure
-            asked = [key for key in keys if f"train_{key.partition('_')[2]}" in metrics]
-            return sorted(asked or keys, key=lambda key: not key.endswith("_loss"))
+        if keys:  # the loss and what the spec counts
+            asked = [key for key in keys if not unasked(key, metrics)]
+            return sorted(asked, key=lambda key: not key.endswith("_loss"))
     return []

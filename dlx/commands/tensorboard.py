@@ -15,8 +15,7 @@ from dlx.commands import completion
 from dlx.commands.options import runs_dir
 
 PAUSE = 2.0  # seconds between two looks at which runs there are
-# Where this module is, TensorBoard imports its stub instead of TensorFlow.
-# The server ends with dlx, however that ended.
+# Where the module notf is, TensorBoard imports its stub instead of TensorFlow. The server ends with dlx in any case.
 SERVER = """
 import os, shutil, sys, threading, time, types
 sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
@@ -57,7 +56,6 @@ def command(runs: tuple[str, ...], port: int | None, runs_dir: str | None) -> No
     from dlx.runs import find
 
     root = find.root(runs_dir)
-    _paths(runs, root)  # a RUN that is not there is said at once
     with tempfile.TemporaryDirectory(prefix="dlx-tensorboard-") as folder:
         try:
             _link(Path(folder), _paths(runs, root))

@@ -9,7 +9,7 @@ from dlx.data.dataset import Stream
 from dlx.data.splits import majority_share, mean_error
 from dlx.errors import DivergenceError
 from dlx.runs.find import command_line, compare_all
-from dlx.runs.metrics import is_figure, reached
+from dlx.runs.metrics import OF_TWO_CLASSES, is_figure, reached
 from dlx.runs.run import Run
 from dlx.system import terminal
 from dlx.system.json_text import one_line
@@ -244,10 +244,10 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
     _table(metrics, experiment, error)
     if experiment.facts.task == "regression":
         out.print(_of_the_mean(experiment))
-    if (asked := [name for name in ("auc", "precision", "recall") if f"test_{name}" in metrics]) and len(
-        experiment.facts.classes
-    ) == 2:
-        out.print(terminal.clean(f"{', '.join(asked)}: of the class {experiment.facts.classes[1]}"))
+    classes = experiment.facts.classes
+    of_one = [name for name in OF_TWO_CLASSES if f"test_{name}" in metrics and len(classes) == 2]
+    if of_one:
+        out.print(terminal.clean(f"{', '.join(of_one)}: of the class {classes[1]}"))
     history = run.history()
     for name, number in (experiment.spec.stop_at or {}).items():
         if metrics["epochs"] == experiment.epochs and history and not reached(name, history[-1].get(name), number):

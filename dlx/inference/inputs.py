@@ -247,8 +247,8 @@ class Inputs:
                     f"has no column {name!r}, but one called {near!r}", where=where, hint="give it its name"
                 )
         if missing:
-            fill = self.encoding.fill
-            names = ", ".join(f"{name!r} (filled with {fill.get(name) or 'nothing'})" for name in missing[:8])
+            fill = {name: value for name, value in self.encoding.fill.items() if value not in (None, "")}
+            names = ", ".join(f"{name!r} (filled with {fill.get(name, 'nothing')})" for name in missing[:8])
             self.remarks.append(f"{where} has no column {names}")
 
     def _remark_words(self, values: table_encoding.Columns, where: str) -> None:

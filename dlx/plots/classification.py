@@ -34,7 +34,7 @@ def draw_confusion(counts: np.ndarray, classes: Sequence[str], title: str = "") 
     """How often each class was taken for each: counts (true, predicted), the most frequent class first.
 
     What is right has one colour and errors another; the depth is the root of the share of the true class, so that rare
-    errors show, and what never happened is white. Beside each row are its recall and how many examples it has.
+    errors show, and what never happened has none. Beside each row are its recall and how many examples it has.
     """
     import numpy as np
 

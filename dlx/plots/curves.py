@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 X = Literal["epoch", "step", "seconds"]
 POINTS = 1000  # of a curve: more would draw one over the other
 TRAINS, NAMED = 3, 12  # runs of which train lines are drawn, and names stand at the lines' ends
+SPLITS = {"train": "train", "val": "validation"}
 SHARES = ("accuracy", "exact_match", "top_k", "precision", "recall", "f1")  # from 0 to 1
 
 
 # Learning curves
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """A run's rows of figures, an epoch each, those of `log_every`, and the epoch whose weights were kept.
 
@@ -73,7 +75,7 @@ def draw_curves(runs: Sequence[Curve], title: str = "", x: X = "epoch") -> Figur
             continue
         panel.set_title(_unit(name, runs), loc="left", fontweight="bold")
         for run, colour in zip(runs, colours, strict=True):
-            _curve(panel, name, (run, x), colour, len(runs))
+            _curve(panel, name, (run, x), colour, runs)
         away = _scale(panel, name, runs)
         for run, colour in zip(runs, colours, strict=True):
             if run not in away:
@@ -104,9 +106,14 @@ def _colours(runs: Sequence[Curve]) -> list[str]:
     return [PALETTE[number % len(PALETTE)] for number in range(len(runs))]
 
 
-def _dash(runs: Sequence[Curve], run: Curve) -> Any:
-    """More runs than colours: those of one colour differ in their dashes."""
-    return style.DASHES[runs.index(run) // len(PALETTE) % len(style.DASHES)]
+def _judged(run: Curve, name: str) -> str:
+    """The split that a figure of a run is judged by: validation, where it has one."""
+    return "val" if _values(run, f"val_{name}")[0] else "train"
+
+
+def _shade(split: str) -> str:
+    """The colour of a split, where a picture has one run."""
+    return look().validation if split == "val" else look().train
 
 
 def _answer(runs: Sequence[Curve], title: str) -> str:
@@ -115,10 +122,10 @@ def _answer(runs: Sequence[Curve], title: str) -> str:
     name = next((name for name in (*SHARES, "mae", "rmse") if name in names), "loss")
     best: list[tuple[float, Curve, str]] = []
     for run in runs:
-        split = "val" if _values(run, f"val_{name}")[0] else "train"
+        split = _judged(run, name)
         kept = next((row for row in run.rows if row.get("epoch") == run.best_epoch), run.rows[-1] if run.rows else {})
         if (value := _as_float(kept.get(f"{split}_{name}"), math.nan)) == value:
-            best.append((value, run, "validation" if split == "val" else "train"))
+            best.append((value, run, SPLITS[split]))
     if not best:
         return title or f"{len(runs)} runs"
     if len(runs) == 1:
@@ -135,7 +142,7 @@ def _figure(name: str, value: float) -> str:
 
 def _explained(runs: Sequence[Curve], figures: Sequence[str], x: X) -> list[str]:
     """What the marks mean."""
-    words = ["solid: validation"] if any(_values(run, f"val_{name}")[0] for run in runs for name in figures) else []
+    words = ["solid: validation"] if any(_judged(run, name) == "val" for run in runs for name in figures) else []
     if words and len(runs) <= TRAINS:
         words.append("dashed: train, a mean over each epoch" if x != "step" else "dashed: train")
     if any(run.best_epoch for run in runs):
@@ -150,7 +157,7 @@ def _names_at_the_end(
     """(height, text, colour) of what stands at the right of a panel."""
     entries: list[tuple[float, str, str]] = []
     for run, colour in zip(runs, colours, strict=True):
-        split = "val" if _values(run, f"val_{name}")[0] else "train"
+        split = _judged(run, name)
         values = _values(run, f"{split}_{name}", x)[1]
         if not values:
             continue
@@ -158,15 +165,9 @@ def _names_at_the_end(
             text = f"↑ {short(run.label, 24)}" if run in away else short(run.label, 26)
             entries.append((math.inf if run in away else values[-1], text, colour))
             continue
-        entries.append(
-            (
-                values[-1],
-                "validation" if split == "val" else "train",
-                look().validation if split == "val" else look().train,
-            )
-        )
+        entries.append((values[-1], SPLITS[split], _shade(split)))
         if split == "val" and (train := _values(run, f"train_{name}", x)[1]):
-            entries.append((train[-1], "train", look().train))
+            entries.append((train[-1], "train", _shade("train")))
     return entries if len(runs) <= NAMED else []
 
 
@@ -213,22 +214,23 @@ def _values(run: Curve, key: str, x: X = "epoch") -> tuple[list[float], list[flo
     return [place for place, _ in points], [value for _, value in points]
 
 
-def _curve(panel: Any, name: str, drawn: tuple[Curve, X], colour: str, of: int) -> None:
+def _curve(panel: Any, name: str, drawn: tuple[Curve, X], colour: str, runs: Sequence[Curve]) -> None:
     run, x = drawn
-    alone, validated = of == 1, bool(_values(run, f"val_{name}")[0])
+    alone, validated = len(runs) == 1, _judged(run, name) == "val"
+    dash = style.DASHES[runs.index(run) // len(PALETTE) % len(style.DASHES)]  # where colours come again
     for split, solid in (("train", not validated), ("val", True)):
         places, values = _values(run, f"{split}_{name}", x)
-        if not values or (split == "train" and validated and of > TRAINS):
+        if not values or (split == "train" and validated and len(runs) > TRAINS):
             continue
-        shade = {"train": look().train, "val": look().validation}[split] if alone else colour
-        panel.plot(places, values, color=shade, ls="-" if solid else style.DASHED, lw=1.8 if solid else 1.2,
+        shade = _shade(split) if alone else colour
+        panel.plot(places, values, color=shade, ls=dash if solid else style.DASHED, lw=1.8 if solid else 1.2,
                    zorder=3 if solid else 2, marker="o" if len(values) == 1 else None, ms=4)  # fmt: skip
 
 
 def _ring(panel: Any, name: str, drawn: tuple[Curve, X], colour: str, alone: bool) -> None:
     """The epoch whose weights were kept; of one run with its figure beside it."""
     run, x = drawn
-    marked = "val" if _values(run, f"val_{name}")[0] else "train"
+    marked = _judged(run, name)
     of_steps = x == "step" and marked == "train" and run.logged  # a mean of the epoch lies beside that line
     best = [
         (place, row[f"{marked}_{name}"])
@@ -289,14 +291,9 @@ def _diverged(name: str, runs: Sequence[Curve]) -> list[Curve]:
     """The runs, not all, whose figure ends ten times above the largest that most of the others have."""
     ends: dict[int, float] = {}
     for number, run in enumerate(runs):
-        values = _values(run, f"val_{name}")[1] or _values(run, f"train_{name}")[1]
-        if values:
+        if values := _values(run, f"{_judged(run, name)}_{name}")[1]:
             ends[number] = max(values[len(values) // 2 :])
-    usual = (
-        sorted(ends.values())[len(ends) // 2 - 1 if len(ends) % 2 == 0 else len(ends) // 2]
-        if len(ends) > 1
-        else math.inf
-    )
+    usual = statistics.median_low(ends.values()) if len(ends) > 1 else math.inf
     return [runs[number] for number, end in ends.items() if end > 10 * usual > 0]
 
 

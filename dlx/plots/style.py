@@ -168,13 +168,10 @@ def end_labels(ax: Any, entries: Sequence[tuple[float, str, str]], size: float =
     floor = -1.0
     for number in order:
         floor = heights[number] = max(min(max(scaled[number], 0.0), 1.0), floor + step)
-    if (beyond := floor - 1.0) > 0:
-        ceiling = 1.0
-        for number in reversed(order):
-            ceiling = heights[number] = min(heights[number], ceiling)
-            ceiling -= step
-            if heights[number] + beyond < 0:
-                break
+    ceiling = 1.0
+    for number in reversed(order):
+        ceiling = heights[number] = min(heights[number], ceiling)
+        ceiling -= step
     for number, (_, name, colour) in enumerate(entries):
         ax.text(1.02, heights[number], literal(name), transform=ax.transAxes, color=colour, fontsize=size, va="center")
 

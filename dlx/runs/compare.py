@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dlx.errors import RunError, did_you_mean
-from dlx.runs.metrics import is_figure, is_number, maximized, reached
+from dlx.runs.metrics import is_figure, is_number, maximized, reached, unasked
 from dlx.runs.run import Run
 from dlx.runs.summary import LABELS, SPREAD, Entry, same_setting
 
@@ -228,7 +228,7 @@ def figure_names(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
             continue
         names = [key for key in known if key.startswith(f"{split}_") and is_figure(key)]
         names = [key for key in names if unlike or not key.endswith("data_loss")]
-        names = [key for key in names if not _unasked(key, known)]
+        names = [key for key in names if not unasked(key, known)]
         if split == "last_val" and not all(key.endswith("loss") for key in names):
             names = [key for key in names if not key.endswith("loss")]
         if split == "last_val":  # only where an epoch before the last was kept
@@ -237,12 +237,6 @@ def figure_names(rows: Sequence[Row], chosen: Sequence[str] = ()) -> list[str]:
         # What has a unit says more of a regression than the loss of its scaled targets.
         wanted += sorted(names, key=lambda key: (not valued and key not in monitors, key.endswith("loss") == valued))
     return [*wanted, *(key for key in ("best_epoch", "epochs", "train_seconds") if key in known)]
-
-
-def _unasked(key: str, known: Container[str]) -> bool:
-    """Whether a figure is one that tables of two classes have at their end, though the spec names no such metric."""
-    name = key.removeprefix("last_").partition("_")[2]
-    return name in ("auc", "precision", "recall") and f"train_{name}" not in known
 
 
 def best_rows(rows: Sequence[Row], metric: str) -> list[Row]:

@@ -132,7 +132,7 @@ def find(word: str, folder: Path, own: bool = False) -> list[Path]:
     if any(gone.name == word for gone in below(folder / TRASH)):
         hint = command_line("dlx", "rm", "--restore", word, runs_dir=folder)
         raise RunError(f"{word!r} is in the trash", hint=hint)
-    names = [run.name for run in known] + [run.name.rpartition("-")[0] for run in known]
+    names = [run.name for run in known] + [stem(run.name) for run in known]
     seen = _shown(folder) if known else f"there are {none_yet(folder)}"
     raise RunError(f"unknown run {word!r}{did_you_mean(word, names)}", hint=seen)
 
@@ -145,8 +145,12 @@ def with_model(path: Path) -> str:
 
 def of_name(path: Path) -> list[Path]:
     """The other runs of a run's name: of digits-2 it is digits-1, digits-3, …"""
-    stem = path.name.rpartition("-")[0]
-    return [run for run in below(path.parent) if run.name.rpartition("-")[0] == stem and run.name != path.name]
+    return [run for run in below(path.parent) if stem(run.name) == stem(path.name) and run.name != path.name]
+
+
+def stem(name: str) -> str:
+    """The name of a run without its number: digits of digits-2."""
+    return re.sub(r"-\d+$", "", name)
 
 
 def none_yet(folder: Path) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Container
+
+OF_TWO_CLASSES = ("auc", "precision", "recall")  # what the result of a table of two classes has, asked or not
 
 
 def is_figure(metric: str) -> bool:
@@ -12,6 +15,15 @@ def is_figure(metric: str) -> bool:
         "train_seconds",
         "test_is_validation",
     )
+
+
+def unasked(metric: str, known: Container[str]) -> bool:
+    """Whether a figure is one that tables of two classes have at their end, though the spec names no such metric.
+
+    known: the figures of the run, or of all runs.
+    """
+    name = metric.removeprefix("last_").partition("_")[2]
+    return name in OF_TWO_CLASSES and f"train_{name}" not in known
 
 
 def is_number(value: object) -> bool:

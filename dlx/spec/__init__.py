@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,13 @@ def load(source: Source, overrides: Sequence[str] = (), alone: bool = False, bar
     """
     place, stem = written(source)
     root, code = gather(place, overrides, alone, bare)
-    spec = validate(root, stem, code)
+    try:
+        spec = validate(root, stem, code)
+    except SpecError as error:
+        for problem in error.problems:
+            if re.match(r"-s [^=]+=[^\[{]*,", problem.where) and not problem.hint:
+                problem.hint = "dlx sweep takes several values, a run for each"
+        raise SpecError(error.problems) from error
     if spec.sweep:
         check_alternatives(root, code, stem)
     return spec

@@ -17,6 +17,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from dlx.errors import DlxError, SpecError
+from dlx.runs.find import command_line
 from dlx.system.files import UnsafeFileError, as_utf8, contents
 from dlx.system.units import byte_size
 
@@ -135,7 +136,8 @@ def read_file(path: Path, alone: bool = False) -> Node:
             [DlxError("is empty, expected a spec", where=shown, hint="dlx parts lists what a spec can say")]
         )
     if not node.is_mapping and path.suffix.lower() == ".csv":
-        raise SpecError([DlxError("is a table, no spec", where=shown, hint=f"dlx init {path} writes a spec for it")])
+        hint = f"{command_line('dlx', 'init', shown)} writes a spec for it"
+        raise SpecError([DlxError("is a table, no spec", where=shown, hint=hint)])
     if not node.is_mapping:
         raise SpecError([DlxError(f"expected keys (dataset: …, layers: …), got {_kind(node)}", where=node.where)])
     return node

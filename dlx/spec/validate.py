@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 import typing
 from pathlib import Path
 from typing import Any, Literal
@@ -32,9 +31,6 @@ def validate(root: Node, stem: str, code: UserCode) -> Spec:
     checker.marks[""] = root.where
     values = checker.fields(root, SECTIONS, "", noun="key")
     if checker.problems:
-        for problem in checker.problems:
-            if re.match(r"-s [^=]+=[^\[{]*,", problem.where) and not problem.hint:
-                problem.hint = "dlx sweep takes several values, a run for each"
         raise SpecError(checker.problems)
     spec = completed(values, stem)
     spec = dataclasses.replace(spec, marks=checker.marks, code=code)

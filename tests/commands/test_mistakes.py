@@ -90,6 +90,14 @@ MISTAKES = {
 }  # fmt: skip
 
 
+def test_a_sweep_is_not_told_to_sweep(dlx: Dlx, world: Path) -> None:
+    (world / "s.yaml").write_text(GOOD)
+    done = dlx("sweep", "s.yaml", "-s", "lr=0.1,fast")
+    assert done.code == 2
+    assert "got 'fast'" in done.err
+    assert "dlx sweep takes" not in done.err
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_answered(dlx: Dlx, world: Path, name: str) -> None:
     words, text, code, said = MISTAKES[name]

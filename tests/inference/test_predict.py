@@ -574,6 +574,17 @@ def test_a_dark_drawing_on_white_is_asked_about(dlx: Dlx, runs: Path, world: Pat
     assert "plain.png is unlike" not in result.err
 
 
+def test_what_fills_a_column_is_said_also_where_it_is_zero(dlx: Dlx, world: Path) -> None:
+    rows = "".join(f"{n % 3 - 1},{n},{'xy'[n % 2]}\n" for n in range(60))
+    (world / "t.csv").write_text("shift,size,kind\n" + rows)
+    (world / "t.yaml").write_text(
+        "dataset: {csv: {path: t.csv, label: kind, missing: median}}\nlayers: [output]\nepochs: 1\n"
+    )
+    assert dlx("run", "t.yaml").code == 0
+    (world / "new.csv").write_text("size\n1\n")
+    assert "has no column 'shift' (filled with 0.0)" in dlx("predict", "t", "new.csv").err
+
+
 def test_a_runs_own_images_are_named_by_their_files(dlx: Dlx, world: Path) -> None:
     for kind, shade in (("dark", 20), ("light", 220)):
         (world / "photos" / kind).mkdir(parents=True)

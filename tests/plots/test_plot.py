@@ -450,3 +450,12 @@ def test_one_column_of_two_categories_has_a_boundary(dlx: Dlx, world: Path) -> N
     done = dlx("plot", "t", "-o", "p")
     assert done.code == 0, done.err
     assert "t-1-boundary.png" in drawn(world / "p")
+
+
+def test_runs_of_one_colour_differ_in_their_dashes() -> None:
+    rows = [{"epoch": n, "train_loss": 1 / n} for n in (1, 2)]
+    names = "one two three four five six seven eight".split()
+    lines = draw_curves([Curve(name, rows) for name in names]).axes[0].lines
+    assert len({(line.get_color(), line.get_linestyle(), str(line._unscaled_dash_pattern)) for line in lines}) == len(
+        names
+    )

@@ -1,4 +1,4 @@
-"""Datasets made on the spot: logic gates, and points in the plane, equal to those of scikit-learn for the same seed."""
+"""Datasets made on the spot; moons, circles and blobs are equal to those of scikit-learn for the same seed."""
 
 import math
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ from dlx.errors import DataError, DlxError, did_you_mean
 from dlx.parts import REGISTRIES
 from dlx.spec.sections import run_name
 from dlx.spec.starter.arrays import arrays_spec
-from dlx.spec.starter.columns import read_columns
+from dlx.spec.starter.columns import names_of
 from dlx.spec.starter.images import folder_spec
 from dlx.spec.starter.layout import Lines
 from dlx.spec.starter.named import named_spec
@@ -55,5 +55,4 @@ def _like(table: Path, other: Path) -> bool:
     """Whether another table has the columns of a table but its label."""
     if other == table or not other.is_file():
         return False
-    names = [{column.name for column in read_columns(path)} for path in (table, other)]
-    return len(names[0] - names[1]) == 1
+    return len(names_of(table) - names_of(other)) == 1

@@ -16,20 +16,8 @@ from dlx.parts.datasets.table import MANY
 from dlx.parts.datasets.table_reader import ABSENT, delimiter_hint, is_number
 
 ROWS = 20_000  # of a table that are looked at
-LABELS = (
-    "label",
-    "target",
-    "survived",
-    "species",
-    "outcome",
-    "diagnosis",
-    "sentiment",
-    "price",
-    "y",
-    "class",
-    "category",
-    "output",
-)
+# What a column to predict is called, the surest name first.
+LABELS = "label target survived species outcome diagnosis sentiment price y class category output".split()
 
 
 @dataclass
@@ -71,6 +59,12 @@ class Column:
     def free_text(self) -> bool:
         """Whether it holds sentences."""
         return not self.numeric and sum(len(v.split()) for v in self.present) > 5 * max(len(self.present), 1)
+
+
+def names_of(path: Path) -> set[str]:
+    """The names of the columns of a CSV table."""
+    with csv_file.opened(path) as reader:
+        return {name.strip() for name in next(reader, [])}
 
 
 def read_columns(path: Path) -> list[Column]:

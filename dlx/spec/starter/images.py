@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from dlx.data import images
 from dlx.errors import DataError
+from dlx.runs.find import command_line
 from dlx.spec.parse import write_value
 from dlx.spec.starter.layout import TRAINING, Lines, comment, convolutions, named, relative, stops
 
@@ -66,7 +66,7 @@ def _labels(path: Path, base: Path, files: Sequence[Path], output: str | None) -
     if tables:
         return {"labels": relative(tables[0], output)}, Counter()
     if len(folders) == 1 and len(deeper := images.classes_below(base / folders[0])) >= 2:
-        hint = f"dlx init {shlex.quote(str(base / folders[0]))}"
+        hint = command_line("dlx", "init", str(base / folders[0]))
         raise DataError(f"its classes are one folder deeper: {', '.join(deeper[:4])}", where=str(path), hint=hint)
     names = Counter(file.name.partition(".")[0] for file in files)
     if not 2 <= len(names) <= len(files) / 4:
