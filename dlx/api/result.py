@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     Inputs: TypeAlias = np.ndarray | Table | Sequence[str] | Sequence[os.PathLike[str]] | str | os.PathLike[str]
 
 Place = str | os.PathLike[str]
-Kind = Literal["curves", "boundary", "confusion", "residuals", "mistakes", "filters", "activations", "network"]
+Kind = Literal[
+    "overview", "curves", "settings", "boundary", "confusion", "probabilities", "residuals", "forecast", "mistakes",
+    "filters", "activations", "network", "layers",
+]  # fmt: skip
 
 
 class Run:
@@ -157,7 +160,7 @@ def predict(word: Place, inputs: Inputs) -> np.ndarray:
 
 
 def plot(runs: Run | Place | Iterable[Run | Place], kind: Kind = "curves", runs_dir: Place | None = None) -> Figure:
-    """A picture of a run, or of several side by side (curves, boundary), as a figure of Matplotlib.
+    """A picture of a run, or of several side by side (curves, settings, boundary), as a figure of Matplotlib.
 
     runs: Runs, or what `load` takes. Raises RunError for a picture that they do not have.
     """
@@ -171,20 +174,26 @@ def _drawn(runs: Run | Place | Iterable[Run | Place], kind: Kind, runs_dir: Plac
     from dlx.plots.boundary import boundaries
     from dlx.plots.curves import draw_curves
     from dlx.plots.pictures import pictures_of
+    from dlx.plots.settings import settings
     from dlx.runs.diff import labels_of
-    from dlx.training.subject import curve_of
+    from dlx.training.subject import curves_of
 
     several = [runs] if isinstance(runs, (Run, str, os.PathLike)) else list(runs)
     chosen = [run if isinstance(run, Run) else load(run, runs_dir) for run in several]
     found = [run._directory for run in chosen]
     labels = labels_of(found) if len(found) > 1 else [run.name for run in found]
     if kind == "curves":
-        return draw_curves(list(map(curve_of, found, labels)), found[0].name if len(found) == 1 else "")
+        return draw_curves(*curves_of(found))
+    if kind == "settings":
+        if (drawn := settings(found)) is None:
+            raise RunError("a picture of settings needs runs that end with figures and differ in a setting")
+        return drawn()
     if kind == "boundary" and len(chosen) > 1:
         return boundaries([run._subject for run in chosen], labels)
     if len(chosen) > 1:
         raise RunError(
-            f"{kind} is a picture of one run, {len(chosen)} were given", hint="curves and boundary take several"
+            f"{kind} is a picture of one run, {len(chosen)} were given",
+            hint="curves, settings and boundary take several",
         )
     pictures = pictures_of(chosen[0]._subject)
     if kind not in pictures:

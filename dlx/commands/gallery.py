@@ -14,21 +14,26 @@ from dlx.data import images
 from dlx.errors import DlxError, RunError
 from dlx.model.restore import with_snapshot
 from dlx.plots.boundary import boundaries
-from dlx.plots.curves import X, draw_curves
+from dlx.plots.curves import draw_curves
 from dlx.plots.film import film
+from dlx.plots.history import X
 from dlx.plots.network import activations
 from dlx.plots.pictures import Draw, largest, pictures_of
+from dlx.plots.settings import settings
 from dlx.plots.subject import Subject
 from dlx.runs.diff import labels_of
 from dlx.runs.find import stem
 from dlx.runs.run import Run
-from dlx.training.subject import curve_of, subject_of
+from dlx.training.subject import curves_of, subject_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TOGETHER = ("curves", "boundary")  # of one run, or of several side by side
-ALONE = ("confusion", "residuals", "mistakes", "filters", "activations", "network")
+TOGETHER = ("curves", "settings", "boundary")  # of several side by side
+ALONE = (
+    "overview", "confusion", "probabilities", "residuals", "forecast", "mistakes", "filters", "activations", "network",
+    "layers",
+)  # fmt: skip
 FILMED = ("boundary", "filters", "activations", "network")  # of a run with snapshots, also epoch by epoch
 FRAMES = 24  # of a film: of more epochs some are left out, evenly
 Drawing = tuple[str, Callable[[], "Figure | Mapping[str, bytes]"]]
@@ -54,11 +59,13 @@ class Gallery:
         One run gets every picture that fits it. Several get those that compare them, and the others on request.
         """
         together, asked = len(self._runs) > 1, bool(only)
-        wanted = only or (TOGETHER if together else (*TOGETHER, *ALONE))
+        wanted = only or (TOGETHER if together else tuple(k for k in (*TOGETHER, *ALONE) if k != "settings"))
         drawings: list[Drawing] = []
         if "curves" in wanted:
             drawings += self._curves()
-        if set(wanted) == {"curves"}:
+        if "settings" in wanted:
+            drawings += self._settings(asked)
+        if set(wanted) <= {"curves", "settings"}:
             return drawings
         each = asked and set(wanted) & set(ALONE)
         pictures = {run.path: self._pictures(run) for run in self._runs if not together or each or _two_inputs(run)}
@@ -68,7 +75,7 @@ class Gallery:
             for run in self._runs:
                 drawings += self._alone(run, pictures.get(run.path), wanted, asked)
                 drawings += self._films(run, pictures.get(run.path, {}), wanted)
-        return drawings
+        return sorted(drawings, key=lambda drawing: not drawing[0].endswith("-overview"))
 
     def _curves(self) -> list[Drawing]:
         together = _stem(self._runs)
@@ -81,13 +88,20 @@ class Gallery:
                 self.remarks.append(f"{run.name} is not among the curves: it finished no epoch")
 
         def draw() -> Figure:
-            labels = labels_of(with_rows) if len(with_rows) > 1 else [with_rows[0].name]
-            curves = list(map(curve_of, with_rows, labels))
-            title, short = with_rows[0].name if len(with_rows) == 1 else "", all(len(c.rows) == 1 for c in curves)
+            curves, title = curves_of(with_rows)
+            short = all(len(c.rows) == 1 for c in curves)
             by_steps = short and all(curve.logged for curve in curves)  # a single epoch is no curve
             return draw_curves(curves, title, "step" if by_steps and self._x == "epoch" else self._x)
 
         return [(f"{together}-curves", draw)]
+
+    def _settings(self, asked: bool) -> list[Drawing]:
+        """The figure of each run against the settings that differ: of three settings, of two on request."""
+        drawn = settings(self._runs, least=2 if asked else 3)
+        if drawn is None and asked:
+            message = "a picture of settings needs runs that end with figures and differ in a setting"
+            self.problems.append(RunError(message, where=_stem(self._runs)))
+        return [(f"{_stem(self._runs)}-settings", drawn)] if drawn is not None else []
 
     def _boundaries(self, pictures: dict[Path, dict[str, Draw]], asked: bool) -> list[Drawing]:
         together = _stem(self._runs)

@@ -14,10 +14,13 @@ from dlx.commands.options import Launch, launch_options, overrides
 if TYPE_CHECKING:
     from dlx.commands.gallery import Gallery
     from dlx.commands.spec_gallery import SpecGallery
-    from dlx.plots.curves import X
+    from dlx.plots.history import X
     from dlx.runs.run import Run
 
-RUN_KINDS = ("curves", "boundary", "confusion", "residuals", "mistakes", "filters", "activations", "network")
+RUN_KINDS = (
+    "overview", "curves", "settings", "boundary", "confusion", "probabilities", "residuals", "forecast", "mistakes",
+    "filters", "activations", "network", "layers",
+)  # fmt: skip
 SPEC_KINDS = ("data", "classes", "augmented")
 
 
@@ -60,13 +63,19 @@ def command(
     and as an animation.
 
     \b
+    overview      of one run: curves, right and wrong, the surest mistakes
     curves        loss and metrics over the epochs, the best epoch marked
+    settings      of several runs: their figure against the settings that differ
     boundary      the decision boundary of a network with two inputs
     confusion     which class was taken for which
+    probabilities of two classes: how probable the second one is, by true class
+    residuals     of a regression: what is predicted against what is true
+    forecast      of a series: the last values, predicted and true
     mistakes      the images that it was most surely wrong about
     filters       the kernels of the first layer
     activations   what each layer makes of one image
     network       the units and weights of a small network
+    layers        the chain of layers, their shapes and parameters
     data          of a spec: points, images with labels, or histograms of columns
     classes       of a spec: how many examples each class has
     augmented     of a spec: images, and what augmentation makes of them

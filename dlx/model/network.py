@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlx.data.scaling import Scaling
 from dlx.parts.registry import Part
@@ -53,17 +53,37 @@ class Network:
         return keras.ops.convert_to_numpy(self.activation(keras.ops.convert_to_tensor(logits)))
 
 
-def layer_table(network: Network) -> list[tuple[str, str, str, int]]:
-    """(layer, kind, output shape, parameters) of each layer, for the model table."""
-    rows = []
+class LayerRow(NamedTuple):
+    """A layer as tables and pictures show it: the shape of one example's output, and the layers that it follows."""
+
+    name: str
+    kind: str
+    shape: str
+    parameters: int
+    before: Sequence[str]
+
+
+def layer_table(network: Network) -> list[LayerRow]:
+    """The layers, for the model table and the picture of the chain."""
+    rows: list[LayerRow] = []
+    passed: dict[str, str] = {}
     for layer in network.model.layers:
         shape = tuple(layer.output.shape[1:])
         kind = type(layer).__name__
         if kind == "Activation":
             kind += f" {layer.activation.__name__}"
-        rows.append((layer.name, kind, " × ".join(map(str, shape)), int(layer.count_params())))
-    # The linear pass that keeps logits in float32 says nothing to a reader.
-    return [row for row in rows if not (row[1] == "Activation linear" and row[0] != "predictions")]
+        follows = [passed.get(name, name) for name in before(layer)]
+        if kind == "Activation linear" and layer.name != "predictions":
+            passed[layer.name] = follows[0]  # the linear pass that keeps logits in float32 says nothing to a reader
+            continue
+        rows.append(LayerRow(layer.name, kind, " × ".join(map(str, shape)), int(layer.count_params()), follows))
+    return rows
+
+
+def before(layer: Any) -> list[str]:
+    """The names of the layers whose outputs a layer takes."""
+    parents = (parent for node in layer._inbound_nodes for parent in node.parent_nodes)
+    return list(dict.fromkeys(parent.operation.name for parent in parents if parent.operation is not None))
 
 
 def parameter_count(network: Network) -> int:

@@ -91,8 +91,8 @@ def _handles(panels: Sequence[Boundary], classes: Sequence[str]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=PALETTE[c % len(PALETTE)], marker=MARKERS[c % len(MARKERS)], ls="", ms=5, mec="white",
-               label=f"class {short(name)}")
+        Line2D([], [], color=PALETTE[c % len(PALETTE)], marker=MARKERS[c % len(MARKERS)], ls="", ms=5,
+               mec=look().background, label=f"class {short(name)}")
         for c, name in enumerate(classes[:12])
     ]  # fmt: skip
     if classes:
@@ -102,9 +102,9 @@ def _handles(panels: Sequence[Boundary], classes: Sequence[str]) -> list[Any]:
         handles.append(Line2D([], [], label="ringed: wrong", **ring))
     if any(panel.held_out.any() for panel in panels):
         handles.append(
-            Line2D([], [], color="#777777", marker="o", ls="", ms=1.5, label="small: not trained on")
+            Line2D([], [], color=look().secondary, marker="o", ls="", ms=1.5, label="small: not trained on")
             if _many(panels[0])
-            else Line2D([], [], color="white", marker="o", ls="", ms=5, mec="black", label="black rim: not trained on")
+            else Line2D([], [], color="none", marker="o", ls="", ms=5, mec=look().ink, label="rimmed: not trained on")
         )
     return handles
 
@@ -135,7 +135,7 @@ def _decision(ax: Any, panel: Boundary, count: int, small: bool) -> None:
         for outside in (False, True):
             rows = (panel.labels == c) & (panel.held_out == outside)
             style: dict[str, Any] = {"s": 12 if small else 26, "linewidths": 0.8 if outside else 0.4, "zorder": 3}
-            style["edgecolors"] = "black" if outside else "white"
+            style["edgecolors"] = look().ink if outside else look().background
             if outside and many:  # a cloud, through which line and train points are seen
                 style = {"s": 2 if small else 4, "linewidths": 0, "alpha": 0.45, "zorder": 2}
             if rows.any():
@@ -157,7 +157,7 @@ def _surface(ax: Any, panel: Boundary, panels: Sequence[Boundary]) -> Any:
     high = max(float(max(p.predictions.max(), p.labels.max())) for p in panels)
     limits = {"vmin": low, "vmax": high if high > low else low + 1, "cmap": "viridis"}
     mapped = ax.pcolormesh(panel.xs, panel.ys, panel.predictions[..., 0], shading="auto", rasterized=True, **limits)
-    rim = ["black" if outside else "white" for outside in panel.held_out]
+    rim = [look().ink if outside else look().background for outside in panel.held_out]
     ax.scatter(*panel.points.T, c=panel.labels, s=16, edgecolors=rim, linewidths=0.6, zorder=3, **limits)
     return mapped
 

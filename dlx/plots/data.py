@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Any
 from dlx.data.dataset import Dataset
 from dlx.data.splits import Splits
 from dlx.parts.augment import Mix
-from dlx.plots.style import MARKERS, PALETTE, blank, legend, literal, short, show_image, styled
+from dlx.plots.style import (
+    FOOTER,
+    MARKERS,
+    PALETTE,
+    TICKS,
+    WIDTH,
+    blank,
+    footer,
+    headline,
+    legend,
+    look,
+    short,
+    show_image,
+    styled,
+)  # fmt: skip
 from dlx.system.backend import keras
 
 if TYPE_CHECKING:
@@ -50,15 +64,13 @@ def _images(dataset: Dataset, splits: Splits, title: str) -> Figure:
         ranks.append((turns[labels[row]], labels[row]))
     picked = [order[place] for place in sorted(range(len(order)), key=lambda n: ranks[n])[: ROWS * COLUMNS]]
     lines = -(-len(picked) // COLUMNS)
-    figure = blank(7.2, 0.85 * lines + 0.35)
+    figure = blank(WIDTH, 0.85 * lines + 0.35)
     for place, ax in enumerate(figure.subplots(lines, COLUMNS, squeeze=False).flat):
         ax.axis("off")
         if place < len(picked):
             show_image(ax, np.asarray(split.inputs[int(picked[place])]))
-            ax.set_title(short(labels[picked[place]], 10), fontsize=7, pad=2)
-    figure.suptitle(
-        literal(f"{title}: {len(split):,} train images of {' × '.join(map(str, dataset.shape))}"), fontsize=10
-    )
+            ax.set_title(short(labels[picked[place]], 10), fontsize=FOOTER, pad=2)
+    headline(figure, f"{title}: {len(split):,} train images of {' × '.join(map(str, dataset.shape))}")
     return figure
 
 
@@ -68,7 +80,7 @@ def _scatter(dataset: Dataset, splits: Splits, title: str) -> Figure:
     import numpy as np
     from matplotlib.lines import Line2D
 
-    figure = blank(5.2, 4.4)
+    figure = blank(WIDTH, 4.6)
     ax = figure.subplots()
     handles: list[Any] = []
     for name, split in splits.named().items():
@@ -77,7 +89,7 @@ def _scatter(dataset: Dataset, splits: Splits, title: str) -> Figure:
         rows = np.arange(len(split))[:MOST_POINTS]
         points, scaling = np.asarray(split.inputs[rows]), dataset.input_scaling
         (xs, ys), targets = (points if scaling is None else scaling.undo(points)).T, split.targets[rows].reshape(-1)
-        rim = "white" if name == "train" else "black"
+        rim = look().background if name == "train" else look().ink
         if not dataset.classes:
             drawn = ax.scatter(xs, ys, c=targets, cmap="viridis", s=22, edgecolors=rim, linewidths=0.6)
             if name == "train":
@@ -91,12 +103,14 @@ def _scatter(dataset: Dataset, splits: Splits, title: str) -> Figure:
         style: dict[str, Any] = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
         handles.append(Line2D([], [], ls="", label=f"class {short(name)}", **style))
     if len(splits.named()) > 1:
-        handles.append(Line2D([], [], color="white", marker="o", ls="", mec="black", label="black rim: held out"))
+        handles.append(Line2D([], [], color="none", marker="o", ls="", mec=look().ink, label="rimmed: held out"))
     names = _columns(dataset)
     ax.set_xlabel(short(names[0], 30))
     ax.set_ylabel(short(names[1], 30))
     legend(figure, handles, most=4)
-    figure.suptitle(literal(title), fontsize=10)
+    if dataset.encoding is None:
+        ax.set_aspect("equal")
+    headline(figure, f"{title}: {', '.join(f'{size:,} {name}' for name, size in splits.sizes().items())}")
     return figure
 
 
@@ -111,18 +125,19 @@ def _histograms(dataset: Dataset, splits: Splits, title: str) -> Figure:
         inputs = dataset.input_scaling.undo(inputs)
     shown = min(len(names), MOST_COLUMNS)
     lines = -(-shown // 4)
-    figure = blank(7.2, 1.5 * lines + 0.4)
+    figure = blank(WIDTH, 1.5 * lines + 0.4)
     for place, ax in enumerate(figure.subplots(lines, 4, squeeze=False).flat):
         if place >= shown:
             ax.axis("off")
             continue
-        ax.hist(inputs[:, place], bins=30, color=PALETTE[0])
-        ax.set_title(short(names[place], 22), fontsize=8)
+        ax.hist(inputs[:, place], bins=30, color=look().train)
+        ax.set_title(short(names[place], 22), loc="left", fontweight="bold")
         ax.set_yticks([])
         ax.tick_params(labelsize=7)
         ax.xaxis.set_major_locator(_few_ticks())
     more = "" if shown == len(names) else f", {shown} of {len(names)} columns"
-    figure.suptitle(literal(f"{title}: {len(splits.train):,} train rows{more}"), fontsize=10)
+    headline(figure, f"{title}: {len(splits.train):,} train rows{more}")
+    footer(figure, "how often each value of a column is there, in the unit of the data")
     return figure
 
 
@@ -136,17 +151,24 @@ def _counts(dataset: Dataset, splits: Splits, title: str) -> Figure:
         for name, split in splits.named().items()
         if not (name == "test" and splits.test_is_validation)
     }
-    figure = blank(7.2, 0.26 * len(dataset.classes) + 1.0)
+    figure = blank(WIDTH, 0.26 * len(dataset.classes) + 1.0)
     axes = figure.subplots(1, len(named), squeeze=False, sharey=True)[0]
     for number, (ax, (name, counts)) in enumerate(zip(axes, named.items(), strict=True)):
         bars = ax.barh(range(len(counts)), counts, color=PALETTE[number])
-        ax.bar_label(bars, [f"{count:,}" for count in counts], fontsize=7, padding=2)
-        ax.set_title(f"{name}, {counts.sum():,}", fontsize=9)
-        ax.set_yticks(range(len(counts)), [short(label, 16) for label in dataset.classes], fontsize=8)
+        ax.bar_label(bars, [f"{count:,}" for count in counts], fontsize=FOOTER, padding=2)
+        ax.set_title(f"{name}, n={counts.sum():,}", loc="left", fontweight="bold")
+        ax.set_yticks(range(len(counts)), [short(label, 16) for label in dataset.classes], fontsize=TICKS)
         ax.set_xticks([])
         ax.margins(x=0.18)
     axes[0].invert_yaxis()
-    figure.suptitle(literal(f"{title}: examples of each class"), fontsize=10)
+    train = next(iter(named.values()))
+    most, least = int(train.argmax()), int(train.argmin())
+    words = (
+        f"{dataset.classes[most]} is the most frequent class, {100 * train[most] / max(train.sum(), 1):.0f} % of train"
+    )
+    if 2 * train[least] < train[most]:
+        words += f"; {dataset.classes[least]} has {train[least]:,}"
+    headline(figure, f"{title}: {words}")
     return figure
 
 
@@ -165,13 +187,14 @@ def augmented(functions: Sequence[Any], dataset: Dataset, splits: Splits, title:
         variants = keras.ops.convert_to_numpy(made)
     whole = raw.dtype == np.uint8
     shown = np.clip(variants, 0, 255).astype(np.uint8) if whole else variants
-    figure = blank(7.2, 0.8 * rows + 0.45)
+    figure = blank(WIDTH, 0.8 * rows + 0.45)
     for (line, column), ax in np.ndenumerate(figure.subplots(rows, each + 1, squeeze=False)):
         ax.axis("off")
         show_image(ax, raw[line] if column == 0 else shown[line * each + column - 1])
         if line == 0 and column < 2:
-            ax.set_title(("as it is", "as trained on")[column], fontsize=7, loc="left")
-    figure.suptitle(literal(title), fontsize=10)
+            ax.set_title(("as it is", "as trained on")[column], fontsize=FOOTER, loc="left")
+    headline(figure, title)
+    footer(figure, "left: train images; right of each: what augmentation makes of it, eight times")
     return figure
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.parts.datasets import table_encoding
-from dlx.plots.style import blank, literal, short, styled
+from dlx.plots.style import LEAST, TICKS, WIDTH, blank, footer, headline, legend, look, short, styled
 from dlx.plots.subject import Subject
 from dlx.system.backend import keras
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 MOST_UNITS, MOST_WEIGHTS = 24, 700
 PASSING = ("InputLayer", "Activation", "Flatten", "Dropout", "Rescaling", "Normalization")
-NEGATIVE, POSITIVE = "#D55E00", "#0072B2"
 
 
 def kernels(subject: Subject) -> list[tuple[str, np.ndarray, np.ndarray]] | None:
@@ -68,7 +67,7 @@ def draw_network(
     from matplotlib.lines import Line2D
 
     sizes = [layers[0][1].shape[0], *(kernel.shape[1] for _, kernel, _ in layers)]
-    figure = blank(7.2, min(max(2.6, 0.45 * max(sizes) + 1.2), 9.0))
+    figure = blank(WIDTH, min(max(2.8, 0.45 * max(sizes) + 1.3), 9.0))
     ax = figure.subplots()
     ax.axis("off")
     largest = largest or max(float(np.abs(kernel).max()) for _, kernel, _ in layers) or 1.0
@@ -76,29 +75,30 @@ def draw_network(
     for column, (_, kernel, _) in enumerate(layers):
         for (source, unit), weight in np.ndenumerate(kernel):
             start, end = places[column][source], places[column + 1][unit]
-            style: dict[str, Any] = {"color": POSITIVE, "ls": "-"} if weight >= 0 else {"color": NEGATIVE, "ls": "--"}
-            ax.plot(*zip(start, end, strict=True), lw=0.3 + 4.2 * abs(weight) / largest, alpha=0.75, zorder=1, **style)
+            drawn: dict[str, Any] = {"color": look().train} if weight >= 0 else {"color": look().validation, "ls": "--"}
+            ax.plot(*zip(start, end, strict=True), lw=0.3 + 4.2 * abs(weight) / largest, alpha=0.75, zorder=1, **drawn)
     texts = max(sizes) <= 12
     for column, points in enumerate(places):
         biases = [None] * len(points) if column == 0 else list(layers[column - 1][2])
         for (x, y), bias in zip(points, biases, strict=True):
-            ax.plot(x, y, "o", ms=22 if texts else 9, mfc="white", mec="#57606A", zorder=2)
+            ax.plot(x, y, "o", ms=22 if texts else 9, mfc=look().background, mec=look().secondary, zorder=2)
             if bias is not None and texts:
-                ax.text(x, y, f"{bias:.2g}", ha="center", va="center", fontsize=6.5, zorder=3)
+                ax.text(x, y, f"{bias:.2g}", ha="center", va="center", fontsize=LEAST, zorder=3)
     for names, points, side in ((inputs, places[0], "right"), (outputs, places[-1], "left")):
         for name, (x, y) in zip(names, points, strict=True):
-            ax.text(x + (-0.12 if side == "right" else 0.12), y, short(name, 18), ha=side, va="center", fontsize=8)
+            ax.text(x + (-0.12 if side == "right" else 0.12), y, short(name, 18), ha=side, va="center", fontsize=TICKS)
     for column, (name, _, _) in enumerate(layers, 1):
-        ax.text(column, max(sizes) / 2 + 0.15, short(name, 18), ha="center", va="bottom", fontsize=8)
+        ax.text(column, max(sizes) / 2 + 0.15, short(name, 18), ha="center", va="bottom", fontsize=TICKS)
     ax.set_xlim(-0.7, len(layers) + 0.7)
     ax.set_ylim(-max(sizes) / 2 - 0.2, max(sizes) / 2 + 0.5)
     handles = [
-        Line2D([], [], color=POSITIVE, label="weight above zero"),
-        Line2D([], [], color=NEGATIVE, ls="--", label="below zero"),
-        Line2D([], [], color="#777777", lw=4.5, label=f"thickest: {largest:.3g}"),
+        Line2D([], [], color=look().train, label="weight above zero"),
+        Line2D([], [], color=look().validation, ls="--", label="below zero"),
+        Line2D([], [], color=look().secondary, lw=4.5, label=f"thickest: {largest:.3g}"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(
-        literal(f"{title}: weights, and in each unit its bias" if texts else f"{title}: weights"), fontsize=10
-    )
+    legend(figure, handles, most=3)
+    count = sum(kernel.size + biases.size for _, kernel, biases in layers)
+    headline(figure, f"{title}: {count:,} weights and biases, the largest weight {largest:.3g}")
+    if texts:
+        footer(figure, "in each unit its bias")
     return figure

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dlx.plots.boundary import boundaries
-from dlx.plots.classification import confusion, mistakes
+from dlx.plots.classification import confusion, mistakes, probabilities
 from dlx.plots.diagram import kernels, network
+from dlx.plots.layers import layers
 from dlx.plots.network import activations, filters, first_kernel
-from dlx.plots.regression import residuals
+from dlx.plots.overview import overview
+from dlx.plots.regression import forecast, residuals
 from dlx.plots.subject import Subject
 
 if TYPE_CHECKING:
@@ -23,13 +25,17 @@ def pictures_of(subject: Subject) -> dict[str, Draw]:
     shape = subject.dataset.shape
     classes = subject.dataset.task == "classification" and subject.splits.train.targets.ndim == 1
     image = len(shape) == 3 and shape[-1] in (1, 3)
-    pictures: dict[str, Draw] = {}
+    pictures: dict[str, Draw] = {"overview": overview}
     if shape == (2,) and subject.dataset.task != "multi_label" and _one_target(subject):
         pictures["boundary"] = lambda subject: boundaries([subject])
     if classes and len(subject.classes) <= 200:
         pictures["confusion"] = confusion
+    if classes and len(subject.classes) == 2:
+        pictures["probabilities"] = probabilities
     if subject.dataset.task == "regression":
         pictures["residuals"] = residuals
+    if subject.dataset.kind == "series":
+        pictures["forecast"] = forecast
     if classes and image:
         pictures["mistakes"] = mistakes
     if image and first_kernel(subject) is not None:
@@ -38,6 +44,8 @@ def pictures_of(subject: Subject) -> dict[str, Draw]:
         pictures["activations"] = activations
     if kernels(subject) is not None:
         pictures["network"] = network
+    pictures["layers"] = layers
+    pictures["layers"] = layers
     return pictures
 
 

@@ -48,6 +48,7 @@ DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
 WIDTH = 7.2  # inches
 HEADLINE, TITLE, TICKS, FOOTER, LEAST = 11, 9, 8, 7, 6.5  # points
 DPI = 200
+LONGEST = 44  # letters of a name in a headline
 
 
 def look() -> Look:
@@ -131,7 +132,8 @@ def _fitted(figure: Figure, words: str, points: float, letter: float) -> str:
     import textwrap
 
     most = int(72 * figure.get_figwidth() / (points * letter))
-    return "\n".join(textwrap.wrap(literal(words), most, break_long_words=False)) or ""
+    whole = " ".join(word if len(word) <= LONGEST else short(word, LONGEST) for word in words.split(" "))
+    return "\n".join(textwrap.wrap(literal(whole), most, break_long_words=False)) or ""
 
 
 def number_axis(axis: Any) -> None:
@@ -153,16 +155,19 @@ def percent_axis(axis: Any) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
 
 
-def end_labels(ax: Any, entries: Sequence[tuple[float, str, str]], size: float = TICKS) -> None:
+Names = list[tuple[float, str, str]]  # what stands at the ends of lines: the height in the data, a name, a colour
+
+
+def end_labels(ax: Any, entries: Names, height: float | None = None) -> None:
     """Names at the right of an axis, each as near as it can be to the height where its line ends.
 
-    entries: (height in the data, name, colour). Names are pushed apart so that none lies on another.
+    height: of the panel, in inches, where it is one of unlike ones. Names are pushed apart so that none lies on
+    another.
     """
     low, high = ax.get_ylim()
     up = ax.transScale.transform
     scaled = [(up((1, value))[1] - up((1, low))[1]) / (up((1, high))[1] - up((1, low))[1]) for value, *_ in entries]
-    points = 72 * ax.figure.get_figheight() * ax.get_position().height
-    step = 1.25 * size / points
+    step = 1.25 * TICKS / (72 * (height or ax.figure.get_figheight() * ax.get_position().height))
     order = sorted(range(len(entries)), key=lambda n: scaled[n])
     heights: dict[int, float] = {}
     floor = -1.0
@@ -173,7 +178,7 @@ def end_labels(ax: Any, entries: Sequence[tuple[float, str, str]], size: float =
         ceiling = heights[number] = min(heights[number], ceiling)
         ceiling -= step
     for number, (_, name, colour) in enumerate(entries):
-        ax.text(1.02, heights[number], literal(name), transform=ax.transAxes, color=colour, fontsize=size, va="center")
+        ax.text(1.02, heights[number], literal(name), transform=ax.transAxes, color=colour, fontsize=TICKS, va="center")
 
 
 def blank(width: float, height: float) -> Figure:
@@ -237,8 +242,29 @@ def literal(words: str) -> str:
 
 
 def short(words: str, most: int = 18) -> str:
-    """A name in at most `most` letters, as it is."""
-    return literal(words if len(words) <= most else words[: most - 1] + "…")
+    """A name in at most `most` letters, shortened in the middle: its end, a number, tells it from others."""
+    if len(words) <= most:
+        return literal(words)
+    tail = (most - 1) // 2
+    return literal(f"{words[: most - 1 - tail]}…{words[len(words) - tail :]}")
+
+
+def distinct(names: Sequence[str], most: int = 16) -> list[str]:
+    """Class names in at most so many letters, no two of them alike, without words that all begin or end with."""
+    words = [name.replace("_", " ").split() for name in names]
+    while len(words) > 1 and all(len(one) > 1 for one in words) and len({one[0] for one in words}) == 1:
+        words = [one[1:] for one in words]
+    while len(words) > 1 and all(len(one) > 1 for one in words) and len({one[-1] for one in words}) == 1:
+        words = [one[:-1] for one in words]
+    plain = [" ".join(one) or name for one, name in zip(words, names, strict=True)]
+    cut = [short(name, most) for name in plain]
+    if len(set(cut)) < len(set(plain)):  # the ends tell them apart
+        cut = [
+            literal(f"{name[: most // 2 - 1]}…{name[-(most // 2) :]}" if len(name) > most else name) for name in plain
+        ]
+    if len(set(cut)) < len(cut):
+        cut = [f"{number} {name}" for number, name in enumerate(cut, 1)]
+    return cut
 
 
 def plain_ticks(axis: Any, steps: Sequence[float]) -> None:

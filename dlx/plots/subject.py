@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dlx.data.dataset import Dataset
 from dlx.data.splits import Splits
 from dlx.inference.forward import answers, class_probabilities, classes_of, in_batches
+from dlx.plots.history import Curve
 from dlx.plots.style import number
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ class Subject:
     network: Any
     dataset: Dataset
     splits: Splits
-    history: Sequence[Mapping[str, Any]] = ()
-    best_epoch: int | None = None
+    curve: Curve = field(default_factory=lambda: Curve("", ()))
+    best_epoch: int | None = None  # the epoch whose weights the network has, where it is not the last by its own wish
     largest: float | None = None  # the weight whose size a picture's scale ends at; its own largest by default
 
     @functools.cached_property
@@ -44,7 +44,7 @@ class Subject:
 
     def judged_by(self) -> str:
         """Whose figure `judged` is: the history has means over an epoch, while the weights were changing."""
-        early = self.best_epoch is not None and self.history and self.best_epoch < int(self.history[-1]["epoch"])
+        early = self.best_epoch is not None and self.curve.rows and self.best_epoch < int(self.curve.rows[-1]["epoch"])
         return "by the saved model" + (f", after epoch {self.best_epoch:,}" if early else "")
 
     @property

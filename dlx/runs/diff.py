@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlx.runs.compare import ABSENT, Row, spread
+from dlx.runs.compare import ABSENT, Row, names_of, spread
 from dlx.runs.run import Run
 from dlx.runs.summary import LABELS, SPREAD, read, same_setting
 
@@ -77,19 +77,36 @@ def _condition(row: Row, name: str) -> str:
 
 def labels_of(runs: Sequence[Run]) -> list[str]:
     """What tells the runs apart: the settings in which they differ, or their names."""
-    columns = differences([Row([read(run.path)]) for run in runs])
-    names = [run.name for run in runs]
+    return row_labels([Row([read(run.path)]) for run in runs])
+
+
+def settings_in(rows: Sequence[Row]) -> list[Column]:
+    """The settings that are not the same in all rows; the seeds and cuts that a row is repeated with are none."""
+    repeated = any(len(row.entries) > 1 for row in rows)
+    return [column for column in differences(rows) if not (repeated and column.address in SPREAD)]
+
+
+def row_labels(rows: Sequence[Row]) -> list[str]:
+    """What tells the rows apart: the settings in which they differ, or their names."""
+    columns = settings_in(rows)
+    names = names_of(rows)
+    if len(set(names)) < len(names):
+        names = [f"{number} {name}" for number, name in enumerate(names, 1)]
     if not 0 < len(columns) <= 3:
         return names
     labels = []
-    for number in range(len(runs)):
+    for number in range(len(rows)):
         words = []
         for column in columns:
-            title = re.sub(r"\[\d+\]", "", column.title).replace(".", " ")
-            cell = column.cells[number]
+            title, cell = heading(column), column.cells[number]
             words.append(f"no {title}" if cell == ABSENT else f"{title} {cell}")
         labels.append(", ".join(words))
     return labels if len(set(labels)) == len(labels) else names
+
+
+def heading(column: Column) -> str:
+    """The setting of a column in words: dense units."""
+    return re.sub(r"\[\d+\]", "", column.title).replace(".", " ")
 
 
 def text(value: Any) -> str:

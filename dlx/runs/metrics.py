@@ -39,12 +39,51 @@ def reached(name: str, value: object, goal: float) -> bool:
     return value >= goal - slack if maximized(name) else value <= goal + slack
 
 
-# Figures
+# Figures as a person reads them: docs/look.md
 
-MORE_IS_BETTER = ("accuracy", "exact_match", "auc", "f1", "precision", "recall", "r2")
+SHARES = ("accuracy", "exact_match", "precision", "recall", "f1")  # from 0 to 1, said in per cent
+
+
+def plain_name(metric: str) -> str:
+    """The metric without its split: val_loss is loss."""
+    return re.sub(r"^(last_)?(train|val|test)_", "", metric)
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share of the examples, which is said in per cent."""
+    name = plain_name(metric)
+    return name in SHARES or re.fullmatch(r"top_\d+_accuracy", name) is not None
+
+
+def figure_text(metric: str, value: float) -> str:
+    """One figure, in four digits: 97.78 %, 0.0442, 1,739."""
+    if not math.isfinite(value):
+        return str(value)
+    return f"{100 * value:.2f} %" if is_share(metric) else number_text(value)
+
+
+def number_text(value: float) -> str:
+    """A number in four digits, thousands with a comma: 0.04417, 52.31, 1,739."""
+    size = abs(value)
+    if value == int(value) and size < 1e15:
+        return f"{value:,.0f}"
+    if size >= 1000:
+        return f"{value:,.0f}" if size < 1e9 else f"{value:.4g}"
+    return f"{value:.4f}" if 0.01 <= size < 10 else f"{value:.3g}" if size < 0.01 else f"{value:.2f}"
+
+
+def mean_text(metric: str, mean: float, deviation: float) -> str:
+    """A mean and its standard deviation: two digits of this, the mean to the same place: 0.163 ± 0.012."""
+    share = is_share(metric)
+    mean, deviation = (100 * mean, 100 * deviation) if share else (mean, deviation)
+    places = 2 if deviation <= 0 else 1 - math.floor(math.log10(float(f"{deviation:.1e}")))
+    places = min(max(places, 0), 2 if share else 6)
+    return f"{mean:,.{places}f} ± {deviation:,.{places}f}{' %' * share}"
+
+
+MORE_IS_BETTER = ("auc", "r2")  # beside the shares
 
 
 def maximized(metric: str) -> bool:
     """Whether more of the metric is better."""
-    name = re.sub(r"^(last_)?(train|val|test)_", "", metric)
-    return name in MORE_IS_BETTER or re.fullmatch(r"top_\d+_accuracy", name) is not None
+    return plain_name(metric) in MORE_IS_BETTER or is_share(metric)

@@ -24,6 +24,7 @@ from dlx.system.files import disk
 from dlx.training import checkpoints
 from dlx.training.outcome import Outcome
 from dlx.training.session import Ready, Session
+from dlx.training.subject import curve_of
 
 
 def leave(ready: Ready, session: Session, program: Program, state: State, outcome: Outcome) -> None:
@@ -110,11 +111,9 @@ def _save_predictions(ready: Ready, session: Session, predictions: tuple[Any, An
 def _draw(ready: Ready, session: Session) -> None:
     """The run's pictures, into TensorBoard's Images tab; one that cannot be drawn is logged and costs nothing else."""
     run, tracker, experiment = session.run, session.tracker, ready.experiment
-    history = run.history()
-    subject = Subject(
-        run.name, ready.network, experiment.dataset, experiment.splits, history, _kept_epoch(ready, session)
-    )
-    drawn = {**({"curves": curves} if history else {}), **pictures_of(subject)}
+    curve, kept = curve_of(run, run.name, tracker.best_epoch), _kept_epoch(ready, session)
+    subject = Subject(run.name, ready.network, experiment.dataset, experiment.splits, curve, kept)
+    drawn = {**({"curves": curves} if curve.rows else {}), **pictures_of(subject)}
     for name, draw in drawn.items():
         try:
             session.board.image(name, *style.png(draw(subject)), tracker.epochs)

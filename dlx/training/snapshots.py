@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dlx.engine.plan import Program, Progress, State
-from dlx.model.network import Network
+from dlx.model.network import Network, before
 from dlx.runs.run import Run
 from dlx.spec.sections import Spec
 from dlx.system import files
@@ -16,15 +16,10 @@ from dlx.training.tensorboard import Layer, TensorBoard
 
 def graph(network: Network) -> list[Layer]:
     """The layers of a network, each with those before it."""
-    layers = []
-    for layer in network.model.layers:
-        before = dict.fromkeys(node.operation.name for node in _parents(layer) if node.operation is not None)
-        layers.append(Layer(layer.name, type(layer).__name__, list(before), tuple(layer.output.shape)))
-    return layers
-
-
-def _parents(layer: Any) -> list[Any]:
-    return [parent for node in layer._inbound_nodes for parent in node.parent_nodes]
+    return [
+        Layer(layer.name, type(layer).__name__, before(layer), tuple(layer.output.shape))
+        for layer in network.model.layers
+    ]
 
 
 class Snapshots:

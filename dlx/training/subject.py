@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dlx.errors import DataError
 from dlx.inference.predictor import load_predictor
-from dlx.plots.curves import Curve
+from dlx.plots.history import Curve
 from dlx.plots.subject import Subject
+from dlx.runs.compare import Row, fold
+from dlx.runs.diff import row_labels
 from dlx.runs.run import Run
+from dlx.runs.summary import read
 from dlx.training.experiment import prepare, spec_of
 
 
@@ -20,26 +25,44 @@ def subject_of(run: Run, name: str) -> tuple[Subject, bool]:
         experiment = prepare(spec_of(run), recorded=run.info())
     except DataError as error:
         raise DataError(f"its data cannot be loaded: {error.message}", where=run.name, hint=error.hint) from error
-    subject = Subject(name, predictor.network, experiment.dataset, experiment.splits, run.history(), kept_epoch(run))
+    curve = curve_of(run, name)
+    subject = Subject(name, predictor.network, experiment.dataset, experiment.splits, curve, kept_epoch(run))
     recorded = (run.info().get("dataset") or {}).get("fingerprint")
     return subject, recorded in (None, experiment.dataset.fingerprint)
 
 
-def curve_of(run: Run, label: str) -> Curve:
-    """The curves of a run, called `label` beside others."""
+def curve_of(run: Run, label: str, best: int | None = None) -> Curve:
+    """The curves of a run, called `label` beside others. best: its best epoch, where it has no metrics.json yet."""
     info = run.info()
     settings, classified = info["settings"], info.get("task") == "classification"
     encoding = (info.get("input") or {}).get("encoding") or {}
     return Curve(
         label,
         run.history(),
-        best_epoch(run),
+        best or best_epoch(run),
         run.steps.rows(),
         classes=len(info.get("classes") or ()) if classified else 0,
         entropy=classified and str(settings.get("loss")) in ("auto", "categorical_crossentropy", "binary_crossentropy"),
         unit=str(encoding["label"]) if isinstance(encoding.get("label"), str) else "",
         monitor=str(info.get("monitor") or ""),
     )
+
+
+ALONE = 3  # repetitions of a setting that are a line each
+
+
+def curves_of(runs: Sequence[Run]) -> tuple[list[Curve], str]:
+    """(the curves of the runs, each under what tells it from the others; the title of their picture).
+
+    Of more than three runs those that repeat a setting have one label.
+    """
+    entries = [read(run.path) for run in runs]
+    rows = fold(entries)
+    if len(entries) <= ALONE or len(rows) == len(entries):
+        rows = [Row([entry]) for entry in entries]
+    labels = row_labels(rows) if len(rows) > 1 else [rows[0].name]
+    named = {entry.path: label for row, label in zip(rows, labels, strict=True) for entry in row.entries}
+    return [curve_of(run, named[run.path]) for run in runs], rows[0].name if len(rows) == 1 else ""
 
 
 def best_epoch(run: Run) -> int | None:

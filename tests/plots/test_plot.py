@@ -23,10 +23,12 @@ from dlx.errors import RunError
 from dlx.model.restore import restore, with_snapshot
 from dlx.plots import style
 from dlx.plots.boundary import Boundary, draw_boundaries
-from dlx.plots.classification import confusion, distinct, draw_confusion, mistakes, verdict
-from dlx.plots.curves import Curve, _values, draw_curves
+from dlx.plots.classification import confusion, draw_confusion, mistakes, verdict
+from dlx.plots.curves import draw_curves
 from dlx.plots.diagram import draw_network
+from dlx.plots.history import Curve, points_of
 from dlx.plots.regression import draw_residuals
+from dlx.plots.style import distinct
 from dlx.plots.subject import Subject
 from dlx.runs.run import Run
 
@@ -76,10 +78,10 @@ def drawn(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "kinds"),
     [
-        ("pixels", "curves confusion mistakes filters activations"),
-        ("flat", "curves confusion mistakes filters activations"),
-        ("moon", "curves boundary confusion network"),
-        ("gate", "curves boundary confusion network"),
+        ("pixels", "overview curves confusion mistakes filters activations layers"),
+        ("flat", "overview curves confusion mistakes filters activations layers"),
+        ("moon", "overview curves boundary confusion probabilities network layers"),
+        ("gate", "overview curves boundary confusion probabilities network layers"),
     ],
 )
 def test_a_run_gets_every_picture_that_fits_it(dlx: Dlx, runs: Path, name: str, kinds: str) -> None:
@@ -92,7 +94,7 @@ def test_a_run_gets_every_picture_that_fits_it(dlx: Dlx, runs: Path, name: str, 
 def test_several_runs_share_their_curves_and_boundaries(dlx: Dlx, runs: Path) -> None:
     done = dlx("plot", "moon-*", "--svg")
     assert done.code == 0, done.err
-    assert drawn(runs / "plots") == {"moon-1..3-curves.svg", "moon-1..3-boundary.svg"}
+    assert drawn(runs / "plots") == {"moon-1..3-curves.svg", "moon-1..3-settings.svg", "moon-1..3-boundary.svg"}
     titles = (runs / "plots/moon-1..3-boundary.svg").read_text()
     assert all(f"dense units {units}" in titles for units in (1, 3, 4))
     for path in (runs / "plots").iterdir():
@@ -144,8 +146,8 @@ def test_curves_over_steps_and_seconds(dlx: Dlx, runs: Path) -> None:
     rows = [{"epoch": n, "step": 5 * n, "train_loss": 1.0 / n, "seconds": 0.5} for n in (1, 2)]
     curve = Curve("a", rows, None, [{"step": n, "train_loss": 2.0 / n} for n in range(1, 11)])
     assert curve.places("seconds") == [0.5, 1.0]
-    assert _values(curve, "train_loss", "step") == ([float(n) for n in range(1, 11)], [2.0 / n for n in range(1, 11)])
-    assert _values(curve, "train_loss", "epoch") == ([1.0, 2.0], [1.0, 0.5])
+    assert points_of(curve, "train_loss", "step") == [(float(n), 2.0 / n) for n in range(1, 11)]
+    assert points_of(curve, "train_loss", "epoch") == [(1.0, 1.0), (2.0, 0.5)]
 
 
 @pytest.mark.parametrize(
@@ -211,9 +213,8 @@ def test_a_regression_is_drawn_against_the_truth_and_the_mean(targets: int, pane
     marked = [text.get_text() for text in figure.axes[0].texts]
     off = np.abs(pairs[0][2] - pairs[0][1])
     assert marked == [f"row {100 + place}" for place in np.argsort(-off, kind="stable")[:5]]
-    legend = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
-    assert legend == [
-        f"the mean of train: mae {np.abs(50 - true[:, 0]).mean():.4g}", f"the network: mae {off.mean():.4g}"
+    assert [text.get_text() for text in figure.axes[1].texts] == [
+        f"the network: mae {off.mean():.3g}", f"the mean of train: mae {np.abs(50 - true[:, 0]).mean():.3g}"
     ]  # fmt: skip
 
 
@@ -294,7 +295,7 @@ def test_plots_true_puts_the_pictures_into_tensorboard(dlx: Dlx, world: Path) ->
                 if len(strings) >= 3 and strings[2].startswith(b"\x89PNG"):
                     assert event.step == 2
                     tags.add(value.tag)
-    assert tags == {"curves", "boundary", "confusion", "network"}
+    assert tags == {"overview", "curves", "boundary", "confusion", "probabilities", "network", "layers"}
     assert "no picture" not in (world / "runs/moon-1/log.txt").read_text()
     assert "plots" not in dlx("compare", "runs/*").out
 
@@ -303,7 +304,7 @@ def test_the_command_offers_every_picture() -> None:
     from dlx.commands import gallery
     from dlx.commands.plot import RUN_KINDS as KINDS
 
-    assert (*gallery.TOGETHER, *gallery.ALONE) == KINDS
+    assert {*gallery.TOGETHER, *gallery.ALONE} == set(KINDS)
 
 
 def test_no_plot_no_matplotlib(dlx: Dlx) -> None:
@@ -390,7 +391,7 @@ def test_mistakes_are_the_most_confident_ones_first() -> None:
     shares = np.array([[0.9, 0.1], [0.3, 0.7], [0.02, 0.98], [0.4, 0.6]])
     figure = mistakes(subject(shares, np.array([0, 0, 0, 1]), ("ape", "bee")))
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
-    assert titles == ["is ape\npredicted bee, 98%", "is ape\npredicted bee, 70%"]
+    assert titles == ["ape →\nbee, 98%", "ape →\nbee, 70%"]
     right = mistakes(subject(shares, np.array([0, 1, 1, 1]), ("ape", "bee")))
     assert texts(right) == ["run: no mistake on 4 train images"]
 

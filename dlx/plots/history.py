@@ -1,0 +1,125 @@
+"""What curves are drawn of: the rows of a run, or of several runs that repeat one setting."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from dlx.runs.metrics import is_number
+
+X = Literal["epoch", "step", "seconds"]
+SPLITS = {"train": "train", "val": "validation"}
+LONG, BINS = 1000, 240  # rows from which on a line is a median in an envelope, and how many medians it then has
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A run's rows of figures, an epoch each, those of `log_every`, and the epoch whose weights were kept.
+
+    label: what tells the run from others; runs of one label repeat one setting. classes: how many there are to guess
+    among, 0 where it predicts none; entropy: whether the loss is a cross-entropy, which guessing among C classes brings
+    to ln C. unit: what a regression predicts. monitor: what chose the epoch.
+    """
+
+    label: str
+    rows: Sequence[Mapping[str, Any]]
+    best_epoch: int | None = None
+    logged: Sequence[Mapping[str, Any]] = ()
+    classes: int = 0
+    entropy: bool = False
+    unit: str = ""
+    monitor: str = ""
+
+    def places(self, x: X) -> list[float]:
+        """Where each row stands: its epoch, its step, or the seconds of training up to it."""
+        if x == "seconds":
+            taken = (row.get("seconds") for row in self.rows)
+            return list(itertools.accumulate(_as_float(value, 0.0) for value in taken))
+        return [_as_float(row.get(x), math.nan) for row in self.rows]
+
+    def kept(self, key: str) -> float | None:
+        """The figure of the epoch whose weights were kept, of the last one where none is best."""
+        last = self.rows[-1] if self.rows else {}
+        value = next((row for row in self.rows if row.get("epoch") == self.best_epoch), last).get(key)
+        return float(value) if value is not None and is_number(value) else None
+
+
+class Point(NamedTuple):
+    """Where a figure stands, the figure, and between which it lies, where it stands for several."""
+
+    place: float
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """Runs of one label."""
+
+    label: str
+    runs: Sequence[Curve]
+
+    @property
+    def first(self) -> Curve:
+        return self.runs[0]
+
+    def judged(self, name: str) -> str:
+        """The split that a figure is judged by: validation, where there is one."""
+        return "val" if self.points(f"val_{name}") else "train"
+
+    def points(self, key: str, x: X = "epoch") -> list[Point]:
+        """A figure over the rows, as far as half of the runs have it; of many rows the medians."""
+        lines = [line for run in self.runs if (line := points_of(run, key, x))]
+        points = []
+        for several in itertools.zip_longest(*lines):
+            there = [point for point in several if point is not None]
+            if 2 * len(there) < len(self.runs):
+                break
+            values = [point[1] for point in there]
+            place = math.fsum(point[0] for point in there) / len(there)
+            points.append(Point(place, math.fsum(values) / len(values), min(values), max(values)))
+        return points if len(points) < LONG else _medians(points, even=x != "epoch")
+
+    def kept(self, name: str) -> list[float]:
+        """A figure of the kept epoch of each run that has one."""
+        split = self.judged(name)
+        return [value for run in self.runs if (value := run.kept(f"{split}_{name}")) is not None]
+
+
+def settings_of(runs: Sequence[Curve]) -> list[Setting]:
+    """The runs by their labels, in the order of the first of each."""
+    labels = dict.fromkeys(run.label for run in runs)
+    return [Setting(label, [run for run in runs if run.label == label]) for label in labels]
+
+
+def points_of(run: Curve, key: str, x: X = "epoch") -> list[tuple[float, float]]:
+    """(place, value) of a run's figure, as far as there are any."""
+    steps = [row for row in run.logged if is_number(row.get("step"))]
+    logged = [(float(row["step"]), row.get(key)) for row in steps] if x == "step" else []
+    if not any(isinstance(value, (int, float)) for _, value in logged):  # they have train figures alone
+        # Without penalties the loss is that of the data.
+        name = key if any(key in row for row in run.rows) else key.replace("data_loss", "loss")
+        logged = list(zip(run.places(x), [row.get(name) for row in run.rows], strict=True))
+    return [(place, float(value)) for place, value in logged if isinstance(value, (int, float))]
+
+
+def _medians(points: Sequence[Point], even: bool) -> list[Point]:
+    """The median of each of BINS stretches, and between which it lies: even ones, or even in the logarithm."""
+    count = len(points)
+    ends = sorted({round(count * n / BINS if even else count ** (n / BINS)) for n in range(1, BINS + 1)})
+    drawn = []
+    for start, end in itertools.pairwise([0, *ends]):
+        part = points[start:end]
+        place = part[-1].place if end == count or len(part) < 3 else part[len(part) // 2].place
+        value = statistics.median(point.value for point in part)
+        drawn.append(Point(place, value, min(p.low for p in part), max(p.high for p in part)))
+    return drawn
+
+
+def _as_float(value: Any, other: float) -> float:
+    return float(value) if is_number(value) else other
