@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.inference.forward import classes_of
 from dlx.parts.datasets import table_encoding
-from dlx.plots.style import MARKERS, PALETTE, blank, footer, headline, legend, literal, look, short, styled
+from dlx.plots.style import (
+    MARKERS,
+    PALETTE,
+    TICKS,
+    WIDTH,
+    blank,
+    headline,
+    legend,
+    look,
+    name_upright,
+    scale_bar,
+    short,
+    styled,
+)
 from dlx.plots.subject import Subject
 
 if TYPE_CHECKING:
@@ -52,9 +65,10 @@ def draw_boundaries(
     """
     columns = min(len(panels), 4 if len(panels) > 4 else 3)
     lines = -(-len(panels) // columns)
-    size = 4.2 if len(panels) == 1 else 2.5 if columns < 4 else 2.05
+    size = (WIDTH - 0.4) / columns
     wide = (panels[0].ys[-1] - panels[0].ys[0]) / (panels[0].xs[-1] - panels[0].xs[0]) if alike else 0.85
-    figure = blank(size * columns + 0.4, (size * min(max(wide, 0.4), 1.5) + 0.2) * lines + 1.0)
+    tall = size * min(max(wide, 0.4), 0.7 if len(panels) == 1 else 1.5)
+    figure = blank(WIDTH, (tall + 0.55) * lines + 0.7)
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     mapped = None
     for number, panel in enumerate(panels):
@@ -64,7 +78,9 @@ def draw_boundaries(
         else:
             mapped = _surface(ax, panel, panels)
         if len(panels) > 1:
-            ax.set_title(literal(panel.title), loc="left", fontweight="bold")
+            small = columns > 3
+            title = short(panel.title, 26 if small else 34)
+            ax.set_title(title, loc="left", fontweight="bold", fontsize=TICKS - small)
         ax.set_aspect("equal" if alike else "auto")
         ax.set_xlim(panel.xs[0], panel.xs[-1])
         ax.set_ylim(panel.ys[0], panel.ys[-1])
@@ -75,14 +91,13 @@ def draw_boundaries(
         axes[lowest][column].set_xlabel(short(names[0], 24))
         for line in range(lines if len(panels) % columns else 0):
             axes[line][column].xaxis.set_tick_params(labelbottom=True)
-    for line in range(lines):
-        axes[line][0].set_ylabel(short(names[1], 24))
-    legend(figure, _handles(panels, classes), most=6)
+    if len(panels) == 1:
+        name_upright(axes[0][0], short(names[1], 40))
     headline(figure, words[0] or panels[0].title)
-    if words[1]:
-        footer(figure, words[1])
+    upwards = [f"upwards: {names[1]}"] if len(panels) > 1 else []
+    legend(figure, _handles(panels, classes), 6, "; ".join([*filter(None, words[1:]), *upwards]))
     if mapped is not None:
-        figure.colorbar(mapped, ax=axes, label="predicted value", shrink=0.8)
+        scale_bar(figure, mapped, axes, "value")
     return figure
 
 
@@ -196,7 +211,10 @@ def boundaries(subjects: Sequence[Subject], titles: Sequence[str] = ()) -> Figur
     names = list(table_encoding.input_names(encoding)) if encoding is not None else ["first input", "second input"]
     first = subjects[0]
     on = f"{'right ' if first.classes else ''}on {first.held_out[0]}"
-    title = f"{first.name}: {first.judged()} {on}" if len(subjects) == 1 else f"{len(subjects)} networks: {on}"
+    title = f"{first.name}: {first.judged()} {on}"
+    if len(subjects) > 1:
+        best = max(range(len(subjects)), key=lambda n: subjects[n].goodness())
+        title = f"{titles[best]} is best: {subjects[best].judged()} {on}"
     return draw_boundaries(panels, first.classes, names, (title, first.judged_by()), alike=encoding is None)
 
 

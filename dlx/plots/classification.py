@@ -69,7 +69,8 @@ def matrix(ax: Any, counts: np.ndarray, classes: Sequence[str], small: bool = Fa
     ax.set_xticks(ticks, [f"{t + 1}" if numbered else names[t] for t in ticks], fontsize=letters)
     ax.set_yticks(ticks, [f"{names[t]}  {t + 1}" if numbered else names[t] for t in ticks], fontsize=letters)
     ax.set_xlabel("predicted")
-    ax.set_ylabel("true")
+    ax.annotate("true", (0, 1), (-6, 3), xycoords="axes fraction", textcoords="offset points", ha="right",
+                fontsize=TICKS, color=look().secondary)  # fmt: skip
     if ticks:
         digits = max(LEAST - 0.06 * max(count - 20, 0), 4.5) if count > 10 or small else TICKS
         for true, predicted in np.argwhere(counts):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dlx.data.dataset import Dataset
 from dlx.data.splits import Splits
 from dlx.parts.augment import Mix
+from dlx.plots import style
 from dlx.plots.style import (
     FOOTER,
     MARKERS,
@@ -15,14 +16,13 @@ from dlx.plots.style import (
     TICKS,
     WIDTH,
     blank,
-    footer,
-    headline,
+    distinct,
     legend,
     look,
     short,
     show_image,
     styled,
-)  # fmt: skip
+)
 from dlx.system.backend import keras
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _images(dataset: Dataset, splits: Splits, title: str) -> Figure:
         if place < len(picked):
             show_image(ax, np.asarray(split.inputs[int(picked[place])]))
             ax.set_title(short(labels[picked[place]], 10), fontsize=FOOTER, pad=2)
-    headline(figure, f"{title}: {len(split):,} train images of {' × '.join(map(str, dataset.shape))}")
+    style.headline(figure, f"{title}: {len(split):,} train images of {' × '.join(map(str, dataset.shape))}")
     return figure
 
 
@@ -93,24 +93,24 @@ def _scatter(dataset: Dataset, splits: Splits, title: str) -> Figure:
         if not dataset.classes:
             drawn = ax.scatter(xs, ys, c=targets, cmap="viridis", s=22, edgecolors=rim, linewidths=0.6)
             if name == "train":
-                figure.colorbar(drawn, ax=ax, label="value", shrink=0.8)
+                style.scale_bar(figure, drawn, ax, "value")
             continue
         for number in range(len(dataset.classes)):
             mine = targets == number
             ax.scatter(xs[mine], ys[mine], s=22, c=PALETTE[number % len(PALETTE)],
                        marker=MARKERS[number % len(MARKERS)], edgecolors=rim, linewidths=0.6)  # fmt: skip
     for number, name in enumerate(dataset.classes[:12]):
-        style: dict[str, Any] = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
-        handles.append(Line2D([], [], ls="", label=f"class {short(name)}", **style))
+        mark: dict[str, Any] = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
+        handles.append(Line2D([], [], ls="", label=f"class {short(name)}", **mark))
     if len(splits.named()) > 1:
         handles.append(Line2D([], [], color="none", marker="o", ls="", mec=look().ink, label="rimmed: held out"))
     names = _columns(dataset)
     ax.set_xlabel(short(names[0], 30))
-    ax.set_ylabel(short(names[1], 30))
-    legend(figure, handles, most=4)
+    style.name_upright(ax, short(names[1], 40))
+    legend(figure, handles, 4)
     if dataset.encoding is None:
         ax.set_aspect("equal")
-    headline(figure, f"{title}: {', '.join(f'{size:,} {name}' for name, size in splits.sizes().items())}")
+    style.headline(figure, f"{title}: {', '.join(f'{size:,} {name}' for name, size in splits.sizes().items())}")
     return figure
 
 
@@ -136,8 +136,8 @@ def _histograms(dataset: Dataset, splits: Splits, title: str) -> Figure:
         ax.tick_params(labelsize=7)
         ax.xaxis.set_major_locator(_few_ticks())
     more = "" if shown == len(names) else f", {shown} of {len(names)} columns"
-    headline(figure, f"{title}: {len(splits.train):,} train rows{more}")
-    footer(figure, "how often each value of a column is there, in the unit of the data")
+    style.headline(figure, f"{title}: {len(splits.train):,} train rows{more}")
+    style.footer(figure, "how often each value of a column is there, in the unit of the data")
     return figure
 
 
@@ -157,7 +157,7 @@ def _counts(dataset: Dataset, splits: Splits, title: str) -> Figure:
         bars = ax.barh(range(len(counts)), counts, color=PALETTE[number])
         ax.bar_label(bars, [f"{count:,}" for count in counts], fontsize=FOOTER, padding=2)
         ax.set_title(f"{name}, n={counts.sum():,}", loc="left", fontweight="bold")
-        ax.set_yticks(range(len(counts)), [short(label, 16) for label in dataset.classes], fontsize=TICKS)
+        ax.set_yticks(range(len(counts)), distinct(dataset.classes), fontsize=TICKS)
         ax.set_xticks([])
         ax.margins(x=0.18)
     axes[0].invert_yaxis()
@@ -168,7 +168,7 @@ def _counts(dataset: Dataset, splits: Splits, title: str) -> Figure:
     )
     if 2 * train[least] < train[most]:
         words += f"; {dataset.classes[least]} has {train[least]:,}"
-    headline(figure, f"{title}: {words}")
+    style.headline(figure, f"{title}: {words}")
     return figure
 
 
@@ -193,8 +193,8 @@ def augmented(functions: Sequence[Any], dataset: Dataset, splits: Splits, title:
         show_image(ax, raw[line] if column == 0 else shown[line * each + column - 1])
         if line == 0 and column < 2:
             ax.set_title(("as it is", "as trained on")[column], fontsize=FOOTER, loc="left")
-    headline(figure, title)
-    footer(figure, "left: train images; right of each: what augmentation makes of it, eight times")
+    style.headline(figure, title)
+    style.footer(figure, "left: train images; right of each: what augmentation makes of it, eight times")
     return figure
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.parts.datasets import table_encoding
-from dlx.plots.style import LEAST, TICKS, WIDTH, blank, footer, headline, legend, look, short, styled
+from dlx.plots.style import LEAST, TICKS, WIDTH, blank, headline, legend, look, short, styled
 from dlx.plots.subject import Subject
 from dlx.system.backend import keras
 
@@ -96,9 +96,7 @@ def draw_network(
         Line2D([], [], color=look().validation, ls="--", label="below zero"),
         Line2D([], [], color=look().secondary, lw=4.5, label=f"thickest: {largest:.3g}"),
     ]
-    legend(figure, handles, most=3)
     count = sum(kernel.size + biases.size for _, kernel, biases in layers)
     headline(figure, f"{title}: {count:,} weights and biases, the largest weight {largest:.3g}")
-    if texts:
-        footer(figure, "in each unit its bias")
+    legend(figure, handles, 3, "in each unit its bias" if texts else "")
     return figure

@@ -13,7 +13,7 @@ from dlx.plots.subject import Subject
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST = 40  # layers on a page; of more, those in the middle are counted
+MOST = 36  # layers on a page; of more, those in the middle are counted
 ROW = 0.27  # inches
 
 

@@ -50,7 +50,7 @@ def draw_filters(kernels: np.ndarray, captions: Sequence[str], title: str = "", 
             mapped = ax.imshow(kernel.mean(axis=-1), cmap="RdBu", vmin=-most, vmax=most)
         ax.set_title(short(captions[place], 14), fontsize=FOOTER, pad=2)
     if mapped is not None:
-        figure.colorbar(mapped, ax=axes, shrink=0.8).set_label("weight", size=FOOTER)
+        style.scale_bar(figure, mapped, axes, "weight")
     style.headline(figure, title)
     style.footer(figure, OF_COLOUR if colour else "blue: weights above zero; red: below")
     return figure

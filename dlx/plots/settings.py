@@ -76,7 +76,8 @@ Places = tuple[Mapping[str, float], bool]  # where each value of a setting stand
 
 def _places(ax: Any, setting: str, cells: Sequence[str]) -> Places:
     """Where each value of a setting stands on the axis: numbers as they are or in their logarithm, words in a row."""
-    ax.set_xlabel(setting)
+    name = short(setting, 36)
+    ax.set_xlabel(name)
     try:
         numbers = {cell: float(cell) for cell in dict.fromkeys(cells)}
     except ValueError:
@@ -89,7 +90,7 @@ def _places(ax: Any, setting: str, cells: Sequence[str]) -> Places:
     if sizes[0] > 0 and sizes[-1] > 12 * sizes[0]:
         ax.set_xscale("log")
         style.plain_ticks(ax.xaxis, (1.0,))
-        ax.set_xlabel(f"{setting} (logarithmic)")
+        ax.set_xlabel(f"{name} (logarithmic)")
     if len(sizes) <= 8:
         ax.set_xticks(sizes, [f"{size:,g}" for size in sizes])
     return numbers, True

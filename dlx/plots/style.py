@@ -136,6 +136,16 @@ def _fitted(figure: Figure, words: str, points: float, letter: float) -> str:
     return "\n".join(textwrap.wrap(literal(whole), most, break_long_words=False)) or ""
 
 
+def name_upright(ax: Any, words: str) -> None:
+    """What the vertical axis shows, above it, so that nobody turns the head."""
+    ax.set_title(words, loc="left", fontsize=TICKS, color=look().secondary)
+
+
+def scale_bar(figure: Figure, mapped: Any, axes: Any, words: str) -> None:
+    """The colours of values, under what they are."""
+    figure.colorbar(mapped, ax=axes, shrink=0.8).ax.set_title(words, fontsize=FOOTER, loc="left")
+
+
 def number_axis(axis: Any) -> None:
     """An axis of plain numbers: 50,000 and 0.05."""
     from matplotlib.ticker import FuncFormatter
@@ -276,12 +286,20 @@ def plain_ticks(axis: Any, steps: Sequence[float]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def legend(figure: Figure, handles: Sequence[Any], most: int) -> None:
-    """Below the panels, in as many columns as the width has room for."""
-    if handles:
-        room = int(figure.get_figwidth() * 15)  # letters
-        columns = max(1, min(most, len(handles), room // (max(len(h.get_label()) for h in handles) + 7)))
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+def legend(figure: Figure, handles: Sequence[Any], most: int, words: str = "") -> None:
+    """Below the panels, in as many columns as the width has room for; under it the footer."""
+    height, footer = figure.get_figheight(), _fitted(figure, words, FOOTER, 0.56)
+    foot = 0.06 + 0.14 * (footer.count("\n") + 1) * bool(footer)  # inches
+    room = int(figure.get_figwidth() * 15)  # letters
+    longest = max((len(handle.get_label()) for handle in handles), default=0)
+    columns = max(1, min(most, len(handles), room // (longest + 5)))
+    if len(handles) <= most and sum(len(handle.get_label()) + 6 for handle in handles) <= room:
+        columns = max(1, len(handles))
+    strip = foot + 0.22 * -(-len(handles) // columns) + 0.04
+    figure.get_layout_engine().set(rect=(0, strip / height, 1, 1 - strip / height))  # type: ignore[union-attr, call-arg]
+    figure.text(0.01, 0.05 / height, footer, va="bottom", fontsize=FOOTER, color=look().secondary)
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, foot / height), ncols=columns, frameon=False,
+                  borderaxespad=0)  # fmt: skip
 
 
 def show_image(ax: Any, image: np.ndarray) -> None:

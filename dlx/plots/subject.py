@@ -35,12 +35,17 @@ class Subject:
 
     def judged(self) -> str:
         """How well the network does on the held-out examples, in words: its accuracy, or its mean absolute error."""
+        good = self.goodness()
+        return f"{100 * good:.1f} %" if self.dataset.task == "classification" else f"mae {number(-good)}"
+
+    def goodness(self) -> float:
+        """The accuracy on the held-out examples, or the mean absolute error below zero."""
         import numpy as np
 
         predictions, targets = self.predictions, np.asarray(self.held_out[1].targets)
         if self.dataset.task == "classification":
-            return f"{float((classes_of(predictions) == targets).mean()) * 100:.1f} %"
-        return f"mae {number(float(np.abs(predictions - targets).mean()))}"
+            return float((classes_of(predictions) == targets).mean())
+        return -float(np.abs(predictions - targets.reshape(predictions.shape)).mean())
 
     def judged_by(self) -> str:
         """Whose figure `judged` is: the history has means over an epoch, while the weights were changing."""

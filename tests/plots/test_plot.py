@@ -341,12 +341,12 @@ def test_confusion_counts_each_true_class_in_its_row() -> None:
     figure = confusion(subject(said, np.array([0, 0, 0, 1, 2, 2]), ("ape", "bee", "cat")))
     grid = {(t.get_position()[1], t.get_position()[0]): t.get_text() for t in figure.axes[0].texts}
     # The most frequent class first: ape, cat, bee; beside each row its recall.
-    assert {place: text for place, text in grid.items() if "%" not in text} == {
+    assert {place: text for place, text in grid.items() if text.isdigit()} == {
         (0, 0): "2", (0, 2): "1", (1, 1): "2", (2, 1): "1",
     }  # fmt: skip
     assert [text for text in grid.values() if "%" in text] == ["67 % of 3", "100 % of 2", "0 % of 1"]
     assert "run: 66.7 % right on train; mean class 56 %" in texts(figure)
-    assert figure.axes[0].get_ylabel() == "true"
+    assert "true" in texts(figure)
 
 
 def test_a_confusion_says_what_is_odd_and_names_are_distinct() -> None:
