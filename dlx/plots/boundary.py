@@ -12,7 +12,6 @@ from dlx.plots.style import (
     MARKERS,
     PALETTE,
     TICKS,
-    WIDTH,
     blank,
     headline,
     legend,
@@ -21,6 +20,7 @@ from dlx.plots.style import (
     scale_bar,
     short,
     styled,
+    width,
 )
 from dlx.plots.subject import Subject
 
@@ -65,10 +65,10 @@ def draw_boundaries(
     """
     columns = min(len(panels), 4 if len(panels) > 4 else 3)
     lines = -(-len(panels) // columns)
-    size = (WIDTH - 0.4) / columns
+    size = (width() - 0.4) / columns
     wide = (panels[0].ys[-1] - panels[0].ys[0]) / (panels[0].xs[-1] - panels[0].xs[0]) if alike else 0.85
     tall = size * min(max(wide, 0.4), 0.7 if len(panels) == 1 else 1.5)
-    figure = blank(WIDTH, (tall + 0.55) * lines + 0.7)
+    figure = blank(width(), (tall + 0.55) * lines + 0.7)
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     mapped = None
     for number, panel in enumerate(panels):

@@ -18,10 +18,12 @@ from dlx.plots.style import (
     footer,
     headline,
     look,
+    panels_a_row,
     percent_axis,
     short,
     show_image,
     styled,
+    width,
 )
 from dlx.plots.subject import Subject
 
@@ -105,9 +107,9 @@ MISTAKES = "true → predicted, and how sure it was"
 @styled
 def draw_mistakes(images: np.ndarray, captions: Sequence[tuple[str, str]], title: str = "") -> Figure:
     """A sheet of images, each under what it is and what the network took it for: captions are (true, predicted)."""
-    columns = min(6, max(2, len(images)))
+    columns = min(6 if panels_a_row() > 1 else 3, max(2, len(images)))
     lines = max(1, -(-len(images) // columns))
-    figure = blank(WIDTH, (1.62 * lines if len(images) else 0.2) + 0.55)
+    figure = blank(width(), (1.62 * lines if len(images) else 0.2) + 0.55)
     axes = figure.subplots(lines, columns, squeeze=False)
     for number, ax in enumerate(axes.flat):
         ax.axis("off")
@@ -138,7 +140,7 @@ def draw_probabilities(
 
     probable: (n,) from 0 to 1; second: (n,) true where the second class is right. words: headline and footer.
     """
-    figure = blank(WIDTH, 3.0)
+    figure = blank(width(), 3.0)
     ax = figure.subplots()
     distributions(ax, probable, second, classes)
     headline(figure, words[0])

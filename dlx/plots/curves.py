@@ -34,9 +34,9 @@ def draw_curves(runs: Sequence[Curve], title: str = "", x: X = "epoch") -> Figur
     """
     settings = settings_of(runs)
     figures = _curve_names(settings) or ["loss"]
-    columns = min(len(figures), 2)
+    columns = min(len(figures), style.panels_a_row())
     lines = -(-len(figures) // columns)
-    figure = style.blank(style.WIDTH, 2.5 * lines + 0.75)
+    figure = style.blank(style.width(), 2.5 * lines + 0.75)
     panels = figure.subplots(lines, columns, squeeze=False).flat
     colours = _colours(settings)
     labelled, guessed = [], False

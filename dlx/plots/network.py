@@ -33,7 +33,7 @@ def draw_filters(kernels: np.ndarray, captions: Sequence[str], title: str = "", 
     number = kernels.shape[-1]
     columns = min(number, 8 if number > 12 else 6)
     lines = -(-number // columns)
-    figure = blank(WIDTH, WIDTH / 8.6 * lines * (8 / columns if number > 4 else 1) + 0.75)
+    figure = blank(style.width(), style.width() / 8.6 * lines * (8 / columns if number > 4 else 1) + 0.75)
     axes = figure.subplots(lines, columns, squeeze=False)
     colour = kernels.shape[2] == 3
     most = largest or float(np.abs(kernels).max()) or 1.0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.plots import style
-from dlx.plots.style import DASHED, DOTTED, LEAST, WIDTH, blank, look, number, short, styled
+from dlx.plots.style import DASHED, DOTTED, LEAST, blank, look, number, short, styled
 from dlx.plots.subject import Subject
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ def draw_residuals(pairs: Sequence[Pair], rows: np.ndarray, title: str = "", of:
     """
     import numpy as np
 
-    figure = blank(WIDTH, 3.1 * len(pairs) + 0.75)
-    axes = figure.subplots(len(pairs), 2, squeeze=False)
+    stacked = 2 if style.panels_a_row() == 1 else 1
+    figure = blank(style.width(), 3.1 * len(pairs) * stacked + 0.75)
+    axes = figure.subplots(len(pairs) * stacked, 2 // stacked, squeeze=False).reshape(-1, 2)
     for pair, (left, right) in zip(pairs, axes, strict=True):
         scatter(left, pair, rows)
         histogram(right, pair)
@@ -142,7 +143,7 @@ def draw_forecast(
     rows: (n,) row numbers, as many as there are in each of lines: true, forecast, repeated. words: the subject's name,
     the column, and how far ahead it is forecast of which examples.
     """
-    figure = blank(WIDTH, 3.3)
+    figure = blank(style.width(), 3.3)
     ax = figure.subplots()
     style.end_labels(ax, forecast_into(ax, rows, lines, words[1]))
     style.headline(figure, f"{words[0]}: {against_repeating(lines, words[1])}")

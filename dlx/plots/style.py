@@ -37,6 +37,7 @@ class Look:
 LIGHT = Look("#FFFFFF", "#1F2328", "#57606A", "#E5E8EB", "#0072B2", "#D55E00", "#009E73", "#8C959F")
 DARK = Look("#16191D", "#E6E8EB", "#A0A8B0", "#2A2F36", "#5AB0F0", "#F28C4A", "#4CC38A", "#8C959F")
 _look: ContextVar[Look] = ContextVar("look", default=LIGHT)
+_card: ContextVar[bool] = ContextVar("card", default=False)
 # Ordered settings, from the smallest value to the largest, on a light and on a dark ground.
 RAMP = ("#6BA5D7", "#3F86C3", "#1F68A8", "#0F4C82", "#08305A")
 RAMP_ON_DARK = ("#3F86C3", "#5AB0F0", "#8CC8F6", "#C5E2FB")
@@ -45,7 +46,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "os^Dv*PX"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
-WIDTH = 7.2  # inches
+WIDTH, CARD = 7.2, 4.0  # inches
 HEADLINE, TITLE, TICKS, FOOTER, LEAST = 11, 9, 8, 7, 6.5  # points
 DPI = 200
 LONGEST = 44  # letters of a name in a headline
@@ -64,6 +65,26 @@ def on_dark(dark: bool = True) -> Iterator[None]:
         yield
     finally:
         _look.reset(token)
+
+
+@contextlib.contextmanager
+def on_card() -> Iterator[None]:
+    """Pictures that are drawn within are small, for a card of TensorBoard: a panel a row, letters as large as ever."""
+    token = _card.set(True)
+    try:
+        yield
+    finally:
+        _card.reset(token)
+
+
+def width() -> float:
+    """How wide a picture is, in inches."""
+    return CARD if _card.get() else WIDTH
+
+
+def panels_a_row() -> int:
+    """How many panels stand side by side at most."""
+    return 1 if _card.get() else 2
 
 
 def _settings() -> dict[Any, Any]:
@@ -132,7 +153,8 @@ def _fitted(figure: Figure, words: str, points: float, letter: float) -> str:
     import textwrap
 
     most = int(72 * figure.get_figwidth() / (points * letter))
-    whole = " ".join(word if len(word) <= LONGEST else short(word, LONGEST) for word in words.split(" "))
+    longest = min(LONGEST, int(0.9 * most))
+    whole = " ".join(word if len(word) <= longest else short(word, longest) for word in words.split(" "))
     return "\n".join(textwrap.wrap(literal(whole), most, break_long_words=False)) or ""
 
 
@@ -235,7 +257,7 @@ def rendered(figure: Figure, form: str = "png") -> bytes:
     stream = io.BytesIO()
     with mpl.rc_context(_settings()), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # names in scripts that the font lacks become boxes
-        figure.savefig(stream, format=form, dpi=DPI, metadata=UNDATED[form])
+        figure.savefig(stream, format=form, dpi=DPI if not _card.get() else DPI / 1.6, metadata=UNDATED[form])
     return stream.getvalue()
 
 

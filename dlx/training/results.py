@@ -22,6 +22,7 @@ from dlx.plots.pictures import pictures_of
 from dlx.plots.subject import Subject
 from dlx.system.files import disk
 from dlx.training import checkpoints
+from dlx.training.hparams import final, result_text
 from dlx.training.outcome import Outcome
 from dlx.training.session import Ready, Session
 from dlx.training.subject import curve_of
@@ -58,6 +59,8 @@ def leave(ready: Ready, session: Session, program: Program, state: State, outcom
             with _remembered(session, "its pictures"):
                 _draw(ready, session)
     with _remembered(session, "TensorBoard's files"):
+        if done:
+            session.board.result(final(outcome.metrics), result_text(outcome.metrics), session.tracker.epochs)
         session.board.ended(done and not problems)
     if problems:
         raise problems[0]
@@ -114,9 +117,11 @@ def _draw(ready: Ready, session: Session) -> None:
     curve, kept = curve_of(run, run.name, tracker.best_epoch), _kept_epoch(ready, session)
     subject = Subject(run.name, ready.network, experiment.dataset, experiment.splits, curve, kept)
     drawn = {**({"curves": curves} if curve.rows else {}), **pictures_of(subject)}
+    drawn.pop("overview")  # its parts are there, and larger
     for name, draw in drawn.items():
         try:
-            session.board.image(name, *style.png(draw(subject)), tracker.epochs)
+            with style.on_card():
+                session.board.image(name, *style.png(draw(subject)), tracker.epochs)
         except Exception as error:  # a finished training is worth more than its pictures
             run.log(f"no picture of {name}: {type(error).__name__}: {error}")
 

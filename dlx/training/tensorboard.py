@@ -22,6 +22,7 @@ sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat
 from tensorboard.compat.proto import event_pb2, graph_pb2, summary_pb2, versions_pb2  # noqa: E402
 from tensorboard.plugins.histogram import metadata as histograms  # noqa: E402
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2, summary_v2  # noqa: E402
+from tensorboard.plugins.text import metadata as texts  # noqa: E402
 from tensorboard.util.tensor_util import make_tensor_proto  # noqa: E402
 
 BUCKETS = 30  # of a histogram, as Keras's callback has them
@@ -37,6 +38,20 @@ class Layer(NamedTuple):
     kind: str
     inputs: Sequence[str]
     shape: Sequence[int | None]
+
+
+class Head(NamedTuple):
+    """What TensorBoard says of a run before its first epoch.
+
+    judged: the split, validation or train, whose folder holds all that is no curve, so that a run is no third entry.
+    settings: for the HParams tab; spec: for the Text tab, in Markdown; layers: for the Graphs tab.
+    """
+
+    name: str
+    judged: str
+    settings: Mapping[str, Any] = {}
+    spec: str = ""
+    layers: Sequence[Layer] = ()
 
 
 class Events:
@@ -88,6 +103,13 @@ class Events:
         value = summary_pb2.Summary.Value(tag=tag, tensor=tensor, metadata=kind)
         self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=[value])))
 
+    def text(self, tag: str, markdown: str, step: int) -> None:
+        """Words for the Text tab."""
+        tensor = make_tensor_proto(_utf8(markdown).encode())
+        kind = texts.create_summary_metadata(display_name=None, description=None)
+        value = summary_pb2.Summary.Value(tag=tag, tensor=tensor, metadata=kind)
+        self._write(event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=[value])))
+
     def graph(self, layers: Sequence[Layer]) -> None:
         """The network for the Graphs tab, a node a layer."""
         nodes = graph_pb2.GraphDef(versions=versions_pb2.VersionDef(producer=22))
@@ -127,36 +149,34 @@ class Events:
 
 
 class TensorBoard:
-    """The event files of a run: train/ and validation/ with a scalar a figure, HParams above them.
+    """The event files of a run: train/ and validation/ with a scalar a figure; in one of them the rest.
 
     mark: how long the files were, as `mark` returned it, for a run that continues: what came after is cut off. Where
     one is missing, or shorter, all of them are written again: the figures from `rows`, those of the epochs and those of
-    `log_every`. layers: those of the network.
+    `log_every`.
     """
 
     def __init__(
         self,
         folder: Path,
-        settings: Mapping[str, Any],
-        name: str,
+        head: Head,
         mark: Mapping[str, int] | None = None,
         rows: tuple[Sequence[Row], Sequence[Row]] = ((), ()),
-        layers: Sequence[Layer] = (),
     ) -> None:
         self._folder = folder
         self._splits: dict[str, Events] = {}
         if mark and _cut(folder, mark):
             made = {PurePosixPath(file).parent.name: PurePosixPath(file).name for file in mark}
-            self._session = Events(folder, made.pop("", None))
             self._splits = {split: Events(folder / split, file) for split, file in made.items()}
+            self._session = self._splits[""] if "" in made else self._split(head.judged)  # "": of an earlier dlx
             return
         for file in _files(folder):
             file.unlink()
-        self._session = Events(folder)
-        labels = ("name", "description")  # the trial's name is that of the run
-        known = {k: v for k, v in settings.items() if isinstance(v, (bool, int, float, str)) and k not in labels}
-        self._session.hparams(known, name)
-        self._session.graph(layers)
+        self._session = self._split(head.judged)
+        self._session.hparams(head.settings, head.name)
+        self._session.graph(head.layers)
+        if head.spec:
+            self._session.text("spec", head.spec, 0)
         epochs, steps = rows
         self.steps(steps)
         for row in epochs:
@@ -166,7 +186,7 @@ class TensorBoard:
     def mark(self) -> dict[str, int]:
         """How long each file is, on the disk now, by its place below the folder."""
         lengths = {}
-        for events in (self._session, *self._splits.values()):
+        for events in self._splits.values():
             events.sync()
             lengths[events.path.relative_to(self._folder).as_posix()] = events.length
         return lengths
@@ -196,14 +216,19 @@ class TensorBoard:
             self._splits[name] = Events(self._folder / name)
         return self._splits[name]
 
-    def image(self, tag: str, png: bytes, size: tuple[int, int], step: int) -> None:
-        """A picture of the run, under its own name."""
-        self._session.image(tag, png, size, step)
+    def image(self, kind: str, png: bytes, size: tuple[int, int], step: int) -> None:
+        """A picture of the run; they come after the curves."""
+        self._session.image(f"pictures/{kind}", png, size, step)
         self._session.flush()
 
     def flush(self) -> None:
-        for events in (self._session, *self._splits.values()):
+        for events in self._splits.values():
             events.flush()
+
+    def result(self, figures: Mapping[str, float], markdown: str, step: int) -> None:
+        """The final figures, for the columns of the HParams tab, and in words for the Text tab."""
+        self._session.scalars({f"result/{key}": value for key, value in figures.items()}, step)
+        self._session.text("result", markdown, step)
 
     def ended(self, success: bool) -> None:
         """Say to the HParams tab how the run ended."""
@@ -211,7 +236,7 @@ class TensorBoard:
         self._session.flush()
 
     def close(self) -> None:
-        for events in (self._session, *self._splits.values()):
+        for events in self._splits.values():
             events.close()
 
 

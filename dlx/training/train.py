@@ -27,6 +27,7 @@ from dlx.training import checkpoints
 from dlx.training.budget import check_budget
 from dlx.training.experiment import Experiment, plan_of
 from dlx.training.failures import backend_failure
+from dlx.training.hparams import spec_text, stated
 from dlx.training.initial_weights import begin_from, donor_weights
 from dlx.training.outcome import GuardedObserver, Outcome, Start
 from dlx.training.provenance import run_record, scaling_notes
@@ -34,7 +35,7 @@ from dlx.training.results import leave
 from dlx.training.rows import RowWriter
 from dlx.training.session import Options, Ready, Session
 from dlx.training.snapshots import Snapshots, graph
-from dlx.training.tensorboard import TensorBoard
+from dlx.training.tensorboard import Head, TensorBoard
 from dlx.training.tracker import CheckpointKeeper, Tracker
 
 
@@ -161,8 +162,10 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
             raise RunError(f"its checkpoint is not of this network: {error}", where=str(run.path)) from error
     mark, rows, logged = (start.info.get("events"), start.rows, start.logged) if start is not None else (None, [], [])
     with disk(run.path):
-        layers = graph(ready.network)
-        board = TensorBoard(run.tensorboard, run.info()["settings"], run.name, mark, (rows, logged), layers)
+        judged = "train" if experiment.splits.validation is None else "validation"
+        text = spec_text(experiment.spec, str(run.path.resolve()))
+        head = Head(run.name, judged, stated(experiment), text, graph(ready.network))
+        board = TensorBoard(run.tensorboard, head, mark, (rows, logged))
     rows_writer = RowWriter(run, board, behind=bool(plan.log_every))
     tracker, keeper = Tracker(experiment, start), CheckpointKeeper(run, board, rows_writer)
     snapshots = Snapshots(run, board, experiment.spec, ready.network)

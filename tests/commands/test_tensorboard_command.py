@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -53,3 +54,21 @@ def test_it_shows_runs_by_name_and_none_that_was_removed(dlx: Dlx, gate: Path, w
 def test_a_run_that_is_not_there_is_said_at_once(dlx: Dlx) -> None:
     result = dlx("tensorboard", "nobody")
     assert (result.code, "unknown run 'nobody'" in result.err) == (2, True)
+
+
+def test_each_of_many_runs_is_one_entry_and_their_names_sort(tmp_path: Path) -> None:
+    from dlx.commands.tensorboard import _in_order, _paths
+
+    for number in range(1, 46):
+        folder = tmp_path / f"small-{number}" / "tensorboard"
+        (folder / "train").mkdir(parents=True)
+        (folder / "validation").mkdir()
+        (folder.parent / "run.json").write_text("{}")
+        os.utime(folder.parent / "run.json", (number, number))
+    newest = _paths((), tmp_path, False)
+    assert list(newest) == [f"small-{number:02d}" for number in range(6, 46)]
+    assert {path.name for path in newest.values()} == {"validation"}
+    assert len(_paths((), tmp_path, True)) == 45
+    few = _paths(("small-1", "small-12"), tmp_path, False)
+    assert {name: path.name for name, path in few.items()} == {"small-01": "tensorboard", "small-12": "tensorboard"}
+    assert _in_order(["a-1", "a-01", "b"]) == ["a-1", "a-01", "b"]  # two runs never get one name

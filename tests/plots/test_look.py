@@ -170,6 +170,16 @@ def test_a_picture_can_be_read(name: str, written: Callable[[Figure], Written]) 
     assert problems_of(there, canvas, small="hundred" in name) == []
 
 
+@pytest.mark.parametrize(
+    "name", ["one run", "long", "mistakes", "probabilities", "residuals", "one boundary", "forecast"]
+)
+def test_a_picture_on_a_card_can_be_read(name: str, written: Callable[[Figure], Written]) -> None:
+    with style.on_card():
+        figure = PICTURES[name]()
+        assert figure.get_figwidth() == style.CARD
+        assert problems_of(written(figure), figure.bbox) == []
+
+
 def problems_of(there: Written, canvas: Bbox, small: bool = False) -> list[str]:
     """What of the written cannot be read."""
     problems = []

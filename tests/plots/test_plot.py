@@ -288,14 +288,15 @@ def test_plots_true_puts_the_pictures_into_tensorboard(dlx: Dlx, world: Path) ->
     (world / "moon.yaml").write_text(SPECS["moon"] + "plots: true\n")
     assert dlx("run", "moon.yaml").code == 0
     tags = set()
-    for path in (world / "runs/moon-1/tensorboard").glob("events*"):
+    for path in (world / "runs/moon-1/tensorboard").rglob("events*"):
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value:
                 strings = value.tensor.string_val
                 if len(strings) >= 3 and strings[2].startswith(b"\x89PNG"):
                     assert event.step == 2
                     tags.add(value.tag)
-    assert tags == {"overview", "curves", "boundary", "confusion", "probabilities", "network", "layers"}
+    kinds = ("curves", "boundary", "confusion", "probabilities", "network", "layers")
+    assert tags == {f"pictures/{kind}" for kind in kinds}
     assert "no picture" not in (world / "runs/moon-1/log.txt").read_text()
     assert "plots" not in dlx("compare", "runs/*").out
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from dlx.runs.metrics import is_figure
+
 # Figures that are times: no two runs share them.
 TIMES = {"seconds", "train_seconds", "total_seconds", "examples_per_second"}
 
@@ -156,6 +158,11 @@ def logged_once(run: Path) -> list[str]:
     for row in steps(run):
         named = {key.removeprefix("train_"): value for key, value in row.items() if key.startswith("train_")}
         expected |= {("train", f"batch_{name}", row["step"]): value for name, value in named.items()}
+    if (run / "metrics.json").is_file():
+        metrics = json.loads((run / "metrics.json").read_text())
+        judged = "validation" if any(key.startswith("val_") for row in rows for key in row) else "train"
+        figures = {key: value for key, value in metrics.items() if is_figure(key) and value is not None}
+        expected |= {(judged, f"result/{key}", metrics["epochs"]): value for key, value in figures.items()}
     if set(expected) != set(seen):
         wrong.append(f"{len(set(expected) ^ set(seen))} scalars are missing or too many")
     for key, values in seen.items():

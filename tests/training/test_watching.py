@@ -38,7 +38,7 @@ def test_rows_by_step_are_in_a_file_and_in_tensorboard(dlx: Dlx, world: Path) ->
     events = reader.Scalars("w-1/tensorboard/train", "batch_loss")
     assert [event.step for event in events] == [row["step"] for row in rows]
     assert [event.value for event in events] == pytest.approx([row["train_loss"] for row in rows])
-    assert reader.Graph("w-1/tensorboard").node
+    assert reader.Graph("w-1/tensorboard/validation").node
 
 
 def test_a_run_without_log_every_has_no_such_file(dlx: Dlx, world: Path) -> None:
