@@ -13,7 +13,6 @@ if _answers:
 
 # ruff: noqa: E402
 import atexit
-import contextlib
 import errno
 import gc
 import importlib
@@ -146,10 +145,9 @@ def _as_setting(option: str, words: Sequence[str]) -> str | None:
 
 
 def _say(text: str) -> None:
-    from dlx.system import terminal
+    from dlx.system import problems
 
-    with contextlib.suppress(OSError):  # nobody may be there to read it
-        click.echo(terminal.clean_lines(text), err=True)  # names in a spec or a run must not command the terminal
+    problems.show(text)
 
 
 if _answers:

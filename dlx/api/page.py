@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.plots import style
-from dlx.runs.compare import figure_text
-from dlx.runs.metrics import is_figure, is_number
+from dlx.runs.metrics import figure_text, is_figure, is_number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +22,11 @@ def summary(status: str, metrics: Mapping[str, Any], info: Mapping[str, Any]) ->
     """How a run ended, and its monitored figure."""
     monitor = str(info.get("monitor", ""))
     value = metrics.get(monitor)
-    return f"{status}, {monitor} {figure_text(float(value))}" if is_number(value) and value is not None else status
+    return (
+        f"{status}, {monitor} {figure_text(monitor, float(value))}"
+        if is_number(value) and value is not None
+        else status
+    )
 
 
 def of_run(
@@ -33,12 +36,14 @@ def of_run(
     figures = {key: value for key, value in metrics.items() if is_figure(key) and is_number(value)}
     names = list(dict.fromkeys(key.partition("_")[2] for key in figures if not key.startswith("last_")))
     splits = [split for split in ("train", "val", "test") if any(key.startswith(f"{split}_") for key in figures)]
-    cells = [[figures.get(f"{split}_{name}") for name in names] for split in splits]
-    body = [[split, *("–" if value is None else figure_text(float(value)) for value in line)]
-            for split, line in zip(splits, cells, strict=True)]  # fmt: skip
+    body = [[split, *(_cell(name, figures.get(f"{split}_{name}")) for name in names)] for split in splits]
     panels = "".join(panel(title, rows) for title in list(dict.fromkeys(["loss", *names]))[:2])
     head = f"<b>{html.escape(name)}</b> {html.escape(summary(status, metrics, info))}"
     return f"<div><p>{head}</p>{table(['', *names], body) if body else ''}<div>{panels}</div></div>"
+
+
+def _cell(name: str, value: Any) -> str:
+    return "–" if value is None else figure_text(name, float(value))
 
 
 def of_figure(figure: Figure) -> tuple[bytes, dict[str, int]]:
@@ -85,7 +90,7 @@ def panel(figure: str, rows: Sequence[Mapping[str, Any]]) -> str:
         )
         style = f'fill="none" stroke="{colour}" stroke-width="1.6" stroke-dasharray="{dashes}"'
         lines += f'<polyline points="{places}" {style}/>'
-    words = f"{figure}  {figure_text(low)} to {figure_text(high)}"
+    words = f"{figure}  {figure_text(figure, low)} to {figure_text(figure, high)}"
     texts = (
         f'<text x="8" y="12" font-size="11" fill="currentColor">{html.escape(words)}</text>'
         f'<text x="8" y="{HEIGHT - 4}" font-size="9" fill="currentColor">epoch {first} to {last}: '

@@ -6,7 +6,7 @@ import html
 import sys
 from typing import TYPE_CHECKING, Any
 
-from dlx.runs.compare import figure_text
+from dlx.runs.metrics import figure_text
 from dlx.runs.run import Run
 from dlx.training.outcome import Observer, Outcome
 from dlx.training.progress_bar import TrainingBar, epoch_line
@@ -45,7 +45,11 @@ class Shown(Observer):
         if self._bar is not None:
             self._bar.close()
         value = outcome.metrics.get(experiment.monitor)
-        figure = f", {experiment.monitor} {figure_text(float(value))}" if isinstance(value, (int, float)) else ""
+        figure = (
+            f", {experiment.monitor} {figure_text(experiment.monitor, float(value))}"
+            if isinstance(value, (int, float))
+            else ""
+        )
         if self._page is not None:
             self._page.end(f"{self._name}: {outcome.status}{figure}")
         else:

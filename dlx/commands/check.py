@@ -62,7 +62,7 @@ def _changed(paths: Sequence[str], before: Stamps) -> Stamps:
     from dlx.system import terminal
 
     sys.stdout.flush()
-    terminal.console(error=True).print("watching; Ctrl-C ends", style="dim")
+    terminal.console(error=True).print("watching; Ctrl-C ends", style=terminal.SECONDARY)
     while (now := _stamps(paths)) == before:
         time.sleep(PAUSE)
     return now
@@ -192,9 +192,9 @@ def _without_bases(paths: Sequence[str]) -> Sequence[str]:
 
 def _report(error: DlxError) -> int:
     """Print an error; returns its exit code."""
-    from dlx.system import terminal
+    from dlx.system import problems
 
-    terminal.console(error=True).print(terminal.clean_lines(str(error)))
+    problems.show(error)
     return error.exit_code
 
 
@@ -207,14 +207,16 @@ def _show_model(path: str, spec: Spec, network: Network) -> None:
     rows = layer_table(network)
     total, trainable = sum(row[3] for row in rows), parameter_count(network)
     sums = [("parameters", trainable)] + ([("not trained", total - trainable)] if trainable != total else [])
+    shares = [terminal.share_bar(row[3] / total) if row[3] else "" for row in rows]
     columns = [
         ("layer", [row[0] for row in rows] + [name for name, _ in sums]),
         ("kind", [row[1] for row in rows] + [""] * len(sums)),
         ("output", [row[2] for row in rows] + [""] * len(sums)),
         ("parameters", [f"{row[3]:,}" for row in rows] + [f"{count:,}" for _, count in sums]),
+        ("share", [*shares, *("" for _ in sums)]),
     ]
-    terminal.console().print(terminal.clean(f"{path}: ok"), style="bold green")
-    terminal.table(columns, [False, False, False, True])
+    terminal.console().print(terminal.clean(f"{path}: ok"), style=f"bold {terminal.BETTER}")
+    terminal.table(columns, [False, False, False, True, False])
     terminal.console().print(terminal.clean(f"output: {network.head[0]}; loss {network.head[1]}"))
     if spec.dataset.name in store.KNOWN and not spec.dataset.args.get("path") and store.info(spec.dataset.name) is None:
         name = spec.dataset.name

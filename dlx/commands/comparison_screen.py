@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ def show(rows: Sequence[Row], chosen: Sequence[str] = ()) -> None:
         _alone(alone)
     if left:
         hint = f"{left} more settings differ; fewer runs, of one data set, or --csv show all"
-        terminal.console().print(hint, style="dim")
+        terminal.console().print(hint, style=terminal.SECONDARY)
 
 
 def _whole(heading: str, rows: Sequence[Row], chosen: Sequence[str]) -> int:
@@ -86,7 +87,7 @@ def _say_units(rows: Sequence[Row], columns: Sequence[Cells]) -> None:
     target = next((name for name in names if isinstance(name, str)), "the target")
     if shown:
         line = f"{' and '.join(dict.fromkeys(shown))} in the unit of {target}"
-        terminal.console().print(terminal.clean(line), style="dim")
+        terminal.console().print(terminal.clean(line), style=terminal.SECONDARY)
 
 
 def _results(rows: Sequence[Row], figures: Sequence[str]) -> list[Cells]:
@@ -171,9 +172,12 @@ def _as_written(cells: Sequence[str]) -> list[str]:
 
 
 def _number(cell: str) -> str:
-    if not terminal.are_numbers([cell]) or len(cell) < 7 or cell == ABSENT:
+    try:
+        value = float(cell)
+    except ValueError:
         return cell
-    value = float(cell)
+    if len(cell) < 7 or not math.isfinite(value):
+        return cell
     if value == round(value):
         return cell
     if 0 < abs(value) < 1 and abs(1 / value - round(1 / value, 1)) < 1e-6 * abs(1 / value):

@@ -46,14 +46,14 @@ def command(launch: Launch) -> int:
     from dlx.system import backend, machine, terminal
 
     out = terminal.console()
-    out.print("versions", style="bold")
+    out.print("versions", style=terminal.HEADING)
     terminal.fields(
         [("  dlx", __version__), ("  python", sys.version.split()[0])]
         + [(f"  {name}", _version(name)) for name in ("keras", "tensorflow", "jax", "numpy", "pandas")]
     )
-    out.print("\nplaces", style="bold")
+    out.print("\nplaces", style=terminal.HEADING)
     terminal.fields(_places(launch.root))
-    out.print("\ncomputing", style="bold")
+    out.print("\ncomputing", style=terminal.HEADING)
     launch.want()
     try:
         device = backend.load()
@@ -65,7 +65,7 @@ def command(launch: Launch) -> int:
         bfloat16 = machine.bfloat16()
     threads = f"{device.backend}, {device.threads} threads"
     terminal.fields([("  device", device.shown), ("  backend", threads), ("  bfloat16", bfloat16)])
-    out.print(f"\na training of {SECONDS:.0f} seconds", style="bold")
+    out.print(f"\na training of {SECONDS:.0f} seconds", style=terminal.HEADING)
     return _train()
 
 

@@ -22,7 +22,7 @@ from dlx.plots.pictures import Draw, largest, pictures_of
 from dlx.plots.settings import settings
 from dlx.plots.subject import Subject
 from dlx.runs.diff import labels_of
-from dlx.runs.find import stem
+from dlx.runs.find import numbered, stem
 from dlx.runs.run import Run
 from dlx.training.subject import curves_of, subject_of
 
@@ -215,7 +215,7 @@ def _stem(runs: Sequence[Run]) -> str:
     heads = list(dict.fromkeys(stem(run.name) for run in runs))
     numbers = [match[1] for run in runs if (match := re.search(r"-(\d+)$", run.name))]
     if len(heads) == 1 and len(numbers) == len(runs):
-        name = f"{heads[0]}-{_ranges(sorted(map(int, numbers)))}"
+        name = f"{heads[0]}-{'+'.join(numbered(sorted(map(int, numbers))))}"
     else:
         name = "+".join(run.name for run in runs)
     if len(name) <= 80:
@@ -223,14 +223,3 @@ def _stem(runs: Sequence[Run]) -> str:
     # Of many runs, or of long names, the beginning, and what tells them from others.
     mark = zlib.crc32("/".join(run.name for run in runs).encode())
     return f"{name[:60]}-{mark:08x}"
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Sorted numbers as a person writes them: 1..3+7."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    return "+".join(f"{part[0]}..{part[-1]}" if len(part) > 2 else "+".join(map(str, part)) for part in parts)

@@ -43,7 +43,7 @@ def _problem(target: Path) -> int:
     """Load the table as a run would, and show what is wrong with it; returns the exit code."""
     from dlx import spec as specs
     from dlx.errors import DlxError
-    from dlx.system import terminal
+    from dlx.system import problems, terminal
     from dlx.training.experiment import prepare
 
     try:
@@ -51,6 +51,6 @@ def _problem(target: Path) -> int:
             prepare(specs.load(str(target)))
     except DlxError as error:
         terminal.console(error=True).print("it will not run as the table is:")
-        terminal.console(error=True).print(terminal.clean_lines(str(error)))
+        problems.show(error)
         return error.exit_code
     return 0

@@ -6,7 +6,7 @@ import datetime
 import re
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dlx.runs.summary import Entry
 
+MANY = 3  # runs of a sweep, of more there is one line
 STATUS = ("running", "done", "failed", "interrupted", "crashed", "unknown", "damaged")
 
 
@@ -29,6 +30,7 @@ STATUS = ("running", "done", "failed", "interrupted", "crashed", "unknown", "dam
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag.")
 @click.option("--since", metavar="TIME", help="Only runs started since: 2026-03-01, 30m, 12h, 7d or 2w.")
 @click.option("--sort", metavar="METRIC", help="Best first by this figure; or by start, or name.")
+@click.option("--all", "everything", is_flag=True, help="The runs of a sweep, too, each in a line.")
 @click.option("-q", "--quiet", is_flag=True, help="Names alone, for other commands.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every run.")
 @runs_dir
@@ -38,11 +40,14 @@ def command(
     tags: tuple[str, ...],
     since: str | None,
     sort: str | None,
+    everything: bool,
     quiet: bool,
     as_json: bool,
     runs_dir: str | None,
 ) -> None:
     """List the runs: status, start, a figure, and what each changed against its spec, or the run that it continues.
+
+    The newest is last. The runs of a sweep are one line with their best, unless RUN, --sort or --all asks for each.
 
     \b
     dlx list
@@ -79,23 +84,88 @@ def command(
             left = f"no run in {root} matches these options" if find.below(root) else find.none_yet(root)
             terminal.console().print(left)
         else:
-            names = [find.shown_name(entry.path, root) for entry in chosen]
-            _print_table(chosen, names, [_remark(entry, changed[entry.path]) for entry in chosen], sort)
+            lines = [_line(entry, find.shown_name(entry.path, root), changed[entry.path], sort) for entry in chosen]
+            whole = bool(runs or sort or everything)
+            _print_table(lines if whole else _folded(chosen, lines), sort)
 
 
-def _print_table(entries: Sequence[Entry], names: Sequence[str], remarks: Sequence[str], sort: str | None) -> None:
-    """The runs, with the figure that they are sorted by, or else what each monitors."""
+class Line(NamedTuple):
+    """A line of the table: a run, or all of a sweep."""
+
+    name: str
+    status: str
+    start: str
+    figure: str
+    changed: str
+    failed: bool = False
+
+
+LONGEST = 32  # columns of a name
+
+
+def _line(entry: Entry, name: str, changed: str, sort: str | None) -> Line:
+    """The line of one run, with the figure that the runs are sorted by, or else what it monitors."""
+    chosen = sort if sort not in (None, "name", "start") else None
+    start = str(entry.info.get("start", ""))[:16].replace("T", " ")
+    return Line(name, _status(entry), start, _figure(entry, chosen), _remark(entry, changed), entry.status == "failed")
+
+
+def _folded(entries: Sequence[Entry], lines: Sequence[Line]) -> list[Line]:
+    """The lines, those of the runs of a sweep in one: how they ended, which is the best, what they vary."""
+    from dlx.runs.find import stem
+
+    sweeps: dict[Any, list[int]] = {}
+    for number, entry in enumerate(entries):
+        parent = str(entry.info.get("parent") or "")
+        if parent == stem(entry.name) and not entry.reason:
+            sweeps.setdefault((parent, tuple(_varied(entry))), []).append(number)
+    folded: dict[int, Line | None] = {}
+    for numbers in sweeps.values():
+        if len(numbers) > MANY:
+            folded |= dict.fromkeys(numbers)
+            folded[numbers[-1]] = _sweep([entries[n] for n in numbers], [lines[n] for n in numbers])
+    made = (folded.get(number, line) for number, line in enumerate(lines))
+    return [line for line in made if line is not None]
+
+
+def _varied(entry: Entry) -> list[str]:
+    """The addresses that a run of a sweep has changed."""
+    return list(dict.fromkeys(str(change).partition("=")[0] for change in entry.info.get("changed") or []))
+
+
+def _sweep(entries: Sequence[Entry], lines: Sequence[Line]) -> Line:
+    """All runs of a sweep in a line."""
+    from dlx.runs.find import ranges
+    from dlx.runs.metrics import figure_text, maximized
+
+    counts: dict[str, int] = {}
+    for entry in entries:
+        counts[entry.status] = counts.get(entry.status, 0) + 1
+    status = ", ".join(f"{count} {name}" for name, count in counts.items())
+    monitor = str(entries[0].info.get("monitor", ""))
+    values = [(value, entry.name) for entry in entries if isinstance(value := entry.metrics.get(monitor), float)]
+    best = (max if maximized(monitor) else min)(values, default=None)
+    figure = f"{monitor} {figure_text(monitor, best[0])}" if best is not None else ""
+    names, start = ranges(entry.name for entry in entries), lines[-1].start
+    winner = f"; best {best[1]}" if best is not None else ""
+    changed = f"{', '.join(_varied(entries[0]))}{winner}"
+    return Line(" ".join(names), status, start, figure, changed, "failed" in counts and len(counts) == 1)
+
+
+def _print_table(lines: Sequence[Line], sort: str | None) -> None:
+    """The lines, what failed in red."""
     from dlx.system import terminal
 
     chosen = sort if sort not in (None, "name", "start") else None
     columns = [
-        ("run", names),
-        ("status", [_status(entry) for entry in entries]),
-        ("start", [str(entry.info.get("start", ""))[:16].replace("T", " ") for entry in entries]),
-        (chosen or "figure", [_figure(entry, chosen) for entry in entries]),
-        ("changed", remarks),
+        ("run", [terminal.shortened(line.name, LONGEST) for line in lines]),
+        ("status", [line.status for line in lines]),
+        ("start", [line.start for line in lines]),
+        (chosen or "figure", [line.figure for line in lines]),
+        ("changed", [line.changed for line in lines]),
     ]
-    terminal.table(columns, [False, False, False, True, False])
+    failed = [number for number, line in enumerate(lines) if line.failed]
+    terminal.table(columns, [False, False, False, True, False], failed=failed)
 
 
 def _tags(entry: Entry) -> set[str]:
@@ -138,13 +208,13 @@ def _time(text: str) -> float:
 
 
 def _sorted(entries: list[Entry], sort: str | None) -> list[Entry]:
-    """By name as they stand, by start, or best first by a figure; those without it last."""
+    """By start, the newest last, by name, or best first by a figure; those without it last."""
     from dlx.errors import DlxError, did_you_mean
     from dlx.runs.metrics import maximized
 
-    if sort in (None, "name"):
+    if sort == "name":
         return entries
-    if sort == "start":
+    if sort in (None, "start"):
         return sorted(entries, key=_started)
     known = sorted({key for entry in entries for key in entry.metrics})
     if sort not in known and entries:
@@ -162,13 +232,14 @@ def _sorted(entries: list[Entry], sort: str | None) -> list[Entry]:
 
 def _figure(entry: Entry, chosen: str | None) -> str:
     """The chosen figure, or the monitored one of a finished run, or how far another one came."""
-    from dlx.runs.compare import figure_text
+    from dlx.runs.metrics import figure_text
     from dlx.runs.run import Run
 
     key = chosen or str(entry.info.get("monitor", ""))
     value = entry.metrics.get(key)
     if isinstance(value, (int, float)):
-        return figure_text(float(value)) if chosen else f"{key} {figure_text(float(value))}"
+        text = figure_text(key, float(value))
+        return text if chosen else f"{key} {text}"
     history = [] if entry.reason else Run(entry.path).history()
     return f"epoch {history[-1].get('epoch', '?')}" if history else ""
 

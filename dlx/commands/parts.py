@@ -40,7 +40,7 @@ def _names() -> None:
     for number, (heading, names) in enumerate({**kinds, "keys of a spec": list(SECTIONS)}.items()):
         if number:
             out.print()
-        out.print(heading, style="bold")
+        out.print(heading, style=terminal.HEADING)
         for line in terminal.wrapped("  ".join(names)):
             out.print(f"  {line}" if terminal.cells(line) < terminal.width() - 1 else line)
     out.print("\ndlx parts layers explains one kind, dlx parts NAME one part or key.")
@@ -88,7 +88,7 @@ def _explain_kind(registry: Registry) -> None:
     """Every part of a kind, with the first line of its help."""
     from dlx.system import terminal
 
-    terminal.console().print(plural(registry), style="bold")
+    terminal.console().print(plural(registry), style=terminal.HEADING)
     terminal.fields([(f"  {name}", registry.help(name).split("\n")[0]) for name in registry], most=26)
 
 
@@ -103,7 +103,7 @@ def _explain_key(name: str) -> None:
     from dlx.system import terminal
 
     section, out = SECTIONS[name], terminal.console()
-    out.print(f"{name}  (key of a spec)", style="bold")
+    out.print(f"{name}  (key of a spec)", style=terminal.HEADING)
     out.print(textwrap.fill(" ".join(KEY_HELP[name].replace("`", "").split()), terminal.width()))
     out.print()
     pairs = [("  value", _value(section.annotation))]
@@ -119,7 +119,7 @@ def _explain_one(registry: Registry, name: str) -> None:
     from dlx.system import terminal
 
     out = terminal.console()
-    out.print(f"{name}  ({registry.kind})", style="bold")
+    out.print(f"{name}  ({registry.kind})", style=terminal.HEADING)
     paragraphs = registry.help(name).split("\n\n")
     out.print("\n\n".join(textwrap.fill(" ".join(text.split()), terminal.width()) for text in paragraphs))
     parameters = registry.parameters(name).values()

@@ -130,7 +130,7 @@ class Report:
     def add(self, error: DlxError) -> None:
         """Print what was wrong with a spec, and its line where the output is JSON."""
         from dlx.errors import SpecError
-        from dlx.system import terminal
+        from dlx.system import problems as shown
 
         if self._json and (self._of > 1 or not isinstance(error, SpecError)):
             from dlx.commands.training_screen import run_line
@@ -142,7 +142,7 @@ class Report:
         for problem in problems:
             if str(problem) not in self._shown:
                 self._shown.add(str(problem))
-                terminal.console(error=True).print(terminal.clean_lines(str(problem)))
+                shown.show(problem)
         self.code = self.code or error.exit_code
 
 
@@ -171,7 +171,7 @@ def load_all(paths: Sequence[str], settings: Sequence[str], launch: Launch, repo
 def run_all(planned: Sequence[Spec], launch: Launch, report: Report) -> int:
     """Run every spec; returns the exit code: of the first that did not end well, else 0."""
     from dlx.errors import DlxError
-    from dlx.runs.find import command_line
+    from dlx.runs.find import command_line, ranges
     from dlx.system import files, signals, terminal
 
     files.check_writable(launch.root)
@@ -195,7 +195,7 @@ def run_all(planned: Sequence[Spec], launch: Launch, report: Report) -> int:
         report.code, stopped = report.code or outcome.exit_code, outcome.stop
     if len(names) > 1:
         _summary(list(report.outcomes.values()), launch)
-        compare = command_line("dlx", "compare", *names, runs_dir=launch.root)
+        compare = command_line("dlx", "compare", *ranges(names), runs_dir=launch.root)
         terminal.console(error=launch.json).print(f"\n{len(names)} runs; compare them:  {compare}")
     return report.code
 

@@ -52,11 +52,11 @@ def _show(run: Run, info: dict[str, Any], metrics: dict[str, Any], root: Path) -
 
     terminal.fields(_head(run, info, root))
     out = terminal.console()
-    out.print("\nsettings", style="bold")
+    out.print("\nsettings", style=terminal.HEADING)
     out.print(terminal.folded(run.text("spec.yaml")))
     if metrics:
-        out.print("\nfigures", style="bold")
-        terminal.fields([(key, _text(value)) for key, value in metrics.items()])
+        out.print("\nfigures", style=terminal.HEADING)
+        terminal.fields([(key, _text(key, value)) for key, value in metrics.items()])
     curve = sparkline(read(run.path), 40)
     if curve:
         out.print()
@@ -77,7 +77,10 @@ def _show_weights(run: Run) -> None:
         if array.size > SMALL:
             large.append((weight.path, array))
             continue
-        out.print(terminal.clean(f"{weight.path}, {' × '.join(map(str, array.shape)) or 'one number'}"), style="bold")
+        out.print(
+            terminal.clean(f"{weight.path}, {' × '.join(map(str, array.shape)) or 'one number'}"),
+            style=terminal.HEADING,
+        )
         print(np.array2string(array.astype(np.float64), precision=4, suppress_small=True, max_line_width=78))
     if large:
         columns = [
@@ -128,7 +131,9 @@ def _data(info: dict[str, Any]) -> str:
     return f"{data.get('source', '?')}: {sizes}; fingerprint {str(data.get('fingerprint', ''))[:12]}"
 
 
-def _text(value: Any) -> str:
-    from dlx.runs.compare import figure_text
+def _text(key: str, value: Any) -> str:
+    from dlx.runs.metrics import figure_text
 
-    return figure_text(float(value)) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return figure_text(key, value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -43,18 +43,22 @@ def command(spec: str, settings: tuple[str, ...], dry_run: bool, launch: Launch)
     runs, code = sweep(spec, settings, dry_run, launch)
     if len(runs) > 1 and not launch.json:
         from dlx.commands.compare import Shown, compare
-        from dlx.runs.find import command_line
+        from dlx.runs.find import command_line, ranges
+        from dlx.system import terminal
 
         print()
         compare([str(run.path) for run in runs], launch.root, Shown())
         _show_best(runs)
-        print(f"\nnext  {command_line('dlx', 'plot', *(run.name for run in runs), runs_dir=launch.root)}")
+        print()
+        again = command_line("dlx", "plot", *ranges(run.name for run in runs), runs_dir=launch.root)
+        terminal.fields([("next", again)], style=terminal.SECONDARY)
     return code
 
 
 def _show_best(runs: Sequence[Run]) -> None:
     """The best run by the figure that the trainings were steered by; test figures choose nothing."""
-    from dlx.runs.compare import Row, best_rows, figure_text, unlike_penalties
+    from dlx.runs.compare import Row, best_rows, unlike_penalties
+    from dlx.runs.metrics import figure_text
     from dlx.runs.summary import read
     from dlx.system import terminal
 
@@ -66,7 +70,7 @@ def _show_best(runs: Sequence[Run]) -> None:
     best = best_rows(rows, monitor)
     if best:
         names = ", ".join(row.name for row in best)
-        figure = figure_text(best[0].figure(monitor) or 0.0)
+        figure = figure_text(monitor, best[0].figure(monitor) or 0.0)
         print()
         terminal.console().print(terminal.clean(f"best by {monitor}: {names}  {figure}"))
 
@@ -123,6 +127,7 @@ def _list(trials: Sequence[Trial], here: Here) -> int:
     from dlx.errors import DlxError
     from dlx.spec import write_value
     from dlx.system import backend, terminal
+    from dlx.system import problems as problem_screen
     from dlx.system.units import duration
     from dlx.training.estimate import estimate
     from dlx.training.program_cache import ProgramCache
@@ -153,5 +158,5 @@ def _list(trials: Sequence[Trial], here: Here) -> int:
     left = "nothing is left to run" if not problems else "none of the rest can run"
     terminal.console().print(f"about {duration(ahead)} in all; nothing was kept" if ahead else left)
     for trial, problem in problems:
-        terminal.console(error=True).print(terminal.clean_lines(f"{trial.label}: {problem}"))
+        problem_screen.show(f"{trial.label}: {problem}")
     return problems[0][1].exit_code if problems else 0

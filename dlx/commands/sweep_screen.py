@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.commands.training_screen import run_line
 from dlx.engine.plan import Progress
-from dlx.runs.compare import figure_text
-from dlx.runs.metrics import is_figure, unasked
+from dlx.runs.metrics import figure_text, is_figure, unasked
 from dlx.runs.run import Run
 from dlx.search.sweep import Result
 from dlx.spec import write_value
 from dlx.spec.grid import Trial
-from dlx.system import terminal
+from dlx.system import problems, terminal
 from dlx.system.units import duration
 from dlx.training.experiment import Experiment
 from dlx.training.outcome import Observer, Outcome
@@ -27,7 +26,7 @@ def show_plan(trials: Sequence[Trial], missing: Sequence[Trial], error: bool) ->
     """The alternatives, and how many combinations are left."""
     spec = trials[0].spec
     out = terminal.console(error)
-    out.print(spec.name, style="bold cyan")
+    out.print(spec.name, style=terminal.HEADING)
     for line in terminal.wrapped(spec.description):
         out.print(line)
     values: dict[str, dict[str, None]] = {}
@@ -58,16 +57,17 @@ class SweepScreen:
         metrics = (result.run.metrics() if result.run else None) or {}
         name = f"{result.run.name}: " if result.run else ""
         if result.status == "done":
-            figures = "  ".join(f"{k} {figure_text(float(metrics[k]))}" for k in _reported(metrics)[:2])
+            figures = "  ".join(f"{k} {figure_text(k, float(metrics[k]))}" for k in _reported(metrics)[:2])
             when = duration(float(metrics.get("total_seconds", 0))) if result.fresh else "finished before"
             out.print(terminal.clean(f"{count}  {name}{trial.label}  {figures}  ({when})"))
         else:
             words = "is running in another process" if result.status == "running" else result.status
             out.print(
-                terminal.clean(f"{count}  {name}{trial.label}  {words}"), style="bold red" * (words == result.status)
+                terminal.clean(f"{count}  {name}{trial.label}  {words}"),
+                style=terminal.ERROR * (words == result.status),
             )
             if result.error is not None:
-                terminal.console(error=True).print(terminal.clean_lines(f"  {result.error}"))
+                problems.show(f"  {result.error}")
         if self._json:
             print(run_line(result.run, result.status, metrics), flush=True)
 

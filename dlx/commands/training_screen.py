@@ -9,7 +9,7 @@ from dlx.data.dataset import Stream
 from dlx.data.splits import majority_share, mean_error
 from dlx.errors import DivergenceError
 from dlx.runs.find import command_line, compare_all
-from dlx.runs.metrics import OF_TWO_CLASSES, is_figure, reached
+from dlx.runs.metrics import OF_TWO_CLASSES, figure_text, is_figure, reached
 from dlx.runs.run import Run
 from dlx.system import terminal
 from dlx.system.json_text import one_line
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dlx.spec.sections import Spec
     from dlx.training.experiment import Experiment
 
+COLUMN = 12  # where the texts of the plan and of what comes after begin
 EXAMPLES = {"image": "IMAGE.png", "table": "TABLE.csv", "text": "TEXTS.txt", "series": "TABLE.csv"}
 
 
@@ -45,7 +46,7 @@ def show_plan(experiment: Experiment, error: bool = False, number: int = 1, of: 
     out = terminal.console(error)
     if number > 1:
         out.print()
-    out.print(f"{spec.name}{count}", style="bold cyan")
+    out.print(f"{spec.name}{count}", style=terminal.HEADING)
     for line in terminal.wrapped(spec.description):
         out.print(line)
     pairs = [("data", _data(experiment))]
@@ -73,7 +74,7 @@ def show_plan(experiment: Experiment, error: bool = False, number: int = 1, of: 
     if splits.test is None and spec.test == "auto" and len(splits.train) >= 50:
         pairs.append(("test", "none: the data has no test split; test: 0.2 cuts one off"))
     pairs.append(("training", _training(experiment)))
-    terminal.fields(pairs, error)
+    terminal.fields(pairs, error, least=COLUMN)
 
 
 def _phrase(spec: Spec, kind: str, part: Part) -> str:
@@ -99,7 +100,7 @@ def _input(experiment: Experiment) -> str:
         return f"{shape}, {len(dataset.classes)} labels, any of which may hold"
     if dataset.classes:
         share = majority_share(experiment.splits.train, len(dataset.classes))
-        return f"{shape}, {len(dataset.classes)} classes; guessing the most frequent one scores {share:.1%}"
+        return f"{shape}, {len(dataset.classes)} classes; guessing the most frequent one scores {100 * share:.1f} %"
     count, error = experiment.facts.targets, mean_error(experiment.splits.train, experiment.splits.train)
     values = "a value" if count == 1 else f"{count} values"
     return f"{shape}, {values} to predict; always answering the mean is off by {error:.4g} (mae; r2 0)"
@@ -149,7 +150,7 @@ def remind(run: Run, root: Path, error: bool = False) -> None:
 def repeats(run: Run, error: bool = False) -> None:
     """Say that an equal run is done, and what came of it."""
     metrics, monitor = run.metrics() or {}, str(run.info().get("monitor", ""))
-    figure = f": {monitor} {_decimal(metrics[monitor])}" if isinstance(metrics.get(monitor), float) else ""
+    figure = f": {monitor} {figure_text(monitor, metrics[monitor])}" if isinstance(metrics.get(monitor), float) else ""
     words = f"{run.name} has these settings and is done{figure}; this is the same once more (--repeat changes the seed)"
     for line in terminal.wrapped(words):
         terminal.console(error).print(line)
@@ -174,7 +175,7 @@ class RunScreen(Observer):
             ("device", f"{device}; {parameter_count(network):,} parameters"),
             ("run", str(run.path)),
         ]
-        terminal.fields(pairs, error=self._json)
+        terminal.fields(pairs, error=self._json, least=COLUMN)
         self._bar = TrainingBar(experiment, run.history()).open()
 
     def noted(self, line: str) -> None:
@@ -227,16 +228,19 @@ def _show_stop(outcome: Outcome, error: bool) -> None:
         f"interrupted; {kept if rows else 'its checkpoint is'} in {terminal.clean(str(run.path))}"
     )
     how = f"by {outcome.stop}, " + (f"after epoch {rows[-1]['epoch']:,}" if rows else "in its first epoch")
-    terminal.fields([("stopped", how), ("next", f"{_resume(run)} continues there")], error)
+    terminal.fields([("stopped", how), ("next", f"{_resume(run)} continues there")], error, least=COLUMN)
 
 
 def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None:
     out, run, metrics = terminal.console(error), outcome.run, outcome.metrics
     rate = f"{metrics['examples_per_second']:,.0f} examples/s once compiled"
+    doubt = no_better(experiment, metrics)
     out.print(
         f"done in {duration(metrics['total_seconds'])} (training {duration(metrics['train_seconds'])}, {rate})",
-        style="bold green",
+        style=f"bold {terminal.DOUBT if doubt else terminal.BETTER}",
     )
+    if doubt:
+        out.print(doubt, style=terminal.DOUBT)
     if metrics["epochs"] < experiment.epochs:
         out.print(
             f"stopped after epoch {metrics['epochs']:,} of {experiment.epochs:,}: {_why_stopped(run, experiment)}"
@@ -251,20 +255,42 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
     history = run.history()
     for name, number in (experiment.spec.stop_at or {}).items():
         if metrics["epochs"] == experiment.epochs and history and not reached(name, history[-1].get(name), number):
-            out.print(f"{name} {_decimal(history[-1][name])} did not reach {number:g}")
+            out.print(f"{name} {_written(name, history[-1][name])} did not reach {_written(name, number)}")
     for place, line in enumerate(outcome.examples):
-        out.print(terminal.clean(f"{'' if place else 'predicted':9}  {line}"))
+        out.print(terminal.clean(f"{'' if place else 'predicted':{COLUMN}}{line}"))
     root = run.path.parent
     example = EXAMPLES.get(experiment.dataset.kind, "ARRAY.npy")
     if experiment.dataset.reading is not None:
         example = "--random=3"
-    terminal.fields(
-        [
-            ("next", compare_all(root)),
-            ("", command_line("dlx", "predict", run.name, example, runs_dir=root)),
-            ("", command_line("dlx", "tensorboard", runs_dir=root)),
-        ],
-        error,
+    steps = [
+        ("next", compare_all(root)),
+        ("", command_line("dlx", "predict", run.name, example, runs_dir=root)),
+        ("", command_line("dlx", "tensorboard", runs_dir=root)),
+    ]
+    out.print()
+    terminal.fields(steps, error, least=COLUMN, style=terminal.SECONDARY)
+
+
+def no_better(experiment: Experiment, metrics: Mapping[str, Any]) -> str:
+    """In words, that the model is no better than guessing the most frequent class, or than the mean; else nothing.
+
+    Of 100 examples or more, a share counts as better only beyond what chance gives one guesser in twenty.
+    """
+    splits, task = experiment.splits, experiment.facts.task
+    split, judged = next(
+        (n, s) for n, s in (("test", splits.test), ("val", splits.validation), ("train", splits.train)) if s
+    )
+    if task == "regression":
+        mae, mean = metrics.get(f"{split}_mae"), mean_error(splits.train, judged)
+        worse = mae is not None and mae >= mean
+        return f"no better than always answering the mean of train (mae {mean:.4g})" if worse else ""
+    accuracy = metrics.get(f"{split}_accuracy")
+    if task != "classification" or accuracy is None:
+        return ""
+    guess, count = majority_share(judged, len(experiment.facts.classes)), judged.targets.size
+    chance = 1.64 * (guess * (1 - guess) / count) ** 0.5 if count >= 100 else 0.0
+    return (
+        f"no better than guessing the most frequent class ({100 * guess:.1f} %)" if accuracy <= guess + chance else ""
     )
 
 
@@ -281,7 +307,9 @@ def _why_stopped(run: Run, experiment: Experiment) -> str:
     """What ended a training before its last epoch."""
     last, goal = run.history()[-1], experiment.spec.stop_at or {}
     if goal and all(reached(name, last.get(name), number) for name, number in goal.items()):
-        return ", ".join(f"{name} {_decimal(last[name])} reached {number:g}" for name, number in goal.items())
+        return ", ".join(
+            f"{name} {_written(name, last[name])} reached {_written(name, number)}" for name, number in goal.items()
+        )
     return f"no better {experiment.monitor}"
 
 
@@ -304,14 +332,15 @@ def _table(metrics: dict[str, Any], experiment: Experiment, error: bool) -> None
         rows.append(
             ("last_val", "test=validation" if twins else "validation", f"last weights, epoch {metrics['epochs']}")
         )
-    columns = [("", [label for _, label, _ in rows])]
+    sizes = experiment.splits.sizes()
+    counted = [f"{sizes.get(label.partition('=')[0], 0):,}" for _, label, _ in rows]
+    columns = [("", [label for _, label, _ in rows]), ("n", counted)]
     for name in names:
-        columns.append((name, [_decimal(metrics.get(f"{split}_{name}")) for split, _, _ in rows]))
+        columns.append((name, [_written(name, metrics.get(f"{split}_{name}")) for split, _, _ in rows]))
     columns.append(("", [remark for _, _, remark in rows]))
-    terminal.table(columns, [False, *(True for _ in names), False], error=error)
+    answer = max((n for n, (split, _, _) in enumerate(rows) if split in ("val", "test")), default=len(rows) - 1)
+    terminal.table(columns, [False, True, *(True for _ in names), False], error=error, answer=answer)
 
 
-def _decimal(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.3g}"
+def _written(name: str, value: Any) -> str:
+    return "–" if value is None else figure_text(name, float(value))

@@ -92,6 +92,7 @@ def _screen(run: Run) -> str:
 
 def page(name: str, rows: Sequence[Mapping[str, Any]], monitor: str, epochs: int, status: str) -> list[str]:
     """What is seen of a training: its curve, its last epochs, how far it is and what it still takes."""
+    from dlx.runs.metrics import figure_text
     from dlx.system import terminal
     from dlx.system.units import duration
     from dlx.training.progress_bar import Best, epoch_line
@@ -104,24 +105,25 @@ def page(name: str, rows: Sequence[Mapping[str, Any]], monitor: str, epochs: int
     number = int(rows[-1]["epoch"])
     whole = epochs or number
     last = list(zip(rows, marks, strict=True))[-SHOWN:]
-    lines = [f"{name}  {monitor}", *curve([row.get(monitor) for row in rows], terminal.width()), ""]
+    lines = [f"{name}  {monitor}", *curve([row.get(monitor) for row in rows], terminal.width(), figure=monitor), ""]
     lines += [epoch_line(row, whole, mark) for row, mark in last]
-    figure = f", best {monitor} {best.row[monitor]:.4g} at epoch {best.row['epoch']:,}" if best.row else ""
+    figure = (
+        f", best {monitor} {figure_text(monitor, best.row[monitor])} at epoch {best.row['epoch']:,}" if best.row else ""
+    )
     times = [float(row["seconds"]) for row, _ in last if isinstance(row.get("seconds"), (int, float))]
     left = f", about {duration((whole - number) * sum(times) / len(times))} left" if times and number < whole else ""
     return [*lines, "", f"epoch {number:,} of {whole:,}, {status}{figure}{left if status == 'running' else ''}"]
 
 
-def curve(values: Sequence[Any], width: int, tall: int = TALL) -> list[str]:
+def curve(values: Sequence[Any], width: int, tall: int = TALL, figure: str = "") -> list[str]:
     """A figure over the epochs as lines of text, its lowest and highest value beside them; a gap where it is none."""
-    from dlx.runs.compare import figure_text
-    from dlx.runs.metrics import is_number
+    from dlx.runs.metrics import figure_text, is_number
 
     numbers = [float(value) for value in values if is_number(value)]
     if not numbers:
         return []
     low, high = min(numbers), max(numbers)
-    names = [figure_text(high), *("" for _ in range(tall - 2)), figure_text(low)]
+    names = [figure_text(figure, high), *("" for _ in range(tall - 2)), figure_text(figure, low)]
     margin = max(map(len, names)) + 1
     room = max(10, width - margin - 1)
     if len(values) > room:

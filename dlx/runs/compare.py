@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dlx.errors import RunError, did_you_mean
-from dlx.runs.metrics import is_figure, is_number, maximized, reached, unasked
+from dlx.runs.metrics import figure_text, is_figure, is_number, maximized, mean_text, reached, unasked
 from dlx.runs.run import Run
 from dlx.runs.summary import LABELS, SPREAD, Entry, same_setting
 
@@ -63,14 +64,14 @@ class Row:
         values = self.values(key)
         if not values:
             return ABSENT
+        if not is_figure(key):
+            return _range_text(values)
         mean = math.fsum(values) / len(values)
-        write = figure_text if is_figure(key) else count_text
         if len(self.entries) == 1:
-            return write(mean)
-        counts = not is_figure(key) and len(set(values)) == 1
-        around = f" ± {write(_deviation(values))}" if len(values) > 1 and not counts else ""
+            return figure_text(key, mean)
         short = "" if len(values) == len(self.entries) else f" ({len(values)} of {len(self.entries)})"
-        return f"{write(mean)}{around}{short}"
+        several = mean_text(key, mean, _deviation(values)) if len(values) > 1 else figure_text(key, mean)
+        return f"{several}{short}"
 
 
 def names_of(rows: Sequence[Row]) -> list[str]:
@@ -82,25 +83,20 @@ def names_of(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def figure_text(value: float) -> str:
-    """A figure as a person reads it: four decimals below 10, fewer above, four digits where it is small."""
-    size = abs(value)
-    if value == int(value) and size < 1e15:
-        return str(int(value))
-    if size < 0.01:
-        return f"{value:.3g}"
-    return f"{value:.4f}" if size < 10 else f"{value:.2f}" if size < 1000 else f"{value:.0f}"
+def _range_text(values: Sequence[float]) -> str:
+    """Epochs or seconds, three digits of them; of several runs the median, and between which they lie: 24 (12–40)."""
+    low, middle, high = min(values), statistics.median(values), max(values)
+    words = [count_text(value) for value in (low, middle, high)]
+    return words[1] if words[0] == words[2] else f"{words[1]} ({words[0]}–{words[2]})"
 
 
 def count_text(value: float) -> str:
-    """Epochs or seconds, three digits of them, all before the point."""
-    return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
+    """Epochs or seconds, three digits of them, all before the point: 1.52, 24, 1,739."""
+    return f"{value:,.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
 
 
 def _deviation(values: Sequence[float]) -> float:
     """The standard deviation of a sample of two or more."""
-    import statistics
-
     return statistics.stdev(values)
 
 

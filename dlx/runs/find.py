@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ def find_all(words: Iterable[str], folder: Path) -> list[Path]:
 
 
 def find(word: str, folder: Path, own: bool = False) -> list[Path]:
-    """The paths that RUN means: a directory, a name under the runs folder, a pattern, a spec's name, `latest`.
+    """The paths that RUN means: a directory, a name under the runs folder, a pattern, a spec's name, `latest`, or a
+    range of numbers, as digits-2..61.
 
     What is not in the runs folder is looked for in the folders of runs that are in it, unless only its `own` count.
     Raises RunError with what is there when nothing fits.
@@ -103,6 +104,8 @@ def find(word: str, folder: Path, own: bool = False) -> list[Path]:
         return [path]
     if (folder / word).is_dir():
         return [folder / word]
+    if span := re.fullmatch(r"(.+-)(\d{1,9})\.\.(\d{1,9})", word):
+        return _in_range(word, span[1], range(int(span[2]), int(span[3]) + 1), folder)
     if any(mark in word for mark in "*?["):
         import glob
 
@@ -135,6 +138,44 @@ def find(word: str, folder: Path, own: bool = False) -> list[Path]:
     names = [run.name for run in known] + [stem(run.name) for run in known]
     seen = _shown(folder) if known else f"there are {none_yet(folder)}"
     raise RunError(f"unknown run {word!r}{did_you_mean(word, names)}", hint=seen)
+
+
+def _in_range(word: str, head: str, numbers: range, folder: Path) -> list[Path]:
+    """The runs whose names have such a head and one of the numbers; raises RunError where there are none."""
+    hits = [run for run in below(folder) if run.name.startswith(head) and _number(run, head) in numbers]
+    if not hits:
+        raise RunError(f"no run is in {word!r}", hint=_shown(folder))
+    return hits
+
+
+def _number(run: Path, head: str) -> int:
+    """The number of a run after the beginning of its name; -1 where there is none."""
+    rest = run.name.removeprefix(head)
+    return int(rest) if rest.isascii() and rest.isdigit() and len(rest) < 10 else -1
+
+
+def ranges(names: Iterable[str]) -> list[str]:
+    """Names of runs in few words that `find` understands: digits-2..61 for sixty of them."""
+    heads: dict[str, list[int]] = {}
+    for name in names:
+        match = re.fullmatch(r"(.+-)(\d+)", name)
+        heads.setdefault(match[1] if match else name, []).extend([int(match[2])] if match else [])
+    words: list[str] = []
+    for head, numbers in heads.items():
+        words += [f"{head}{part}" for part in numbered(sorted(set(numbers)))] if numbers else [head]
+    return words
+
+
+def numbered(numbers: Sequence[int]) -> list[str]:
+    """Sorted numbers as a person writes them: 1..3, 7."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    written = ([f"{part[0]}..{part[-1]}"] if len(part) > 2 else list(map(str, part)) for part in parts)
+    return [word for words in written for word in words]
 
 
 def with_model(path: Path) -> str:

@@ -19,6 +19,11 @@ PLAIN_LINES = 20
 QUIET_SECONDS = 5.0  # in a pipe, an epoch or a short training speaks for itself; a longer one is reported on its way
 
 
+# What colours stand for, in the terminal's own sixteen; docs/look.md has the table.
+ERROR, DOUBT, BETTER, PROGRESS, SECONDARY = "red", "yellow", "green", "blue", "dim"
+HEADING = ANSWER = "bold"
+
+
 def width() -> int:
     """The columns to write in: the terminal's, or 80."""
     return max(40, shutil.get_terminal_size((80, 24)).columns)
@@ -94,9 +99,14 @@ def blocks(columns: Sequence[tuple[str, Cells]]) -> int:
     return len(_blocks([column_width(title, column) for title, column in columns]))
 
 
+# 0.05, 1,739, 97.78 %, 0.163 ± 0.012, 24 (12–40), nan, and what stands for one that is not there
+ONE = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?inf|nan"
+NUMBER = rf"–|(?:{ONE})(?: ± (?:{ONE}))?(?: %)?(?: \((?:{ONE})–(?:{ONE})\))?(?: \(\d+ of \d+\))?"
+
+
 def are_numbers(column: Cells) -> bool:
     """Whether every cell of a column is a number, or stands for one that is not there."""
-    return all(re.fullmatch(r"–|[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?inf|nan", cell) for cell in column)
+    return all(re.fullmatch(NUMBER, cell) for cell in column)
 
 
 Line = list[tuple[str, str]]  # (text, style) of each cell
@@ -107,13 +117,16 @@ def table(
     numeric: Sequence[bool],
     marked: Iterable[tuple[int, int]] = (),
     error: bool = False,
+    answer: int | None = None,
+    failed: Iterable[int] = (),
 ) -> None:
     """Print columns under their headings; the first one names the rows. `marked`: (row, column) of the best, with a *.
 
+    answer: the row that answers, which is bold; failed: rows of what went wrong, in red.
     What does not fit the width goes into a further block under the same names. Names and words
     shorten in the middle, numbers never.
     """
-    best = set(marked)
+    best, wrong = set(marked), set(failed)
     stars = [any(c == n for _, n in best) for c in range(len(columns))]
     texts = [[clean(title), *map(clean, column)] for title, column in columns]
     widths = [max(map(cells, column)) + star for column, star in zip(texts, stars, strict=True)]
@@ -135,7 +148,8 @@ def table(
             for c in (0, *block):
                 starred = (row - 1, c) in best
                 cell = texts[c][row] + ("*" if starred else " " if stars[c] and row else "")
-                style = "bold" if row == 0 else "bold green" if starred else ""
+                style = HEADING if row == 0 else f"bold {BETTER}" if starred else ""
+                style = style or (ANSWER if row - 1 == answer else ERROR if row - 1 in wrong else "")
                 line.append((padded(cell, widths[c], numeric[c]), style))
             lines.append(line)
     _print(lines, error)
@@ -189,6 +203,12 @@ def _value(value: Any) -> str:
     return getattr(value, "name", None) or str(value)
 
 
+def share_bar(share: float, most: int = 12) -> str:
+    """A share as a bar of eighths, and in per cent."""
+    eighths = max(1, round(8 * most * share))
+    return f"{'█' * (eighths // 8)}{' ▏▎▍▌▋▊▉'[eighths % 8].strip()} {100 * share:.1f} %"
+
+
 def wrapped(text: str) -> list[str]:
     """A paragraph in lines that fit the width."""
     import textwrap
@@ -210,25 +230,30 @@ def folded(text: str) -> str:
     return "\n".join(lines).replace("\xa0", " ")
 
 
-def fields(pairs: Iterable[tuple[str, str]], error: bool = False, most: int = 80) -> None:
-    """A heading and a text a line; long texts wrap under themselves. Headings wider than `most` stand alone."""
+def fields(
+    pairs: Iterable[tuple[str, str]], error: bool = False, most: int = 80, least: int = 0, style: str = ""
+) -> None:
+    """A heading and a text a line; long texts wrap under themselves. Headings wider than `most` stand alone.
+
+    least: the columns that headings have at least, so that several blocks stand in one line; style: of the texts.
+    """
     import textwrap
 
     from rich.text import Text
 
     out = console(error)
     pairs = [(clean(head), text) for head, text in pairs]
-    indent = max((cells(head) for head, _ in pairs if cells(head) <= most), default=0) + 2
+    indent = max([least, *(cells(head) + 2 for head, _ in pairs if cells(head) <= most)])
     for head, text in pairs:
         if cells(head) > most:
-            out.print(Text(head, style="bold"))
+            out.print(Text(head, style=HEADING))
             head = ""
         wrapped = textwrap.wrap(clean(text), max(width() - indent, 20), break_long_words=False) or [""]
-        first = Text(padded(head, indent), style="bold")
-        first.append(wrapped[0], style="not bold")
+        first = Text(padded(head, indent), style=style or HEADING)
+        first.append(wrapped[0], style=style or "not bold")
         out.print(first)
         for line in wrapped[1:]:
-            out.print(" " * indent + line)
+            out.print(Text(" " * indent + line, style=style))
 
 
 @functools.cache
@@ -270,7 +295,7 @@ class Bar:
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
             columns = (
-                BarColumn(None),
+                BarColumn(None, "bright_black", PROGRESS, PROGRESS, PROGRESS),
                 TextColumn("{task.percentage:>3.0f}%"),
                 TextColumn("{task.description}"),
                 TimeRemainingColumn(),

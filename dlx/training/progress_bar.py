@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlx.runs.metrics import is_number, maximized
+from dlx.runs.metrics import figure_text, is_number, is_share, maximized
 from dlx.system import terminal
 from dlx.system.units import duration
 
@@ -86,8 +86,8 @@ class TrainingBar:
         figures = {k.removeprefix("train_"): self._last[k] for k in ("train_loss", "val_loss") if k in self._last}
         losses = [f"{name} {value:.3g}" for name, value in figures.items() if isinstance(value, float)]
         row = self._best.row
-        best = [f"best {row[monitor]:.4g}"] if row else []
-        named = [f"best {monitor} {row[monitor]:.4g} ({row['epoch']})"] if row else []
+        best = [f"best {figure_text(monitor, row[monitor])}"] if row else []
+        named = [f"best {monitor} {figure_text(monitor, row[monitor])} ({row['epoch']})"] if row else []
         rate = [self._rate(progress)]
         choices = ([*losses, *named, *rate], [*losses, *named], [*losses, *best], best)
         lines = ["  ".join(word for word in [*head, *words] if word) for words in choices]
@@ -122,5 +122,12 @@ def _figures(row: Row, scheduled: bool) -> Iterator[str]:
         (fewer, 4, rate), (fewer, 4, []), (fewer, 3, []), (fewer, 2, []),
         ({k: v for k, v in fewer.items() if k == "loss"}, 4, []),
     ):  # fmt: skip
-        words = [f"{name} {'nan' if value is None else format(value, f'.{digits}f')}" for name, value in shown.items()]
+        words = [f"{name} {_written(name, value, digits)}" for name, value in shown.items()]
         yield "  ".join([*words, *more])
+
+
+def _written(name: str, value: float | None, digits: int) -> str:
+    """A figure in so many digits after the point; of a share, which is in per cent, two fewer."""
+    if value is None:
+        return "nan"
+    return f"{100 * value:.{digits - 2}f} %" if is_share(name) else f"{value:.{digits}f}"

@@ -17,7 +17,7 @@ NUMBERS = "dataset: {csv: {path: d.csv, label: y}}\ntask: regression\nlayers: [{
 def test_the_plan_says_the_range_of_the_inputs_the_head_and_the_loss(dlx: Dlx, gate: Path) -> None:
     done = dlx("run", gate, "-s", "epochs=1")
     assert "preprocess  none: the network takes the inputs as they are, 0 to 1" in done.out
-    assert "output  dense(" in done.out
+    assert "output      dense(" in done.out
     assert "; loss " in done.out
 
 
@@ -25,7 +25,7 @@ def test_the_plan_of_a_regression_and_its_head(dlx: Dlx, world: Path) -> None:
     (world / "d.csv").write_text("x,y\n" + "".join(f"{x},{2 * x}\n" for x in range(40)))
     (world / "d.yaml").write_text(NUMBERS)
     done = dlx("run", "d.yaml", "-s", "preprocess=[normalize]")
-    assert "output  dense(1), linear; loss mean_squared_error" in done.out
+    assert "output      dense(1), linear; loss mean_squared_error" in done.out
     assert "preprocess  normalize" in done.out
 
 

@@ -43,12 +43,15 @@ def names(dlx: Dlx, *words: str) -> list[str]:
 
 def test_list_filters_and_sorts(dlx: Dlx, root: Path) -> None:
     everything = [*(f"x-{n}" for n in range(1, 12)), "y-1"]
-    assert names(dlx) == everything
-    assert names(dlx, "x-*") == everything[:-1]
+    assert names(dlx) == [*(f"x-{n}" for n in range(11, 0, -1)), "y-1"]  # the newest last
+    assert names(dlx, "--sort", "name") == everything
+    assert names(dlx, "x-*", "--sort", "name") == everything[:-1]
+    assert names(dlx, "x-3..5", "y-1", "--sort", "name") == ["x-3", "x-4", "x-5", "y-1"]
+    assert "no run is in 'x-30..40'" in dlx("list", "x-30..40").err
     assert names(dlx, "--status", "failed") == ["y-1"]
-    assert names(dlx, "--status", "failed", "--status", "done") == everything
-    assert names(dlx, "--tag", "even") == ["x-1", "x-3", "x-5", "x-7", "x-9", "x-11"]
-    assert names(dlx, "--since", "36h") == ["x-1", "x-2", "y-1"]
+    assert names(dlx, "--status", "failed", "--status", "done", "--sort", "name") == everything
+    assert names(dlx, "--tag", "even", "--sort", "name") == ["x-1", "x-3", "x-5", "x-7", "x-9", "x-11"]
+    assert names(dlx, "--since", "36h", "--sort", "name") == ["x-1", "x-2", "y-1"]
     assert names(dlx, "--sort", "val_accuracy")[:3] == ["x-11", "x-10", "x-9"]
     assert names(dlx, "--sort", "start")[-1] == "y-1"
     assert names(dlx, "--status", "running") == []
@@ -70,7 +73,7 @@ def test_a_note_is_kept_told_and_removed(dlx: Dlx, root: Path) -> None:
 
 def test_rm_moves_to_the_trash_and_back(dlx: Dlx, root: Path) -> None:
     assert dlx("rm", "x-2", "x-1*").code == 0
-    assert names(dlx) == [*(f"x-{n}" for n in range(3, 10)), "y-1"]
+    assert names(dlx, "--sort", "name") == [*(f"x-{n}" for n in range(3, 10)), "y-1"]
     assert dlx("rm", "--restore").out.split() == ["x-1", "x-2", "x-10", "x-11"]
     assert Run.create(root, "x").name == "x-12"  # a number in the trash is not given again
     gone = dlx("show", "x-10").err

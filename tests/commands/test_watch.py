@@ -52,7 +52,7 @@ def test_a_page_has_the_curve_the_last_epochs_and_the_time_left(monkeypatch: pyt
     lines = page("x-1", ROWS, "val_loss", 50, "running")
     assert lines[0] == "x-1  val_loss"
     assert sum(line.startswith("epoch ") and "/50" in line for line in lines) == 8
-    assert lines[-1] == "epoch 20 of 50, running, best val_loss 0.1 at epoch 20, about 90 s left"
+    assert lines[-1] == "epoch 20 of 50, running, best val_loss 0.1000 at epoch 20, about 90 s left"
     assert max(map(len, lines)) <= 80
     assert page("x-1", [], "val_loss", 50, "running") == ["x-1: running, no epoch yet"]
 

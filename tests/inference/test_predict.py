@@ -555,7 +555,7 @@ def test_sums_are_read_as_sums(dlx: Dlx, world: Path) -> None:
         "dataset: {binary_addition: {bits: 4, samples: 100, test_samples: 10}}\nlayers: [{gru: {units: 4, return_sequences: true}}, output]\nepochs: 1\n"
     )
     result = dlx("run", "add.yaml")
-    assert re.search(r"predicted  \d+ \+ \d+ = \d+ \(true \d+\)", result.out)
+    assert re.search(r"predicted +\d+ \+ \d+ = \d+ \(true \d+\)", result.out)
     for line in dlx("predict", "add", "--rows", "0-3").out.splitlines():
         first, second, truth = (int(re.search(p, line)[1]) for p in (r"^(\d+) ", r"\+ (\d+) ", r"true (\d+)"))  # type: ignore[index]
         assert first + second == truth

@@ -13,10 +13,12 @@ import pytest
 import yaml
 from conftest import Dlx
 
-from dlx.runs.compare import figure_text, fold, sparkline
+from dlx.runs.compare import fold, sparkline
 from dlx.runs.diff import align, differences
+from dlx.runs.metrics import figure_text, mean_text
 from dlx.runs.run import Run
 from dlx.runs.summary import read
+from dlx.system import terminal
 
 
 def made(root: Path, name: str, settings: dict[str, Any], metrics: dict[str, Any] | None = None, **info: Any) -> Path:
@@ -99,7 +101,7 @@ def test_runs_that_differ_in_the_seed_alone_fold(dlx: Dlx, world: Path) -> None:
     made(world / "runs", "y", {"seed": 1, "lr": 0.2}, {"val_loss": 0.5})
     out = dlx("compare", "runs/x-1", "runs/x-2", "runs/x-3", "runs/y-1").out
     assert "x (n=3)" in out
-    assert "0.4000 ± 0.2000" in out
+    assert "0.40 ± 0.20" in out
     records = json.loads(dlx("compare", "runs/x-1", "runs/x-2", "runs/x-3", "--json").out)["runs"]
     assert [record["metrics"]["val_loss"] for record in records] == [0.2, 0.4, 0.6]
 
@@ -115,7 +117,7 @@ def test_the_best_is_marked_and_a_nan_never_is(dlx: Dlx, world: Path) -> None:
     made(world / "runs", "bad", {"lr": 3}, {"val_loss": 0.7, "val_accuracy": 0.6})
     out = dlx("compare", "runs/good-1", "runs/nan-1", "runs/bad-1", "--sort", "val_loss").out
     assert "0.5000*" in out
-    assert "0.8000*" in out
+    assert "80.00 %*" in out
     assert out.count("*") == 2
     names = [line.split()[0] for line in out.splitlines() if "-1" in line][:3]
     assert names == ["good-1", "bad-1", "nan-1"]
@@ -245,7 +247,7 @@ def test_list_shows_the_figure_that_it_is_sorted_by(dlx: Dlx, world: Path) -> No
     head, *rows = dlx("list", "--sort", "val_accuracy").out.splitlines()
     assert "val_accuracy" in head
     assert [row.split()[0] for row in rows] == ["b-1", "a-1"]
-    assert "0.9000" in rows[0]
+    assert "90.00 %" in rows[0]
 
 
 def test_numbers_as_people_read_them() -> None:
@@ -253,12 +255,21 @@ def test_numbers_as_people_read_them() -> None:
         0.76312: "0.7631",
         0.00064: "0.00064",
         12.3456: "12.35",
-        123456.7: "123457",
+        123456.7: "123,457",
         3.0: "3",
         1e-12: "1e-12",
         -0.5: "-0.5000",
     }
-    assert {value: figure_text(value) for value in values} == values
+    assert {value: figure_text("val_loss", value) for value in values} == values
+    assert figure_text("test_accuracy", 0.977777) == "97.78 %"
+    assert figure_text("last_val_top_5_accuracy", 1.0) == "100.00 %"
+    assert mean_text("val_loss", 0.16312, 0.0123) == "0.163 ± 0.012"
+    assert mean_text("val_accuracy", 0.94444, 0.00712) == "94.44 ± 0.71 %"
+    assert mean_text("val_mae", 1739.4, 120.7) == "1,739 ± 121"
+    assert mean_text("val_loss", 0.5, 0.0) == "0.50 ± 0.00"
+    assert all(
+        terminal.are_numbers([text]) for text in ("97.78 %", "94.44 ± 0.71 %", "1,739 ± 121", "24 (12–40)", "nan")
+    )
 
 
 def test_the_sparkline_shows_the_monitored_figure(world: Path) -> None:
@@ -314,10 +325,10 @@ def test_test_figures_stand_apart_and_choose_nothing(dlx: Dlx, world: Path) -> N
     figures = ["val_accuracy", "val_loss", "train_loss", "test_loss", "test_accuracy"]
     assert head.split(",")[-5:] == figures
     out = dlx("compare", "runs/r-1", "runs/r-2", "--columns", "val_accuracy,test_accuracy").out
-    assert "0.6000*" in out
+    assert "60.00 %*" in out
     assert "0.9000*" not in out
     alone = [made(world / "runs", "s", {"lr": n}, {"test_accuracy": 0.5 + n / 10}) for n in range(2)]
-    assert "0.6000*" in dlx("compare", *alone).out
+    assert "60.00 %*" in dlx("compare", *alone).out
 
 
 def test_conditions_are_shown_where_they_differ(dlx: Dlx, world: Path) -> None:
@@ -418,7 +429,7 @@ def test_many_runs_of_several_data_sets_take_a_table_each(dlx: Dlx, world: Path)
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines if "val_accuracy" in line] == ["mnist", "cifar10", "r13-1"]
     assert "alone with its data  data" in out
-    assert "0.6000*" in out
+    assert "60.00 %*" in out
     assert "lr" in lines[0]
     assert "more settings differ" in out or "dropout" in out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -241,3 +242,12 @@ def test_a_sweep_is_judged_by_validation(dlx: Dlx, small: Path, world: Path) -> 
     assert all("val_loss" in line and "test_" not in line for line in lines)
     table = [line for line in done.out.splitlines() if line.startswith(("run ", "small-"))]
     assert "*" in "".join(table)
+
+
+def test_list_has_a_line_for_a_sweep_and_what_is_next_is_a_range(dlx: Dlx, gate: Path, world: Path) -> None:
+    done = dlx("sweep", gate, "-s", "lr=0.1,0.3,1,3")
+    assert done.out.rstrip().endswith("dlx plot gate-1..4")
+    (line,) = dlx("list").out.splitlines()[1:]
+    assert re.match(r"gate-1\.\.4  4 done .*train_loss 0\.\d+  lr; best gate-\d$", line)
+    assert len(dlx("list", "--all").out.splitlines()) == 5
+    assert dlx("list", "-q", "gate-2..3").out.split() == ["gate-2", "gate-3"]

@@ -234,7 +234,7 @@ def test_a_goal_of_float32_is_reached_as_the_loop_says(dlx: Dlx, world: Path) ->
         dlx, world, text + "optimizer: sgd\nlr: 1\nbatch_size: full\nepochs: 3000\nstop_at: {train_accuracy: 0.9}\n"
     )
     assert len(run.history()) < 3000
-    assert "reached 0.9" in out
+    assert "reached 90.00 %" in out
     assert "no better" not in out
     again = dlx("resume", "w", "-s", "epochs=4000")
     assert again.code == 2
