@@ -57,9 +57,15 @@ class SweepScreen:
         metrics = (result.run.metrics() if result.run else None) or {}
         name = f"{result.run.name}: " if result.run else ""
         if result.status == "done":
-            figures = "  ".join(f"{k} {figure_text(k, float(metrics[k]))}" for k in _reported(metrics)[:2])
+            figures = [f"{k} {figure_text(k, float(metrics[k]))}" for k in _reported(metrics)[:2]]
             when = duration(float(metrics.get("total_seconds", 0))) if result.fresh else "finished before"
-            out.print(terminal.clean(f"{count}  {name}{trial.label}  {figures}  ({when})"))
+            lines = (
+                "  ".join([f"{count}  {name}{trial.label}", *part, f"({when})"]) for part in (figures, figures[-1:])
+            )
+            line = next(
+                (line for line in lines if terminal.cells(line) <= terminal.table_width()), f"{count}  {name}{when}"
+            )
+            out.print(terminal.clean(line))
         else:
             words = "is running in another process" if result.status == "running" else result.status
             out.print(

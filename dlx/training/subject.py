@@ -62,7 +62,8 @@ def curves_of(runs: Sequence[Run]) -> tuple[list[Curve], str]:
         rows = [Row([entry]) for entry in entries]
     labels = row_labels(rows) if len(rows) > 1 else [rows[0].name]
     named = {entry.path: label for row, label in zip(rows, labels, strict=True) for entry in row.entries}
-    return [curve_of(run, named[run.path]) for run in runs], rows[0].name if len(rows) == 1 else ""
+    title = str(rows[0].first.settings.get("name", "")) if len(entries) > 1 else entries[0].name
+    return [curve_of(run, named[run.path]) for run in runs], title if len(rows) == 1 else ""
 
 
 def best_epoch(run: Run) -> int | None:
