@@ -99,7 +99,7 @@ class Gallery:
         """The figure of each run against the settings that differ: of three settings, of two on request."""
         drawn = settings(self._runs, least=2 if asked else 3)
         if drawn is None and asked:
-            message = "a picture of settings needs runs that end with figures and differ in a setting"
+            message = "a picture of settings needs two runs or more on the same data that differ in a setting"
             self.problems.append(RunError(message, where=_stem(self._runs)))
         return [(f"{_stem(self._runs)}-settings", drawn)] if drawn is not None else []
 

@@ -118,7 +118,7 @@ def _folded(entries: Sequence[Entry], lines: Sequence[Line]) -> list[Line]:
     for number, entry in enumerate(entries):
         parent = str(entry.info.get("parent") or "")
         if parent == stem(entry.name) and not entry.reason:
-            sweeps.setdefault((parent, tuple(_varied(entry))), []).append(number)
+            sweeps.setdefault((parent, *_varied(entry), entry.data), []).append(number)
     folded: dict[int, Line | None] = {}
     for numbers in sweeps.values():
         if len(numbers) > MANY:
@@ -135,19 +135,19 @@ def _varied(entry: Entry) -> list[str]:
 
 def _sweep(entries: Sequence[Entry], lines: Sequence[Line]) -> Line:
     """All runs of a sweep in a line."""
+    from dlx.runs.compare import Row, best_rows
     from dlx.runs.find import ranges
-    from dlx.runs.metrics import figure_text, maximized
 
     counts: dict[str, int] = {}
     for entry in entries:
         counts[entry.status] = counts.get(entry.status, 0) + 1
     status = ", ".join(f"{count} {name}" for name, count in counts.items())
-    monitor = str(entries[0].info.get("monitor", ""))
-    values = [(value, entry.name) for entry in entries if isinstance(value := entry.metrics.get(monitor), float)]
-    best = (max if maximized(monitor) else min)(values, default=None)
-    figure = f"{monitor} {figure_text(monitor, best[0])}" if best is not None else ""
+    rows, monitors = [Row([entry]) for entry in entries], {str(entry.info.get("monitor", "")) for entry in entries}
+    monitor = monitors.pop() if len(monitors) == 1 else ""
+    best = best_rows(rows, monitor)  # none where their figures say nothing of one another
+    figure = f"{monitor} {best[0].shown(monitor)}" if best else ""
     names, start = ranges(entry.name for entry in entries), lines[-1].start
-    winner = f"; best {best[1]}" if best is not None else ""
+    winner = f"; best {', '.join(row.first.name for row in best[:3])}" if best else ""
     changed = f"{', '.join(_varied(entries[0]))}{winner}"
     return Line(" ".join(names), status, start, figure, changed, "failed" in counts and len(counts) == 1)
 
@@ -240,8 +240,8 @@ def _figure(entry: Entry, chosen: str | None) -> str:
     if isinstance(value, (int, float)):
         text = figure_text(key, float(value))
         return text if chosen else f"{key} {text}"
-    history = [] if entry.reason else Run(entry.path).history()
-    return f"epoch {history[-1].get('epoch', '?')}" if history else ""
+    history = [] if entry.reason or chosen else Run(entry.path).history()
+    return f"epoch {int(history[-1].get('epoch', 0)):,}" if history else ""
 
 
 def _changed(entries: Sequence[Entry]) -> dict[Path, str]:

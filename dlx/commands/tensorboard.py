@@ -67,7 +67,7 @@ def command(runs: tuple[str, ...], port: int | None, everything: bool, runs_dir:
         except OSError as error:
             hint = find.command_line("tensorboard", "--logdir", str(root))
             raise DlxError(f"no links can be made here ({error.strerror})", hint=hint) from error
-        if remark := _remark(runs, root, len(shown)):
+        if remark := _remark(runs, root, len(shown), everything):
             click.echo(remark, err=True)
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
         options = [] if port is None else [f"--port={port}"]
@@ -91,13 +91,13 @@ def command(runs: tuple[str, ...], port: int | None, everything: bool, runs_dir:
         raise DlxError(f"TensorBoard ended with {server.returncode}", hint="--port 0 takes a free port")
 
 
-def _remark(words: Sequence[str], root: Path, shown: int) -> str:
+def _remark(words: Sequence[str], root: Path, shown: int, everything: bool) -> str:
     """What of the runs is not shown, or not ticked."""
     from dlx.runs import find
 
     if shown > TICKED:
         return f"Scalars, Images and Text tick none of {shown} runs: TOGGLE ALL RUNS does"
-    there = 0 if words else sum(map(find.is_run, find.below(root)))
+    there = 0 if words or everything else sum(map(find.is_run, find.below(root)))
     return f"the newest {shown} of {there} runs; --all shows all" if there > TICKED else ""
 
 

@@ -10,13 +10,13 @@ from dlx.inference.forward import classes_of
 from dlx.parts.datasets import table_encoding
 from dlx.plots.style import (
     MARKERS,
-    PALETTE,
     TICKS,
     blank,
     headline,
     legend,
     look,
     name_upright,
+    palette,
     scale_bar,
     short,
     styled,
@@ -106,7 +106,7 @@ def _handles(panels: Sequence[Boundary], classes: Sequence[str]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=PALETTE[c % len(PALETTE)], marker=MARKERS[c % len(MARKERS)], ls="", ms=5,
+        Line2D([], [], color=palette()[c % len(palette())], marker=MARKERS[c % len(MARKERS)], ls="", ms=5,
                mec=look().background, label=f"class {short(name)}")
         for c, name in enumerate(classes[:12])
     ]  # fmt: skip
@@ -114,7 +114,8 @@ def _handles(panels: Sequence[Boundary], classes: Sequence[str]) -> list[Any]:
         handles.append(Line2D([], [], color=look().ink, lw=1, label="boundary"))
     if any(panel.wrong is not None and panel.wrong.any() for panel in panels):
         ring: dict[str, Any] = {"color": "none", "marker": "o", "ls": "", "ms": 8, "mec": look().ink}
-        handles.append(Line2D([], [], label="ringed: wrong", **ring))
+        words = "ringed: wrong in train" if _many(panels[0]) else "ringed: wrong"
+        handles.append(Line2D([], [], label=words, **ring))
     if any(panel.held_out.any() for panel in panels):
         handles.append(
             Line2D([], [], color=look().secondary, marker="o", ls="", ms=1.5, label="small: not trained on")
@@ -128,7 +129,7 @@ def _decision(ax: Any, panel: Boundary, count: int, small: bool) -> None:
     import numpy as np
     from matplotlib.colors import to_rgb
 
-    colours = np.array([to_rgb(PALETTE[c % len(PALETTE)]) for c in range(count)])
+    colours = np.array([to_rgb(palette()[c % len(palette())]) for c in range(count)])
     winner = panel.predictions.argmax(axis=-1)
     sure = (panel.predictions.max(axis=-1) - 1 / count) / (1 - 1 / count)
     strength = (0.06 + 0.34 * np.clip(sure, 0, 1))[..., None]
@@ -155,7 +156,7 @@ def _decision(ax: Any, panel: Boundary, count: int, small: bool) -> None:
                 style = {"s": 2 if small else 4, "linewidths": 0, "alpha": 0.45, "zorder": 2}
             if rows.any():
                 xs, ys = panel.points[rows].T
-                ax.scatter(xs, ys, c=PALETTE[c % len(PALETTE)], marker=MARKERS[c % len(MARKERS)], **style)
+                ax.scatter(xs, ys, c=palette()[c % len(palette())], marker=MARKERS[c % len(MARKERS)], **style)
     if panel.wrong is not None:
         rows = panel.wrong & ~(panel.held_out & many)
         ax.scatter(*panel.points[rows].T, s=30 if small else 70, facecolors="none", edgecolors=look().ink,
@@ -215,7 +216,13 @@ def boundaries(subjects: Sequence[Subject], titles: Sequence[str] = ()) -> Figur
     if len(subjects) > 1:
         best = max(range(len(subjects)), key=lambda n: subjects[n].goodness())
         title = f"{titles[best]} is best: {subjects[best].judged()} {on}"
-    return draw_boundaries(panels, first.classes, names, (title, first.judged_by()), alike=encoding is None)
+    return draw_boundaries(
+        panels,
+        first.classes,
+        names,
+        (title, f"{first.held_out[0]}, n={len(first.held_out[1]):,}, {first.judged_by()}"),
+        alike=encoding is None,
+    )
 
 
 def _wrong(subject: Subject) -> np.ndarray | None:

@@ -10,7 +10,6 @@ from dlx.plots.style import (
     DOTTED,
     FOOTER,
     LEAST,
-    LIGHT,
     TICKS,
     WIDTH,
     blank,
@@ -18,6 +17,7 @@ from dlx.plots.style import (
     footer,
     headline,
     look,
+    palette,
     panels_a_row,
     percent_axis,
     short,
@@ -78,7 +78,7 @@ def matrix(ax: Any, counts: np.ndarray, classes: Sequence[str], small: bool = Fa
         for true, predicted in np.argwhere(counts):
             deep = share[true, predicted] ** 0.5 > 0.62
             ax.text(predicted, true, f"{counts[true, predicted]:,}", ha="center", va="center", fontsize=digits,
-                    color="white" if deep else look().ink)  # fmt: skip
+                    color=look().background if deep else look().ink)  # fmt: skip
         recalls = [f"{100 * share[row, row]:.0f} % of {of[row]:,}" for row in range(count)]
         for row, text in enumerate(recalls):
             ax.text(count - 0.35, row, text, va="center", fontsize=max(letters - 1, LEAST), color=look().secondary)
@@ -95,7 +95,7 @@ def _shades(share: np.ndarray) -> np.ndarray:
 
     depth = np.sqrt(share)[..., None]
     right = np.eye(len(share), dtype=bool)[..., None]
-    hue = np.where(right, np.array(to_rgb(LIGHT.train)), np.array(to_rgb(LIGHT.validation)))
+    hue = np.where(right, np.array(to_rgb(look().train)), np.array(to_rgb(look().validation)))
     ground = np.array(to_rgb(look().background))
     shades: np.ndarray = ground + depth * (hue - ground)
     return shades
@@ -125,8 +125,9 @@ def mistake(ax: Any, image: np.ndarray, caption: tuple[str, str], most: int = 22
     """One image into a panel, under what it is and what it was taken for."""
     ax.axis("off")
     show_image(ax, image)
-    true, predicted = caption
-    ax.set_title(f"{short(true, most - 2)} →\n{short(predicted, most)}", fontsize=FOOTER, linespacing=1.25)
+    true, predicted = (short(words, most - 2) for words in caption)
+    gap = " " if len(true) + len(predicted) + 3 <= most else "\n"
+    ax.set_title(f"{true} →{gap}{predicted}", fontsize=FOOTER, linespacing=1.25)
 
 
 # Two classes
@@ -157,14 +158,14 @@ def distributions(ax: Any, probable: np.ndarray, second: np.ndarray, classes: Se
     highest = 0
     for number, rows in enumerate((~second, second)):
         counts, _ = np.histogram(probable[rows], edges)
-        colour, sign = (look().validation, look().train)[number], (-1, 1)[number]
+        colour, sign = palette()[number], (-1, 1)[number]
         ax.bar(edges[:-1], sign * counts, 0.025, align="edge", color=colour, edgecolor=look().background, lw=0.4)
         highest = max(highest, int(counts.max(initial=0)))
         wrong = int((rows & ((probable > 0.5) != bool(number))).sum())
         text = f"{short(classes[number], 20)}: {wrong:,} of {int(rows.sum()):,} wrong"
         ax.text(0.52, 0.97 if number else 0.03, text, transform=ax.transAxes, color=colour, fontsize=TICKS,
                 va="top" if number else "bottom")  # fmt: skip
-    ax.axhline(0, color=look().secondary, lw=0.8)
+    ax.axhline(0, color=look().secondary, lw=0.6, zorder=0)
     ax.axvline(0.5, color=look().guess, ls=DOTTED, lw=1.2)
     ax.set_xlim(0, 1)
     ax.set_ylim(-1.4 * highest - 0.5, 1.4 * highest + 0.5)  # with room for what is written
@@ -211,7 +212,10 @@ def verdict(counts: np.ndarray, classes: Sequence[str], name: str, split: str) -
     of, taken = counts.sum(axis=1), counts.sum(axis=0)
     there, names = of > 0, distinct(classes)
     mean = float((np.diag(counts)[there] / of[there]).mean())
-    words = f"{name}: {100 * np.trace(counts) / counts.sum():.1f} % right on {split}; mean class {100 * mean:.0f} %"
+    right = float(np.trace(counts) / counts.sum())
+    words = f"{name}: {100 * right:.1f} % right on {split}"
+    if abs(mean - right) >= 0.01:  # classes of unlike sizes, or of unlike ease
+        words += f"; mean class {100 * mean:.0f} %"
     if int((taken > 0).sum()) == 1:
         return f"{words}; always answers {names[int(taken.argmax())]}"
     never = [names[int(number)] for number in np.flatnonzero((taken == 0) & there)]
@@ -243,7 +247,7 @@ def surest(subject: Subject, most: int) -> tuple[np.ndarray, list[tuple[str, str
     worst = wrong[order]
     names = distinct(subject.classes)
     captions = [
-        (names[truth[row]], f"{names[number]}, {predictions[row, number]:.0%}")
+        (names[truth[row]], f"{names[number]}, {100 * predictions[row, number]:.0f} %")
         for row, number in zip(worst, predicted[worst], strict=True)
     ]
     return np.asarray(split.inputs[worst]), captions, len(wrong)

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.plots import style
-from dlx.plots.history import LONG, SPLITS, Curve, Setting, X, points_of, settings_of
+from dlx.plots.history import LONG, SPLITS, Curve, Setting, X, best_of, figure_words, points_of, settings_of, unlike
 from dlx.plots.scales import guess_line, judge_scale, place_axis
-from dlx.plots.style import PALETTE, Names, look, short, styled
+from dlx.plots.style import Names, look, palette, short, styled
 from dlx.plots.subject import Subject
-from dlx.runs.metrics import is_number, is_share, maximized, mean_text
+from dlx.runs.metrics import is_number, is_share, maximized
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,10 +73,10 @@ def draw_panel(
 
 def _sizes(settings: Sequence[Setting]) -> list[float] | None:
     """The sizes of the one setting that labels differ in; None where it is a word, or several settings."""
-    matched = [re.fullmatch(r"(.*?)(-?\d[\d.,]*(?:e[-+]?\d+)?)", setting.label) for setting in settings]
+    matched = [re.fullmatch(r"(.* |)(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)", setting.label) for setting in settings]
     if len(settings) < 2 or not all(matched) or len({m[1] for m in matched if m}) > 1:
         return None
-    return [float(m[2].replace(",", "")) for m in matched if m]
+    return [float(m[2]) for m in matched if m]
 
 
 def _colours(settings: Sequence[Setting]) -> list[str]:
@@ -91,7 +91,7 @@ def _colours(settings: Sequence[Setting]) -> list[str]:
     if len(settings) > NAMED:
         named = _named(settings)
         return [named.get(number, look().guess) for number in range(len(settings))]
-    return [PALETTE[number % len(PALETTE)] for number in range(len(settings))]
+    return [palette()[number % len(palette())] for number in range(len(settings))]
 
 
 def _named(settings: Sequence[Setting]) -> dict[int, str]:
@@ -119,26 +119,26 @@ def answer(settings: Sequence[Setting], title: str) -> str:
     """What came of it, in a sentence: the headline."""
     name = judging(settings)
     count = sum(len(setting.runs) for setting in settings)
-    best = [(statistics.fmean(kept), setting) for setting in settings if (kept := setting.kept(name))]
+    best = [
+        (statistics.fmean(kept), setting)
+        for setting in settings
+        if len(kept := setting.kept(name)) == len(setting.runs)  # a run without a finite figure is never best
+    ]
     if not best:
         return title or f"{count} runs"
+    if unlike(settings) or len({setting.judged(name) for _, setting in best}) > 1:
+        return f"{count} runs on unlike data, whose figures say nothing of one another"
     if count == 1:
         ((value, setting),) = best
         run = setting.first
-        of = f"epoch {run.best_epoch:,} of {len(run.rows):,}" if run.best_epoch else f"{len(run.rows):,} epochs"
-        return f"{title + ': ' if title else ''}{_figure(name, [value])} on {SPLITS[setting.judged(name)]}, {of}"
-    _, setting = (max if maximized(name) else min)(best, key=lambda one: one[0])
+        epoch = run.kept_epoch or run.best_epoch
+        of = f"epoch {epoch:,} of {len(run.rows):,}" if epoch else f"{len(run.rows):,} epochs"
+        return f"{title + ': ' if title else ''}{figure_words(name, [value])} on {SPLITS[setting.judged(name)]}, {of}"
+    top, setting = (max if maximized(name) else min)(best, key=lambda one: one[0])
+    equal = [other.label for value, other in best if value == top]
     kept, split = setting.kept(name), SPLITS[setting.judged(name)]
-    lead = f"{title + ': ' if title else ''}" if len(settings) == 1 else f"{setting.label} is best: "
-    return f"{lead}{_figure(name, kept)} on {split}{f' (n={len(kept)})' if len(kept) > 1 else ''}"
-
-
-def _figure(name: str, values: Sequence[float]) -> str:
-    """A figure with its name, or the mean of several and how far they differ."""
-    if len(values) > 1:
-        text = mean_text(name, statistics.fmean(values), statistics.stdev(values))
-        return f"{text} {name}" if is_share(name) else f"{name} {text}"
-    return f"{100 * values[0]:.1f} % {name}" if is_share(name) else f"{name} {style.number(values[0])}"
+    lead = f"{title + ': ' if title else ''}" if len(settings) == 1 else f"{best_of(equal)}: "
+    return f"{lead}{figure_words(name, kept)} on {split}{f' (n={len(kept)})' if len(kept) > 1 else ''}"
 
 
 def explained(settings: Sequence[Setting], figures: Sequence[str], x: X) -> list[str]:
@@ -150,7 +150,9 @@ def explained(settings: Sequence[Setting], figures: Sequence[str], x: X) -> list
         words.append("dashed: train, a mean over each epoch" if x != "step" else "dashed: train")
     if repeated > 1:
         words.append(f"line: the mean of {'up to ' * (min(len(s.runs) for s in settings) < repeated)}{repeated} runs")
-        words.append("band: from the lowest to the highest")
+        words += ["band: from the lowest to the highest"] if len(settings) <= NAMED else []
+    if len(settings) > NAMED:
+        words.append(f"some of {len(settings)} settings are named")
     if any(run.best_epoch for run in runs) and any(len(setting.runs) == 1 for setting in settings):
         monitor = runs[0].monitor if len({run.monitor for run in runs}) == 1 else ""
         words.append(f"ring: the epoch that was best{' by ' + monitor if monitor else ''}")
@@ -170,7 +172,7 @@ def _names_at_the_end(
         if not points or number not in _shown(settings):
             continue
         if len(settings) > 1:
-            again = "-- " if len(settings) <= NAMED and number >= len(PALETTE) and _sizes(settings) is None else ""
+            again = "-- " if len(settings) <= NAMED and number >= len(palette()) and _sizes(settings) is None else ""
             text = f"{again}{'↑ ' if setting in away else ''}{short(setting.label, 26)}"
             entries.append((math.inf if setting in away else points[-1].value, text, colour))
             continue
@@ -207,7 +209,7 @@ def _penalty_shows(run: Curve) -> bool:
 
 def _unit(name: str, settings: Sequence[Setting]) -> str:
     """The title of a panel."""
-    target = next((run.unit for setting in settings for run in setting.runs if run.unit), "the target")
+    target = short(next((run.unit for one in settings for run in one.runs if run.unit), "the target"), 30)
     units = {
         "loss": "loss",
         "data_loss": "loss without penalties",
@@ -224,7 +226,7 @@ def _curve(panel: Any, name: str, drawn: tuple[Setting, X], colour: str, setting
     (setting, x), number = drawn, settings.index(drawn[0])
     alone, validated = len(settings) == 1, setting.judged(name) == "val"
     unlike = len(settings) <= NAMED and _sizes(settings) is None
-    dash = style.DASHES[number // len(PALETTE) % len(style.DASHES) if unlike else 0]  # where colours come again
+    dash = style.DASHES[number // len(palette()) % len(style.DASHES) if unlike else 0]  # where colours come again
     for split, solid in (("train", not validated), ("val", True)):
         points = setting.points(f"{split}_{name}", x)
         if not points or (split == "train" and validated and len(settings) > TRAINS):
@@ -251,8 +253,9 @@ def _ring(panel: Any, name: str, drawn: tuple[Curve, X], colour: str, alone: boo
     ]
     if not best:
         return
-    panel.plot(*[[value] for value in best[0]], "o", color=look().ink if alone else colour,
-               mfc=look().background, ms=5.5, zorder=4, clip_on=False)  # fmt: skip
+    if len(run.rows) > 1:  # a single epoch is a dot
+        panel.plot(*[[value] for value in best[0]], "o", color=look().ink if alone else colour,
+                   mfc=look().background, ms=5.5, zorder=4, clip_on=False)  # fmt: skip
     if alone:
         value = best[0][1]
         text = f"{100 * value:.1f} %" if is_share(name) else style.number(value)
@@ -263,7 +266,8 @@ def _ring(panel: Any, name: str, drawn: tuple[Curve, X], colour: str, alone: boo
             "right" if panel.transAxes.inverted().transform(panel.transData.transform(best[0]))[0] > 0.9 else "center"
         )
         panel.annotate(text, best[0], xytext=(0, -13 if under else 8), textcoords="offset points", ha=side,
-                       fontsize=style.TICKS, color=look().ink, annotation_clip=False)  # fmt: skip
+                       fontsize=style.TICKS, color=look().ink, annotation_clip=False, zorder=5,
+                       bbox={"fc": look().background, "ec": "none", "alpha": 0.75, "pad": 0.6})  # fmt: skip
 
 
 def curves(subject: Subject) -> Figure:

@@ -12,13 +12,13 @@ from dlx.plots import style
 from dlx.plots.style import (
     FOOTER,
     MARKERS,
-    PALETTE,
     TICKS,
     WIDTH,
     blank,
     distinct,
     legend,
     look,
+    palette,
     short,
     show_image,
     styled,
@@ -97,10 +97,10 @@ def _scatter(dataset: Dataset, splits: Splits, title: str) -> Figure:
             continue
         for number in range(len(dataset.classes)):
             mine = targets == number
-            ax.scatter(xs[mine], ys[mine], s=22, c=PALETTE[number % len(PALETTE)],
+            ax.scatter(xs[mine], ys[mine], s=22, c=palette()[number % len(palette())],
                        marker=MARKERS[number % len(MARKERS)], edgecolors=rim, linewidths=0.6)  # fmt: skip
     for number, name in enumerate(dataset.classes[:12]):
-        mark: dict[str, Any] = {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
+        mark: dict[str, Any] = {"color": palette()[number % len(palette())], "marker": MARKERS[number % len(MARKERS)]}
         handles.append(Line2D([], [], ls="", label=f"class {short(name)}", **mark))
     if len(splits.named()) > 1:
         handles.append(Line2D([], [], color="none", marker="o", ls="", mec=look().ink, label="rimmed: held out"))
@@ -154,7 +154,7 @@ def _counts(dataset: Dataset, splits: Splits, title: str) -> Figure:
     figure = blank(WIDTH, 0.26 * len(dataset.classes) + 1.0)
     axes = figure.subplots(1, len(named), squeeze=False, sharey=True)[0]
     for number, (ax, (name, counts)) in enumerate(zip(axes, named.items(), strict=True)):
-        bars = ax.barh(range(len(counts)), counts, color=PALETTE[number])
+        bars = ax.barh(range(len(counts)), counts, color=palette()[number])
         ax.bar_label(bars, [f"{count:,}" for count in counts], fontsize=FOOTER, padding=2)
         ax.set_title(f"{name}, n={counts.sum():,}", loc="left", fontweight="bold")
         ax.set_yticks(range(len(counts)), distinct(dataset.classes), fontsize=TICKS)
@@ -207,7 +207,8 @@ def _few_ticks() -> Any:
 def _labels(dataset: Dataset, targets: np.ndarray) -> list[str]:
     """Each example's label as text."""
     if dataset.task == "classification" and targets.ndim == 1:
-        return [dataset.classes[int(target)] for target in targets]
+        shown = distinct(dataset.classes, 14)
+        return [shown[int(target)] for target in targets]
     if dataset.task == "multi_label":
         names = dataset.classes
         return [", ".join(name for name, holds in zip(names, row, strict=True) if holds > 0.5) for row in targets]

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from dlx.runs.metrics import is_number
+from dlx.plots.style import number
+from dlx.runs.metrics import is_number, is_share, mean_text
 
 X = Literal["epoch", "step", "seconds"]
 SPLITS = {"train": "train", "val": "validation"}
@@ -18,11 +19,13 @@ LONG, BINS = 1000, 240  # rows from which on a line is a median in an envelope, 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """A run's rows of figures, an epoch each, those of `log_every`, and the epoch whose weights were kept.
+    """A run's rows of figures, an epoch each, those of `log_every`, and its best epoch.
 
     label: what tells the run from others; runs of one label repeat one setting. classes: how many there are to guess
     among, 0 where it predicts none; entropy: whether the loss is a cross-entropy, which guessing among C classes brings
-    to ln C. unit: what a regression predicts. monitor: what chose the epoch.
+    to ln C. unit: what a regression predicts. data: what it learned from; guess: the share of its most frequent class
+    where it is judged. monitor: what chose the epoch. kept_epoch: whose weights the run has,
+    where that is not the best one.
     """
 
     label: str
@@ -32,7 +35,10 @@ class Curve:
     classes: int = 0
     entropy: bool = False
     unit: str = ""
+    data: str = ""
+    guess: float = 0.0
     monitor: str = ""
+    kept_epoch: int | None = None
 
     def places(self, x: X) -> list[float]:
         """Where each row stands: its epoch, its step, or the seconds of training up to it."""
@@ -42,9 +48,9 @@ class Curve:
         return [_as_float(row.get(x), math.nan) for row in self.rows]
 
     def kept(self, key: str) -> float | None:
-        """The figure of the epoch whose weights were kept, of the last one where none is best."""
-        last = self.rows[-1] if self.rows else {}
-        value = next((row for row in self.rows if row.get("epoch") == self.best_epoch), last).get(key)
+        """The figure of the epoch whose weights were kept, or of the best one; of the last one where there is none."""
+        last, epoch = self.rows[-1] if self.rows else {}, self.kept_epoch or self.best_epoch
+        value = next((row for row in self.rows if row.get("epoch") == epoch), last).get(key)
         return float(value) if value is not None and is_number(value) else None
 
 
@@ -74,14 +80,16 @@ class Setting:
 
     def points(self, key: str, x: X = "epoch") -> list[Point]:
         """A figure over the rows, as far as half of the runs have it; of many rows the medians."""
-        lines = [line for run in self.runs if (line := points_of(run, key, x))]
+        together: dict[float, list[tuple[float, float]]] = {}
+        for run in self.runs:
+            for row, point in enumerate(points_of(run, key, x)):  # seconds are no run's own places
+                together.setdefault(row if x == "seconds" else point[0], []).append(point)
         points = []
-        for several in itertools.zip_longest(*lines):
-            there = [point for point in several if point is not None]
+        for _, there in sorted(together.items()):
             if 2 * len(there) < len(self.runs):
-                break
-            values = [point[1] for point in there]
-            place = math.fsum(point[0] for point in there) / len(there)
+                continue
+            values = [value for _, value in there]
+            place = math.fsum(place for place, _ in there) / len(there)
             points.append(Point(place, math.fsum(values) / len(values), min(values), max(values)))
         return points if len(points) < LONG else _medians(points, even=x != "epoch")
 
@@ -95,6 +103,26 @@ def settings_of(runs: Sequence[Curve]) -> list[Setting]:
     """The runs by their labels, in the order of the first of each."""
     labels = dict.fromkeys(run.label for run in runs)
     return [Setting(label, [run for run in runs if run.label == label]) for label in labels]
+
+
+def figure_words(name: str, values: Sequence[float]) -> str:
+    """A figure with its name, or the mean of several and how far they differ."""
+    if len(values) > 1:
+        text = mean_text(name, statistics.fmean(values), statistics.stdev(values))
+        return f"{text} {name}" if is_share(name) else f"{name} {text}"
+    return f"{100 * values[0]:.1f} % {name}" if is_share(name) else f"{name} {number(values[0])}"
+
+
+def best_of(labels: Sequence[str]) -> str:
+    """What is best, equal ones by their names."""
+    if len(labels) == 1:
+        return f"{labels[0]} is best"
+    return f"{labels[0]} and {labels[1]} are best" if len(labels) == 2 else f"{len(labels)} are equally good"
+
+
+def unlike(settings: Sequence[Setting]) -> bool:
+    """Whether the runs learned from unlike data, so that their figures say nothing of one another."""
+    return len({run.data for setting in settings for run in setting.runs}) > 1
 
 
 def points_of(run: Curve, key: str, x: X = "epoch") -> list[tuple[float, float]]:

@@ -208,7 +208,7 @@ def activations(subject: Subject, image: np.ndarray | None = None, source: str =
     if image is None:
         image, source = np.asarray(split.inputs[0]), f"{name} image {int(split.index[0])}"
         if subject.dataset.task == "classification":
-            source += f", class {names[int(split.targets[0])]}"
+            source += f", a {names[int(split.targets[0])]}"
     layers = [layer for layer in subject.model.layers if _shows(layer)]
     if len(layers) > MAX_ROWS:  # evenly spread over the depth
         layers = [layers[round(n * (len(layers) - 1) / (MAX_ROWS - 1))] for n in range(MAX_ROWS)]
@@ -229,7 +229,7 @@ def activations(subject: Subject, image: np.ndarray | None = None, source: str =
         shares = subject.predict(image[None])[0]
         ranked = sorted(zip(names, map(float, shares), strict=True), key=lambda pair: -pair[1])
         answer = ranked[:5]
-    said = f"{subject.name}: {source}" + (f", taken for {answer[0][0]}, {answer[0][1]:.0%}" if answer else "")
+    said = f"{subject.name}: {source}" + (f": answers {answer[0][0]}, {100 * answer[0][1]:.0f} %" if answer else "")
     note = f"dead: the same on each of {len(seen)} images"
     words = f"the {SHOWN} strongest channels of a layer, each in its own scale: dark is low, yellow is high; {note}"
     return draw_activations(image, rows, answer, names, (said, words))

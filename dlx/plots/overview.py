@@ -48,10 +48,13 @@ def _curves(figure: Figure, cell: Any, subject: Subject) -> tuple[Ends, list[str
     figures = list(dict.fromkeys(["loss", judging(settings)]))
     grid = cell.subgridspec(1, len(figures))
     ends: Ends = []
+    guessed = False
     for place, name in enumerate(figures):
         panel = figure.add_subplot(grid[place])
-        ends.append((panel, draw_panel(panel, name, settings, [look().validation])[0]))
-    return ends, explained(settings, figures, "epoch")
+        names, dotted = draw_panel(panel, name, settings, [look().validation])
+        ends.append((panel, names))
+        guessed = guessed or dotted
+    return ends, [*explained(settings, figures, "epoch"), *(["dotted: guessing"] if guessed else [])]
 
 
 def _classes(figure: Figure, cell: Any, subject: Subject) -> tuple[str, Ends, list[str]]:
@@ -61,12 +64,12 @@ def _classes(figure: Figure, cell: Any, subject: Subject) -> tuple[str, Ends, li
     grid = cell.subgridspec(1, 2)
     if len(subject.classes) <= 200:
         matrix(figure.add_subplot(grid[0]), counts, subject.classes, small=True)
-    notes = [f"{name}, n={len(split):,}", CONFUSION.partition("; beside")[0]]
+    notes = [f"{name}, n={len(split):,}", f"confusion: {CONFUSION.partition('; beside')[0]}"]
     if len(shape) == 3 and shape[-1] in (1, 3):
         images, captions, wrong = surest(subject, SURE)
         sheet = grid[1].subgridspec(2, 3)
         for place in range(len(images)):
-            mistake(figure.add_subplot(sheet[place]), images[place], captions[place], most=19)
+            mistake(figure.add_subplot(sheet[place]), images[place], captions[place], most=20)
         notes.append(
             f"right: its {len(images)} surest of {wrong:,} mistakes, {MISTAKES}" if wrong else "it made no mistake"
         )
@@ -82,7 +85,7 @@ def _values(figure: Figure, cell: Any, subject: Subject) -> tuple[str, Ends, lis
         rows, lines, words = found
         ax = figure.add_subplot(cell)
         ends = forecast_into(ax, rows, lines, words[1])
-        return f"{subject.name}: {against_repeating(lines, words[1])}", [(ax, ends)], [words[2]]
+        return f"{subject.name}: {against_repeating(lines, words)}", [(ax, ends)], [words[2]]
     name, split = subject.held_out
     grid, pair = cell.subgridspec(1, 2), pairs_of(subject)[0]
     scatter(figure.add_subplot(grid[0]), pair, split.index)

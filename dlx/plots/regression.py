@@ -125,9 +125,10 @@ def pairs_of(subject: Subject) -> list[Pair]:
         names = [f"{names[0]}, {place + 1} ahead" for place in range(several)]
     if len(names) != several:
         names = ["value"] if several == 1 else [f"value {place}" for place in range(several)]
+    predicted = np.nan_to_num(predicted, nan=np.nan, posinf=np.nan, neginf=np.nan)
+    shown = [np.where(np.isnan(column), mean, column) for column, mean in zip(predicted.T, means, strict=True)]
     return [
-        (names[place], true[:, place], predicted[:, place], float(means[place]))
-        for place in range(min(several, MOST_TARGETS))
+        (names[place], true[:, place], shown[place], float(means[place])) for place in range(min(several, MOST_TARGETS))
     ]
 
 
@@ -146,7 +147,7 @@ def draw_forecast(
     figure = blank(style.width(), 3.3)
     ax = figure.subplots()
     style.end_labels(ax, forecast_into(ax, rows, lines, words[1]))
-    style.headline(figure, f"{words[0]}: {against_repeating(lines, words[1])}")
+    style.headline(figure, f"{words[0]}: {against_repeating(lines, words)}")
     style.footer(figure, f"{words[2]}; the last {min(LAST, len(rows)):,} of {len(rows):,}")
     return figure
 
@@ -172,13 +173,14 @@ def forecast_into(
     return names
 
 
-def against_repeating(lines: tuple[np.ndarray, np.ndarray, np.ndarray], column: str) -> str:
+def against_repeating(lines: tuple[np.ndarray, np.ndarray, np.ndarray], words: tuple[str, str, str]) -> str:
     """Whether the forecast is better than the simplest one, in a sentence."""
     import numpy as np
 
     off, simple = (float(np.abs(line - lines[0]).mean()) for line in lines[1:])
     better = "off by" if off < simple else "no better than repeating the last value: off by"
-    return f"{column} {better} {number(off)} (mae), repeating the last by {number(simple)}"
+    where = ", ".join(words[2].split(", ")[:2])  # how far ahead, of which split
+    return f"{words[1]}, {where}, {better} {number(off)} (mae), repeating the last by {number(simple)}"
 
 
 def series_of(

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlx.plots import style
-from dlx.plots.history import Setting, X
+from dlx.plots.history import Setting, X, unlike
 from dlx.plots.style import look
-from dlx.runs.metrics import is_share
+from dlx.runs.metrics import is_share, maximized
 
 
 def judge_scale(panel: Any, name: str, settings: Sequence[Setting]) -> list[Setting]:
@@ -61,17 +61,31 @@ def _diverged(name: str, settings: Sequence[Setting]) -> list[Setting]:
     for number, setting in enumerate(settings):
         if values := [point.value for point in setting.points(f"{setting.judged(name)}_{name}")]:
             ends[number] = max(values[len(values) // 2 :])
+    if unlike(settings) or maximized(name):
+        return []
     usual = statistics.median_low(ends.values()) if len(ends) > 1 else math.inf
-    return [settings[number] for number, end in ends.items() if end > 10 * usual > 0]
+    away = {number for number, end in ends.items() if end > 10 * usual > 0}
+    within = [
+        point.high
+        for number, setting in enumerate(settings)
+        for split in ("train", "val")
+        if number not in away
+        for point in setting.points(f"{split}_{name}")
+    ]
+    return [settings[number] for number in sorted(away) if not within or ends[number] > max(within)]
 
 
 def guess_line(panel: Any, name: str, settings: Sequence[Setting]) -> bool:
     """A dotted line where guessing among the classes lies, within the panel's range; whether it is drawn."""
     runs = [run for setting in settings for run in setting.runs]
-    counts = {run.classes for run in runs}
+    counts, guesses = {run.classes for run in runs}, {run.guess for run in runs}
     if len(counts) != 1 or (count := counts.pop()) < 2:
         return False
-    heights = {"accuracy": 1 / count, **({"loss": math.log(count)} if all(run.entropy for run in runs) else {})}
+    share = guesses.pop() if len(guesses) == 1 else 0.0
+    heights = {
+        "accuracy": share or 1 / count,
+        **({"loss": math.log(count)} if all(run.entropy for run in runs) else {}),
+    }
     low, high = panel.get_ylim()
     if name not in heights or not low < heights[name] < high:
         return False

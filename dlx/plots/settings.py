@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.plots import style
-from dlx.plots.history import SPLITS
+from dlx.plots.history import SPLITS, best_of, figure_words
 from dlx.plots.scales import share_scale
-from dlx.plots.style import PALETTE, look, short, styled
+from dlx.plots.style import look, palette, short, styled
 from dlx.runs.compare import figure_names, fold
 from dlx.runs.diff import heading, settings_in
-from dlx.runs.metrics import figure_text, is_share, maximized, mean_text, plain_name
+from dlx.runs.metrics import is_share, maximized, plain_name
 from dlx.runs.run import Run
 from dlx.runs.summary import read
 
@@ -111,7 +111,7 @@ def _points(
         means = [(place, statistics.fmean(there)) for place, there in sorted(found.items()) if there]
         if not means:
             continue
-        colour = PALETTE[number % len(PALETTE)] if lines is not None else look().train
+        colour = palette()[number % len(palette())] if lines is not None else look().train
         for place, there in found.items():
             ax.plot([place] * len(there), there, style.MARKERS[number % len(style.MARKERS)], ms=5, mfc=colour,
                     mec=look().background, mew=0.6, zorder=3)  # fmt: skip
@@ -129,11 +129,13 @@ def _answer(figure: str, varied: Sequence[Varied], values: Sequence[Sequence[flo
     means = [(statistics.fmean(row), number) for number, row in enumerate(values) if row]
     if not means:
         return f"no run has a finite {figure}"
-    mean, best = (max if maximized(figure) else min)(means, key=lambda one: one[0])
-    row = values[best]
-    said = mean_text(figure, mean, statistics.stdev(row)) if len(row) > 1 else figure_text(figure, mean)
-    which = ", ".join(f"{setting} {cells[best]}" for setting, cells in varied[:3])
-    return f"{which} is best: {plain_name(figure)} {said}{f' (n={len(row)})' if len(row) > 1 else ''}"
+    top = (max if maximized(figure) else min)(mean for mean, _ in means)
+    equal = [number for mean, number in means if mean == top]
+    labels = [", ".join(f"{setting} {cells[number]}" for setting, cells in varied[:3]) for number in equal]
+    row = values[equal[0]]
+    split = SPLITS.get(figure.removeprefix("last_").partition("_")[0], "test")
+    said = figure_words(plain_name(figure), row)
+    return f"{best_of(labels)}: {said} on {split}{f' (n={len(row)})' if len(row) > 1 else ''}"
 
 
 def settings(runs: Sequence[Run], least: int = 2) -> Callable[[], Figure] | None:
@@ -147,7 +149,7 @@ def settings(runs: Sequence[Run], least: int = 2) -> Callable[[], Figure] | None
     known = figure_names(rows)
     by_split = ([name for name in known if name.startswith(split)] for split in ("val_", "test_", "train_"))
     names = next((found for found in by_split if found), [])
-    if not columns or not names or len(rows) < least:
+    if not columns or not names or len(rows) < least or len({row.first.data for row in rows}) > 1:
         return None
     monitors = [row.first.info.get("monitor") for row in rows]
     figure = next((name for name in [*filter(is_share, names), *monitors] if name in names), names[0])

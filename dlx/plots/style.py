@@ -43,6 +43,7 @@ RAMP = ("#6BA5D7", "#3F86C3", "#1F68A8", "#0F4C82", "#08305A")
 RAMP_ON_DARK = ("#3F86C3", "#5AB0F0", "#8CC8F6", "#C5E2FB")
 # What has no order: the colours of Okabe and Ito without black and yellow.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+PALETTE_ON_DARK = ("#5AB0F0", "#F28C4A", "#4CC38A", "#D99BC0", "#F0B94A", "#A9D6FA")
 MARKERS = "os^Dv*PX"
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 DASHED, DOTTED = (0, (4, 2)), (0, (1, 1.5))
@@ -55,6 +56,11 @@ LONGEST = 44  # letters of a name in a headline
 def look() -> Look:
     """The colours that pictures are drawn with."""
     return _look.get()
+
+
+def palette() -> tuple[str, ...]:
+    """The colours of what has no order."""
+    return PALETTE if look() is LIGHT else PALETTE_ON_DARK
 
 
 @contextlib.contextmanager
@@ -109,6 +115,7 @@ def _settings() -> dict[Any, Any]:
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": False,
+        "axes.unicode_minus": False,
         "grid.color": now.grid,
         "grid.linewidth": 0.6,
         "lines.linewidth": 1.4,
@@ -210,7 +217,7 @@ def end_labels(ax: Any, entries: Names, height: float | None = None) -> None:
         ceiling = heights[number] = min(heights[number], ceiling)
         ceiling -= step
     for number, (_, name, colour) in enumerate(entries):
-        ax.text(1.02, heights[number], literal(name), transform=ax.transAxes, color=colour, fontsize=TICKS, va="center")
+        ax.text(1.03, heights[number], literal(name), transform=ax.transAxes, color=colour, fontsize=TICKS, va="center")
 
 
 def blank(width: float, height: float) -> Figure:
@@ -270,7 +277,10 @@ def png(figure: Figure) -> tuple[bytes, tuple[int, int]]:
 
 def literal(words: str) -> str:
     """A name as it is: matplotlib would set what stands between dollars as mathematics."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in words).replace("$", r"\$")
+    import re
+
+    plain = "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in words)
+    return re.sub(r"(?<!\\)\$", r"\\$", plain)  # once, however often it is called
 
 
 def short(words: str, most: int = 18) -> str:

@@ -144,7 +144,8 @@ def _in_range(word: str, head: str, numbers: range, folder: Path) -> list[Path]:
     """The runs whose names have such a head and one of the numbers; raises RunError where there are none."""
     hits = [run for run in below(folder) if run.name.startswith(head) and _number(run, head) in numbers]
     if not hits:
-        raise RunError(f"no run is in {word!r}", hint=_shown(folder))
+        backwards = "; the larger number stands last" if numbers.start >= numbers.stop else ""
+        raise RunError(f"no run is in {word!r}{backwards}", hint=_shown(folder))
     return hits
 
 

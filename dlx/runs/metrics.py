@@ -76,8 +76,12 @@ def mean_text(metric: str, mean: float, deviation: float) -> str:
     """A mean and its standard deviation: two digits of this, the mean to the same place: 0.163 ± 0.012."""
     share = is_share(metric)
     mean, deviation = (100 * mean, 100 * deviation) if share else (mean, deviation)
-    places = 2 if deviation <= 0 else 1 - math.floor(math.log10(float(f"{deviation:.1e}")))
-    places = min(max(places, 0), 2 if share else 6)
+    if deviation <= 0:
+        return f"{f'{mean:.2f}' if share else number_text(mean)} ± 0{' %' * share}"
+    places = max(1 - math.floor(math.log10(float(f"{deviation:.1e}"))), 0)
+    if places > 6:
+        return f"{mean:.3g} ± {deviation:.2g}{' %' * share}"
+    places = min(places, 2) if share else places
     return f"{mean:,.{places}f} ± {deviation:,.{places}f}{' %' * share}"
 
 

@@ -53,7 +53,7 @@ def _problem(line: str) -> Styled:
 def _source(source: str, line: str, column: int, bar: str) -> Styled:
     """A line of a file, the part of it that fits, and a caret under the column (from 1)."""
     head = f"  {line} {bar} "
-    room = terminal.width() - len(head)
+    room, column = terminal.width() - len(head), min(column, len(source) + 1)
     start = max(0, min(column - room * 2 // 3, len(source) - room)) if len(source) > room else 0
     caret = " " * (len(head) + column - 1 - start) + "^"
     return [(f"{head}{source[start : start + room]}", terminal.SECONDARY), (caret, terminal.ERROR)]

@@ -11,6 +11,7 @@ from typing import Any
 from dlx import __version__
 from dlx.data.dataset import Dataset
 from dlx.data.scaling import Scaling
+from dlx.data.splits import majority_share
 from dlx.inference.unlike import Ordinary
 from dlx.model.network import Network, parameter_count
 from dlx.spec.sections import flat, resolved
@@ -54,6 +55,7 @@ def run_record(
             "fingerprint": dataset.fingerprint,
             "source": dataset.source,
             **experiment.splits.sizes(),
+            **_most_frequent(experiment),
             **_skipped(dataset),
             **experiment.findings.record(),
         },
@@ -115,6 +117,14 @@ def scaling_notes(experiment: Experiment, network: Network) -> list[str]:
             "float32 is too coarse for the targets: model.keras rounds its answers to it; dlx predict does not"
         )
     return notes
+
+
+def _most_frequent(experiment: Experiment) -> dict[str, float]:
+    """The share of the most frequent class where a run is judged, which guessing it would score."""
+    splits, classes = experiment.splits, len(experiment.facts.classes)
+    if experiment.dataset.task != "classification":
+        return {}
+    return {"most_frequent": round(majority_share(splits.validation or splits.train, classes), 6)}
 
 
 def _skipped(dataset: Dataset) -> dict[str, Any]:

@@ -36,16 +36,24 @@ def curve_of(run: Run, label: str, best: int | None = None) -> Curve:
     info = run.info()
     settings, classified = info["settings"], info.get("task") == "classification"
     encoding = (info.get("input") or {}).get("encoding") or {}
+    rows = run.history()
     return Curve(
         label,
-        run.history(),
+        rows,
         best or best_epoch(run),
         run.steps.rows(),
         classes=len(info.get("classes") or ()) if classified else 0,
         entropy=classified and str(settings.get("loss")) in ("auto", "categorical_crossentropy", "binary_crossentropy"),
         unit=str(encoding["label"]) if isinstance(encoding.get("label"), str) else "",
+        data=str((info.get("dataset") or {}).get("fingerprint") or ""),
+        guess=_as_share((info.get("dataset") or {}).get("most_frequent")),
         monitor=str(info.get("monitor") or ""),
+        kept_epoch=int(rows[-1].get("epoch", 0)) if settings.get("keep") == "last" and rows else None,
     )
+
+
+def _as_share(value: object) -> float:
+    return float(value) if isinstance(value, float) and 0 < value < 1 else 0.0
 
 
 ALONE = 3  # repetitions of a setting that are a line each

@@ -10,6 +10,7 @@ import warnings
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from dlx.plots.boundary import Boundary, draw_boundaries
 from dlx.plots.classification import confusion, draw_confusion, mistakes, verdict
 from dlx.plots.curves import draw_curves
 from dlx.plots.diagram import draw_network
-from dlx.plots.history import Curve, points_of
+from dlx.plots.history import Curve, Setting, points_of
 from dlx.plots.regression import draw_residuals
 from dlx.plots.style import distinct
 from dlx.plots.subject import Subject
@@ -392,7 +393,7 @@ def test_mistakes_are_the_most_confident_ones_first() -> None:
     shares = np.array([[0.9, 0.1], [0.3, 0.7], [0.02, 0.98], [0.4, 0.6]])
     figure = mistakes(subject(shares, np.array([0, 0, 0, 1]), ("ape", "bee")))
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
-    assert titles == ["ape →\nbee, 98%", "ape →\nbee, 70%"]
+    assert titles == ["ape → bee, 98 %", "ape → bee, 70 %"]
     right = mistakes(subject(shares, np.array([0, 1, 1, 1]), ("ape", "bee")))
     assert texts(right) == ["run: no mistake on 4 train images"]
 
@@ -461,3 +462,44 @@ def test_runs_of_one_colour_differ_in_their_dashes() -> None:
     assert len({(line.get_color(), line.get_linestyle(), str(line._unscaled_dash_pattern)) for line in lines}) == len(
         names
     )
+
+
+def test_no_run_is_best_among_unlike_data_and_equal_ones_are_named() -> None:
+    def run(label: str, loss: float, data: str = "a", **more: Any) -> Curve:
+        rows = [{"epoch": n, "val_accuracy": 0.5 + n / 10, "val_loss": loss} for n in (1, 2)]
+        return Curve(label, rows, 2, data=data, **more)
+
+    assert "2 runs on unlike data, whose figures say nothing of one another" in texts(
+        draw_curves([run("x", 1), run("y", 2, "b")])
+    )
+    assert "x and y are best: 70.0 % accuracy on validation" in texts(draw_curves([run("x", 1), run("y", 2)]))
+    assert "z: 60.0 % accuracy on validation, epoch 1 of 2" in texts(draw_curves([run("z", 1, kept_epoch=1)], "z"))
+    lost = Curve("lost", [{"epoch": 1, "val_accuracy": None, "val_loss": None}], None, data="a")
+    assert "1 of 2" not in str(
+        texts(draw_curves([run("x", 1), Curve("x", lost.rows, data="a"), run("y", 1), run("y", 1)]))
+    )
+    title = draw_curves([run("x", 1), Curve("x", lost.rows, data="a"), run("y", 1), run("y", 1)])
+    assert any(text.startswith("y is best") for text in texts(title))
+
+
+def test_what_is_better_when_it_is_larger_never_diverges() -> None:
+    def run(label: str, name: str, values: list[float]) -> Curve:
+        return Curve(label, [{"epoch": n, f"val_{name}": value} for n, value in enumerate(values, 1)])
+
+    figure = draw_curves([run("sgd", "r2", [0.1, 0.9]), run("adam", "r2", [0.04, 0.05])])
+    assert not any("↑" in text for text in texts(figure))
+    slow = draw_curves([run("a", "loss", [1, 1e-4]), run("b", "loss", [1, 1.2e-4]), run("c", "loss", [1, 0.01])])
+    assert not any("↑" in text for text in texts(slow))
+
+
+def test_repeated_runs_are_averaged_epoch_by_epoch() -> None:
+    first = Curve("x", [{"epoch": n, "val_loss": value} for n, value in ((1, None), (2, 2.0), (3, 3.0))])
+    second = Curve("x", [{"epoch": n, "val_loss": float(n)} for n in (1, 2, 3)])
+    points = Setting("x", [first, second]).points("val_loss")
+    assert [(point.place, point.value) for point in points] == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_labels_that_end_in_a_version_are_words() -> None:
+    rows = [{"epoch": n, "train_loss": 1 / n} for n in (1, 2)]
+    figure = draw_curves([Curve(f"path data/v1.0.{n}", rows, unit="price $\\foo$") for n in (1, 2)])
+    assert style.rendered(figure)[:4] == b"\x89PNG"

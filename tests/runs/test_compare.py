@@ -266,7 +266,8 @@ def test_numbers_as_people_read_them() -> None:
     assert mean_text("val_loss", 0.16312, 0.0123) == "0.163 ± 0.012"
     assert mean_text("val_accuracy", 0.94444, 0.00712) == "94.44 ± 0.71 %"
     assert mean_text("val_mae", 1739.4, 120.7) == "1,739 ± 121"
-    assert mean_text("val_loss", 0.5, 0.0) == "0.50 ± 0.00"
+    assert mean_text("val_loss", 0.0012, 0.0) == "0.0012 ± 0"
+    assert mean_text("val_loss", 1.2e-9, 1e-10) == "1.2e-09 ± 1e-10"
     assert all(
         terminal.are_numbers([text]) for text in ("97.78 %", "94.44 ± 0.71 %", "1,739 ± 121", "24 (12–40)", "nan")
     )
