@@ -144,7 +144,6 @@ CHANGES = {
     "xor_gate_no_hidden": ("xor_gate", ["layers.hidden=null"]),
     "mnist_cnn_17": ("mnist_cnn", ["steps=null", "epochs=17"]),
 }
-EARLIER = "trained by an earlier form of its spec"
 
 
 def lesson_rows() -> dict[str, list[str]]:
@@ -173,8 +172,6 @@ def test_evidence_is_a_finished_run_of_the_spec_that_it_names(path: Path) -> Non
         assert f"history.jsonl has {len(rows):,} of its {figures(run)['epochs']:,} rows" in run.note()
     assert info["git"]["dirty"] is False
     assert not re.search(r"/(tmp|home|root|work)/", json.dumps(info) + run.spec_file.read_text())
-    if run.note().startswith(EARLIER):  # it says so wherever it is shown
-        return
     assert any(path.glob("tensorboard/train/*tfevents*"))
     name = re.sub(r"-\d+$", "", path.name)
     spec_name, overrides = CHANGES.get(name, (name, []))
@@ -251,7 +248,6 @@ def test_the_readmes_table_says_what_the_runs_say() -> None:
             assert f"({metrics['best_epoch']:,})" in row[4]
         assert row[5] == f"{metrics['epochs']:,}"
         assert row[6] == run.info()["settings"]["precision"].removeprefix("mixed_")
-        assert row[3].endswith("*") is run.note().startswith(EARLIER), name
     folders = {path.name for path in EVIDENCE if not path.name.startswith("moons_hidden_sizes-")}
     assert listed == folders - {"cifar_dropout_slip"}
 
