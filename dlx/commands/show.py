@@ -89,7 +89,7 @@ def _show_weights(run: Run) -> None:
             ("numbers", [f"{array.size:,}" for _, array in large]),
             ("mean", [f"{array.mean():.4f}" for _, array in large]),
             ("sd", [f"{array.std():.4f}" for _, array in large]),
-            ("zeros", [f"{(array == 0).mean():.1%}" for _, array in large]),
+            ("zeros", [f"{100 * (array == 0).mean():.1f} %" for _, array in large]),
         ]
         terminal.table(columns, [False, False, True, True, True, True])
 

@@ -62,7 +62,7 @@ def table_writer(stream: TextIO, classes: Sequence[str], top: int | None) -> Wri
         for place, (label, share) in enumerate(prediction.ranked[: top or 1]):
             head = name if place == 0 else " " * NAME_WIDTH
             last = end if place == 0 else ""
-            print(f"{head}  {terminal.padded(terminal.clean(label), widest)}  {share:7.2%}{last}", file=stream)
+            print(f"{head}  {terminal.padded(terminal.clean(label), widest)}  {100 * share:6.2f} %{last}", file=stream)
 
     return Writer(write)
 

@@ -296,7 +296,7 @@ class Bar:
 
             columns = (
                 BarColumn(None, "bright_black", PROGRESS, PROGRESS, PROGRESS),
-                TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.percentage:>3.0f} %"),
                 TextColumn("{task.description}"),
                 TimeRemainingColumn(),
             )

@@ -74,7 +74,7 @@ class TrainingBar:
         if sys.stderr.isatty():
             self._bar.update(progress.step, self._words(progress, terminal.width() - BESIDE))
         elif time.monotonic() - self._shown >= terminal.QUIET_SECONDS:
-            words = f"{self._words(progress, terminal.width() - 6)}  {progress.step / experiment.steps:.0%}"
+            words = f"{self._words(progress, terminal.width() - 6)}  {100 * progress.step / experiment.steps:.0f} %"
             self._bar.update(progress.step, line=words)
             self._shown = time.monotonic()
 
