@@ -86,7 +86,7 @@ def command(
         else:
             lines = [_line(entry, find.shown_name(entry.path, root), changed[entry.path], sort) for entry in chosen]
             whole = bool(runs or sort or everything)
-            _print_table(lines if whole else _folded(chosen, lines), sort)
+            _print_table(lines if whole else _folded(chosen, lines), _sorting_figure(sort) or "figure")
 
 
 class Line(NamedTuple):
@@ -103,9 +103,14 @@ class Line(NamedTuple):
 LONGEST = 32  # columns of a name
 
 
+def _sorting_figure(sort: str | None) -> str | None:
+    """The figure that the runs are sorted by; None where it is no figure."""
+    return sort if sort not in ("name", "start") else None
+
+
 def _line(entry: Entry, name: str, changed: str, sort: str | None) -> Line:
     """The line of one run, with the figure that the runs are sorted by, or else what it monitors."""
-    chosen = sort if sort not in (None, "name", "start") else None
+    chosen = _sorting_figure(sort)
     start = str(entry.info.get("start", ""))[:16].replace("T", " ")
     return Line(name, _status(entry), start, _figure(entry, chosen), _remark(entry, changed), entry.status == "failed")
 
@@ -152,16 +157,15 @@ def _sweep(entries: Sequence[Entry], lines: Sequence[Line]) -> Line:
     return Line(" ".join(names), status, start, figure, changed, "failed" in counts and len(counts) == 1)
 
 
-def _print_table(lines: Sequence[Line], sort: str | None) -> None:
+def _print_table(lines: Sequence[Line], heading: str) -> None:
     """The lines, what failed in red."""
     from dlx.system import terminal
 
-    chosen = sort if sort not in (None, "name", "start") else None
     columns = [
         ("run", [terminal.shortened(line.name, LONGEST) for line in lines]),
         ("status", [line.status for line in lines]),
         ("start", [line.start for line in lines]),
-        (chosen or "figure", [line.figure for line in lines]),
+        (heading, [line.figure for line in lines]),
         ("changed", [line.changed for line in lines]),
     ]
     failed = [number for number, line in enumerate(lines) if line.failed]

@@ -225,8 +225,8 @@ def _curve(panel: Any, name: str, drawn: tuple[Setting, X], colour: str, setting
     """The lines of a setting, and the band that they lie in."""
     (setting, x), number = drawn, settings.index(drawn[0])
     alone, validated = len(settings) == 1, setting.judged(name) == "val"
-    unlike = len(settings) <= NAMED and _sizes(settings) is None
-    dash = style.DASHES[number // len(palette()) % len(style.DASHES) if unlike else 0]  # where colours come again
+    words = len(settings) <= NAMED and _sizes(settings) is None
+    dash = style.DASHES[number // len(palette()) % len(style.DASHES) if words else 0]  # where colours come again
     for split, solid in (("train", not validated), ("val", True)):
         points = setting.points(f"{split}_{name}", x)
         if not points or (split == "train" and validated and len(settings) > TRAINS):
@@ -260,11 +260,9 @@ def _ring(panel: Any, name: str, drawn: tuple[Curve, X], colour: str, alone: boo
         value = best[0][1]
         text = f"{100 * value:.1f} %" if is_share(name) else style.number(value)
         panel.get_ylim()  # settles what the data asks for
-        height = panel.transAxes.inverted().transform(panel.transData.transform(best[0]))[1]
+        across, height = panel.transAxes.inverted().transform(panel.transData.transform(best[0]))
         under = height > 0.15 and (not is_share(name) or height > 0.8)  # a loss is best where it is lowest
-        side = (
-            "right" if panel.transAxes.inverted().transform(panel.transData.transform(best[0]))[0] > 0.9 else "center"
-        )
+        side = "right" if across > 0.9 else "center"
         panel.annotate(text, best[0], xytext=(0, -13 if under else 8), textcoords="offset points", ha=side,
                        fontsize=style.TICKS, color=look().ink, annotation_clip=False, zorder=5,
                        bbox={"fc": look().background, "ec": "none", "alpha": 0.75, "pad": 0.6})  # fmt: skip

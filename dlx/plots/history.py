@@ -6,7 +6,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from dlx.plots.style import number
@@ -69,6 +69,7 @@ class Setting:
 
     label: str
     runs: Sequence[Curve]
+    _points: dict[tuple[str, X], list[Point]] = field(default_factory=dict)  # panel, scale and names ask for the same
 
     @property
     def first(self) -> Curve:
@@ -80,6 +81,11 @@ class Setting:
 
     def points(self, key: str, x: X = "epoch") -> list[Point]:
         """A figure over the rows, as far as half of the runs have it; of many rows the medians."""
+        if (key, x) not in self._points:
+            self._points[key, x] = self._counted(key, x)
+        return self._points[key, x]
+
+    def _counted(self, key: str, x: X) -> list[Point]:
         together: dict[float, list[tuple[float, float]]] = {}
         for run in self.runs:
             for row, point in enumerate(points_of(run, key, x)):  # seconds are no run's own places
