@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from dlx.commands.options import Launch, launch_options, overrides
 
 if TYPE_CHECKING:
     from dlx.errors import DlxError
-    from dlx.model.network import Network
+    from dlx.insight.review import Review
     from dlx.spec.sections import Spec
 
 PAUSE = 0.2  # seconds between two looks at the files
@@ -32,11 +31,22 @@ Stamps = dict[str, tuple[int, int]]
 @click.option("--print", "resolved", is_flag=True, help="Print the resolved spec: inheritance, overrides, defaults.")
 @click.option("--full", is_flag=True, help="Build it on the backend that trains, also where shapes alone can tell.")
 @click.option("--watch", is_flag=True, help="Check again whenever a spec, or a YAML file beside it, is saved.")
-@launch_options()
+@click.option("--ignore", "ignored", multiple=True, metavar="RULE", help="Leave out the advice of a rule.")
+@click.option("--strict-advice", "strict", is_flag=True, help="Exit with 2 where there is advice, too.")
+@launch_options("json")
 def command(
-    specs: tuple[str, ...], settings: tuple[str, ...], resolved: bool, full: bool, watch: bool, launch: Launch
+    specs: tuple[str, ...],
+    settings: tuple[str, ...],
+    resolved: bool,
+    full: bool,
+    watch: bool,
+    ignored: tuple[str, ...],
+    strict: bool,
+    launch: Launch,
 ) -> int:
-    """Show every problem of each SPEC, each with its file, line and column; then the model table.
+    """Show every problem of each SPEC, each with its file, line and column; then the model table, and advice.
+
+    Advice is what is allowed and unwise; `dlx parts --advice` lists the rules. With --json a line for each spec.
 
     \b
     dlx check configs/digits.yaml
@@ -48,7 +58,7 @@ def command(
     launch.want()
     paths = _without_bases(specs)
     stamps = _stamps(paths)
-    check = _Check(settings, resolved, full or watch, launch, environment)
+    check = _Check(settings, resolved, full or watch, ignored, strict, launch, environment)
     code = check.all(paths)
     while watch:
         stamps = _changed(paths, stamps)
@@ -85,25 +95,36 @@ class _Check:
     settings: Sequence[str]
     resolved: bool
     full: bool
+    ignored: Sequence[str]
+    strict: bool
     launch: Launch
     environment: Mapping[str, str]
 
     def all(self, paths: Sequence[str]) -> int:
-        """Check every spec and show its model, or its resolved text; returns the exit code."""
+        """Check every spec and show its model and advice, or its resolved text; returns the exit code."""
         from dlx import spec as dlx_spec
         from dlx.errors import SpecError
+        from dlx.insight.advice import check_names
 
+        check_names(self.ignored)
         loaded: list[tuple[str, Spec]] = []
         code = 0
         for path in paths:
             try:
                 loaded.append((path, dlx_spec.load(path, self.settings)))
             except SpecError as error:
-                code = _report(error) or code
-        quick = self._quick([spec for _, spec in loaded if not self.resolved or _auto(dlx_spec.dump(spec))])
+                code = self._report(path, error) or code
+        quick = self._quick([spec for _, spec in loaded if self._builds(spec)])
         for path, spec in loaded:
             code = self._one(path, spec, quick, len(paths) > 1) or code
         return code
+
+    def _builds(self, spec: Spec) -> bool:
+        """Whether more than the spec's own text is asked for."""
+        from dlx import spec as dlx_spec
+        from dlx.commands.check_screen import leaves_to_the_data
+
+        return not self.resolved or leaves_to_the_data(dlx_spec.dump(spec))
 
     def _quick(self, specs: Sequence[Spec]) -> bool:
         """Whether shapes alone can tell of all these specs, and JAX is there to compute them."""
@@ -113,70 +134,61 @@ class _Check:
         return not self.full and bool(specs) and all(map(shapes_suffice, specs)) and backend.load_jax()
 
     def _one(self, path: str, spec: Spec, quick: bool, several: bool) -> int:
-        """Show one spec's model, or its resolved text; returns the exit code."""
+        """Show one spec's model and advice, or its resolved text; returns the exit code."""
         from dlx import spec as dlx_spec
+        from dlx.commands.check_screen import explained
         from dlx.errors import DlxError
-        from dlx.training.check import check, check_shapes
+        from dlx.insight.review import review
 
         if self.resolved and several:
             print(f"# {path}")
         text = dlx_spec.dump(spec) if self.resolved else ""
-        if self.resolved and not _auto(text):
-            print(text, end="")
-            return 0
-        try:
-            network = (check_shapes if quick else check)(spec, self.launch.root)
-            if network is None:
-                return self._in_another_process(path)
-            if not self.resolved:
-                _show_model(path, spec, network)
-                return 0
-            text = _explained(text, spec, network)
-        except DlxError as error:
-            if not self.resolved:
-                return _report(error)
+        if self._builds(spec):
+            try:
+                found = review(spec, self.launch.root, quick, self.ignored)
+                if found is None:
+                    return self._in_another_process(path)
+                if not self.resolved:
+                    return self._show(path, found)
+                text = explained(text, found)
+            except DlxError as error:
+                if not self.resolved:
+                    return self._report(path, error)
         print(text, end="")
         return 0
+
+    def _show(self, path: str, review: Review) -> int:
+        """Show the model and the advice; returns the exit code."""
+        from dlx.commands import check_screen
+
+        if self.launch.json:
+            print(check_screen.as_line(path, review, None, {}))
+        else:
+            check_screen.show_model(path, review)
+            check_screen.show_advice(review.spec, review.advice)
+        return 2 if self.strict and review.advice else 0
+
+    def _report(self, path: str, error: DlxError) -> int:
+        """Print an error; returns its exit code."""
+        from dlx.commands.check_screen import as_line
+        from dlx.system import problems
+
+        if self.launch.json:
+            print(as_line(path, None, error, {}))
+        else:
+            problems.show(error)
+        return error.exit_code
 
     def _in_another_process(self, path: str) -> int:
         """Check a spec in another process, on the backend that trains: this one has JAX; returns the exit code."""
         import subprocess
 
         words = ["--backend", self.launch.backend, "--device", self.launch.device, "--runs-dir", str(self.launch.root)]
-        words += ["--print"] * self.resolved + [f"--set={setting}" for setting in self.settings]
+        words += ["--print"] * self.resolved + ["--json"] * self.launch.json + ["--strict-advice"] * self.strict
+        words += [f"--set={setting}" for setting in self.settings] + [f"--ignore={rule}" for rule in self.ignored]
         sys.stdout.flush()
         command = [sys.executable, "-m", "dlx", "check", "--full", *words, "--", path]
         return subprocess.run(command, env=self.environment).returncode
-
-
-def _auto(text: str) -> bool:
-    """Whether a resolved spec leaves something to the data."""
-    return re.search(r"\bauto\b", text) is not None
-
-
-def _explained(text: str, spec: Spec, network: Network) -> str:
-    """A spec's text with what each `auto` stands for in a comment; as it is where its data cannot be loaded."""
-    from dlx.errors import DlxError
-    from dlx.training.experiment import prepare
-
-    try:
-        experiment = prepare(spec)
-    except DlxError:
-        return text
-    meaning = {
-        "test": "none: the data has no test split" if experiment.splits.test is None else "the data's own",
-        "task": experiment.facts.task,
-        "loss": network.head[1],
-        "metrics": ", ".join(metric.name for metric in network.metrics()) or "none",
-        "monitor": experiment.monitor,
-        "  - {output": network.head[0],
-    }
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        key = line.partition(":")[0]
-        if key in meaning and re.search(r"\bauto\b", line):
-            lines[number] = f"{line}  # {meaning[key]}"
-    return "\n".join(lines) + "\n"
 
 
 def _without_bases(paths: Sequence[str]) -> Sequence[str]:
@@ -188,39 +200,3 @@ def _without_bases(paths: Sequence[str]) -> Sequence[str]:
     for base in [path for path in paths if Path(path).name.startswith("_")]:
         terminal.console(error=True).print(f"{terminal.clean(base)}: a base, checked with the specs that extend it")
     return [path for path in paths if not Path(path).name.startswith("_")]
-
-
-def _report(error: DlxError) -> int:
-    """Print an error; returns its exit code."""
-    from dlx.system import problems
-
-    problems.show(error)
-    return error.exit_code
-
-
-def _show_model(path: str, spec: Spec, network: Network) -> None:
-    """The table of the layers."""
-    from dlx.data import store
-    from dlx.model.network import layer_table, parameter_count
-    from dlx.system import terminal
-
-    rows = layer_table(network)
-    total, trainable = sum(row[3] for row in rows), parameter_count(network)
-    sums = [("parameters", trainable)] + ([("not trained", total - trainable)] if trainable != total else [])
-    shares = [terminal.share_bar(row[3] / total) if row[3] else "" for row in rows]
-    columns = [
-        ("layer", [row[0] for row in rows] + [name for name, _ in sums]),
-        ("kind", [row[1] for row in rows] + [""] * len(sums)),
-        ("output", [row[2] for row in rows] + [""] * len(sums)),
-        ("parameters", [f"{row[3]:,}" for row in rows] + [f"{count:,}" for _, count in sums]),
-        ("share", [*shares, *("" for _ in sums)]),
-    ]
-    terminal.console().print(terminal.clean(f"{path}: ok"), style=f"bold {terminal.BETTER}")
-    terminal.table(columns, [False, False, False, True, False])
-    terminal.console().print(terminal.clean(f"output: {network.head[0]}; loss {network.head[1]}"))
-    if spec.dataset.name in store.KNOWN and not spec.dataset.args.get("path") and store.info(spec.dataset.name) is None:
-        name = spec.dataset.name
-        words = f"{name} is not in the store yet: dlx run fetches it, dlx data add {name} PATH takes a copy"
-        terminal.console().print(words)
-    for remark in network.remarks:
-        terminal.console().print(terminal.clean(remark))

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 @click.command("parts", short_help="Everything that a spec can name.")
 @click.argument("name", required=False, shell_complete=completion.parts)
-def command(name: str | None) -> None:
+@click.option("--advice", is_flag=True, help="The rules by which dlx check gives advice.")
+def command(name: str | None, advice: bool) -> None:
     """List the names of all parts, explain those of one kind, or explain one part, or one key of a spec.
 
     \b
@@ -22,8 +23,11 @@ def command(name: str | None) -> None:
     dlx parts layers
     dlx parts conv2d
     dlx parts early_stop
+    dlx parts --advice
     """
-    if name:
+    if advice:
+        _rules()
+    elif name:
         _explain(name)
     else:
         _names()
@@ -44,6 +48,15 @@ def _names() -> None:
         for line in terminal.wrapped("  ".join(names)):
             out.print(f"  {line}" if terminal.cells(line) < terminal.width() - 1 else line)
     out.print("\ndlx parts layers explains one kind, dlx parts NAME one part or key.")
+
+
+def _rules() -> None:
+    """The rules of advice, each with what it is about."""
+    from dlx.insight.advice import RULES
+    from dlx.system import terminal
+
+    terminal.fields([(name, str(rule.__doc__)) for name, rule in RULES.items()], most=40)
+    terminal.console().print("\ndlx check --ignore RULE leaves one out.", style=terminal.SECONDARY)
 
 
 def plural(registry: Registry) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dlx.training.experiment import Experiment
 
 COLUMN = 12  # where the texts of the plan and of what comes after begin
+MOST_ADVICE = 3  # lines in the plan
 EXAMPLES = {"image": "IMAGE.png", "table": "TABLE.csv", "text": "TEXTS.txt", "series": "TABLE.csv"}
 
 
@@ -165,6 +166,7 @@ class RunScreen(Observer):
     def __init__(self, json: bool) -> None:
         self._json = json
         self._bar: TrainingBar | None = None
+        self._advised: set[str] = set()
 
     def started(self, run: Run, experiment: Experiment, device: str, network: Network) -> None:
         from dlx.model.network import parameter_count
@@ -176,7 +178,21 @@ class RunScreen(Observer):
             ("run", str(run.path)),
         ]
         terminal.fields(pairs, error=self._json, least=COLUMN)
+        self._advise(experiment, network)
         self._bar = TrainingBar(experiment, run.history()).open()
+
+    def _advise(self, experiment: Experiment, network: Network) -> None:
+        """Three lines of advice at most, each said once by this command."""
+        from dlx.insight.advice import advise, known
+
+        given = list(advise(experiment.spec, known(experiment.facts, network, experiment)))
+        lines = [f"{one.where}: {one.message}; {one.change}" for one in given]
+        new = [line for line in lines if line not in self._advised]
+        self._advised.update(lines)
+        pairs = [("" if number else "advice", line) for number, line in enumerate(new[:MOST_ADVICE])]
+        if len(new) > MOST_ADVICE:
+            pairs[-1] = ("", f"{len(new) - MOST_ADVICE + 1} more: dlx check says all")
+        terminal.fields(pairs, error=self._json, least=COLUMN, style=terminal.DOUBT)
 
     def noted(self, line: str) -> None:
         terminal.console(error=self._json).print(terminal.clean(line))

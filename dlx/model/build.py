@@ -87,7 +87,6 @@ def _assemble(spec: Spec, facts: Facts, restored: bool, targets: Scaling | None,
         scales=scales,
         target_scaling=targets,
         applied=layers.applied,
-        remarks=layers.remarks,
         head=(f"{_last(spec.layers[-1].name, units)}, {activation}", loss_name),
     )
 

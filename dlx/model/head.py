@@ -89,7 +89,7 @@ def _check_shape(layers: Layers, part: Part, shape: tuple[int, ...]) -> None:
 
 
 def _check_activation(layers: Layers, part: Part, shape: tuple[int, ...], activation: str) -> None:
-    """Raise SpecError where the activation cannot give what the task needs; what is unwise is a remark."""
+    """Raise SpecError where the activation cannot give what the task needs."""
     task = layers.facts.task
     if activation == "softmax" and shape == (1,):
         raise layers.problem(part.where, "softmax over one unit is always 1", "activation: sigmoid, or two units")
@@ -103,13 +103,6 @@ def _check_activation(layers: Layers, part: Part, shape: tuple[int, ...], activa
             f"the network ends with the activation {activation}, but {kind}",
             f"expected {' or '.join(usual)}; or end it with `output`, which takes any activation",
         )
-    best = "sigmoid" if shape[-1] == 1 else usual[0]
-    nature = "no probabilities, and are brought into 0..1"
-    if activation in ("softmax", "sparsemax"):
-        nature = "probabilities that sum to 1 over all units"
-    elif activation in ("sigmoid", "hard_sigmoid", "sparse_sigmoid"):
-        nature = "0 to 1 in each unit"
-    layers.remarks.append(f"outputs of {activation} are {nature}; the usual activation is {best}")
 
 
 def make_loss(layers: Layers, activation: str, units: int) -> tuple[str, Loss]:
@@ -128,13 +121,6 @@ def make_loss(layers: Layers, activation: str, units: int) -> tuple[str, Loss]:
             "loss",
             f"{part.name} expects a head with {defined[0]}, but the network ends with {activation}",
             "loss: auto fits the head; mean_squared_error takes any",
-        )
-    if activation != defined[0]:
-        same = part.name == "binary_crossentropy" and activation == "softmax" and units == 2
-        layers.remarks.append(
-            f"{part.name} of a softmax of two is categorical_crossentropy: the same number"
-            if same
-            else f"{part.name} is usually that of {defined[0]}; here it takes the outputs of {activation}"
         )
     loss: Loss = layers.spec.registries["loss"].make(part)
     return part.name, loss

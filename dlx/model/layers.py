@@ -24,7 +24,6 @@ class Layers:
         self.spec, self.facts, self.restored = spec, facts, restored
         self.registry = spec.registries["layer"]
         self.applied: list[tuple[Part, Any]] = []
-        self.remarks: list[str] = []
 
     def problem(self, address: str, message: str, hint: str = "") -> SpecError:
         """An error at an address of the spec."""

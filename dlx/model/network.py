@@ -19,7 +19,7 @@ class Network:
     model: raw inputs to predictions (probabilities, or values); logits: the same up to the last activation.
     loss: `(targets, logits, activation) -> losses`; metrics: makes fresh Keras metrics.
     activation: logits to predictions; of a network that learns scaled targets, to scaled ones.
-    remarks: what is unwise in its head. head: its last layer and activation, and its loss, in words.
+    head: its last layer and activation, and its loss, in words.
     scales: whether it learns scaled targets; target_scaling: mean and deviation of a regression's targets, where known.
     """
 
@@ -35,7 +35,6 @@ class Network:
     scales: bool = False
     target_scaling: Scaling | None = None
     applied: Sequence[tuple[Part, Any]] = ()
-    remarks: Sequence[str] = ()
     head: tuple[str, str] = ("", "")
 
     def learned(self, targets: Any) -> Any:

@@ -34,12 +34,12 @@ PLAIN_IN_FLOAT32 = PLAIN | frozenset(
 COMMON = {"groups": (None, 1), "dilation_rate": (None, 1, (1, 1), [1, 1]), "data_format": (None, "channels_last")}
 
 
-def check(spec: Spec, root: Path) -> Network:
+def check(spec: Spec, root: Path, facts: Facts | None = None) -> Network:
     """Build the network of a spec without training it; `root`: the folder of the runs that `weights` may name.
 
-    Raises SpecError, located, where it does not fit.
+    facts: of its data, where they are known. Raises SpecError, located, where it does not fit.
     """
-    return _built(spec, _facts(spec, root))
+    return _built(spec, _facts(spec, root, facts))
 
 
 def _built(spec: Spec, facts: Facts) -> Network:
@@ -50,13 +50,13 @@ def _built(spec: Spec, facts: Facts) -> Network:
     return network
 
 
-def check_shapes(spec: Spec, root: Path) -> Network | None:
+def check_shapes(spec: Spec, root: Path, facts: Facts | None = None) -> Network | None:
     """The same as `check` in a fraction of the time: JAX traces it, so that arrays have shapes and no numbers.
 
     For specs of which `shapes_suffice`, where JAX is loaded. None where only the backend that trains can tell. Raises
     as `check` does.
     """
-    facts = _facts(spec, root)
+    facts = _facts(spec, root, facts)
     if may_be_large(spec, facts):
         return None
 
@@ -70,9 +70,9 @@ def check_shapes(spec: Spec, root: Path) -> Network | None:
     return None
 
 
-def _facts(spec: Spec, root: Path) -> Facts:
+def _facts(spec: Spec, root: Path, facts: Facts | None) -> Facts:
     """What the data looks like; raises SpecError where a file or a run that the spec names is not there."""
-    facts = facts_of(spec)
+    facts = facts or facts_of(spec)
     for part in all_parts(spec.layers):
         file = str(part.args["weights"]) if part.name == "pretrained" else ""
         if os.path.isabs(file) and not os.path.isfile(file):

@@ -91,7 +91,6 @@ def make_ready(experiment: Experiment, root: Path, options: Options, restored: b
     optimizer = make_optimizer(experiment.spec)
     check_budget(experiment, network, optimizer, root, data_loaded=bool(options.cache))
     notes = [] if source is None else begin_from(network, source[0].name, source[1])
-    notes += network.remarks
     notes += scaling_notes(experiment, network)
     return Ready(experiment, network, optimizer, notes)
 

@@ -50,7 +50,7 @@ def verdict(path, quick):
         if quick and not (shapes_suffice(spec) and backend.load_jax()):
             return None
         network = (check_shapes if quick else check)(spec, Path("runs"))
-        return None if network is None else [layer_table(network), network.head, network.remarks]
+        return None if network is None else [layer_table(network), network.head]
     except DlxError as error:
         return str(error)
 

@@ -1,0 +1,1 @@
+"""What a person learns from specs and runs: advice, probes, statistics, remarks, baselines, reports."""
