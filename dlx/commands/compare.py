@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,8 @@ from dlx.commands import completion
 from dlx.commands.options import runs_dir
 
 if TYPE_CHECKING:
+    from dlx.insight.comparison import Said
+    from dlx.insight.flips import Flips
     from dlx.runs.compare import Row
     from dlx.runs.diff import Column
     from dlx.runs.summary import Entry
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 @click.option("--sort", metavar="METRIC", help="Best first by this figure, test_accuracy for one.")
 @click.option("--reach", metavar="FIGURE=N", help="When each run first had a figure this good: val_accuracy=0.6.")
 @click.option("--columns", metavar="A,B,...", help="The figures to show, instead of the usual ones.")
+@click.option("--against", metavar="RUN", help="Say how each row differs from this one, not from the first.")
+@click.option("--seeds-for", "apart", type=float, metavar="D", help="How many seeds tell D points (or units) apart.")
+@click.option("--flips", is_flag=True, help="The examples that one of two runs has right and the other wrong.")
+@click.option("-o", "output", type=click.Path(), metavar="FILE", help="With --flips: a picture of these images.")
 @click.option("--json", "form", flag_value="json", help="Everything as one JSON object, never folded.")
 @click.option("--csv", "form", flag_value="csv", help="The table as CSV.")
 @click.option("--markdown", "form", flag_value="markdown", help="The table as Markdown.")
@@ -34,6 +40,10 @@ def command(
     sort: str | None,
     reach: str | None,
     columns: str | None,
+    against: str | None,
+    apart: float | None,
+    flips: bool,
+    output: str | None,
     form: str | None,
     runs_dir: str | None,
 ) -> None:
@@ -42,14 +52,24 @@ def command(
     Runs that differ in nothing but the seed, or in what was cut off for validation, become one row: mean ± standard
     deviation. Where their penalties differ, the loss of the data alone is compared.
 
+    Under the table stands whether differences are real: of settings with three seeds or more each, with an interval; of
+    two single runs, what their predictions of the same examples say of these two models.
+
     \b
     dlx compare runs/*
     dlx compare 'cifar_*' --sort val_accuracy
     dlx compare runs/* --csv > runs.csv
+    dlx compare wide narrow --flips
+    dlx compare 'mine-*' --seeds-for 0.5
     """
     from dlx.runs import find
 
-    shown = Shown(sort, columns.split(",") if columns else [], form, _goal(reach))
+    if output is not None and not flips:
+        raise click.UsageError("-o FILE is for the picture of --flips")
+    if apart is not None and not 0 < apart < math.inf:
+        raise click.UsageError(f"--seeds-for: expected a difference above 0, got {apart:g}")
+    asked = Asked(against, apart, flips, output)
+    shown = Shown(sort, columns.split(",") if columns else [], form, _goal(reach), asked)
     compare(runs, find.root(runs_dir), shown)
 
 
@@ -70,13 +90,24 @@ def _goal(text: str | None) -> tuple[str, float] | None:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is asked of differences: against which run, how many seeds tell how much apart, and which examples flip."""
+
+    against: str | None = None
+    apart: float | None = None
+    flips: bool = False
+    output: str | None = None
+
+
+@dataclass(frozen=True)
 class Shown:
-    """What a comparison shows: how it is sorted, which figures, in what form, and when a goal was reached."""
+    """What a comparison shows: how it is sorted, which figures, in what form, when a goal was reached, differences."""
 
     sort: str | None = None
     columns: Sequence[str] = ()
     form: str | None = None
     goal: tuple[str, float] | None = None
+    asked: Asked = field(default_factory=Asked)
 
 
 def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
@@ -96,10 +127,14 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
             for entry in entries:
                 reach(entry, *shown.goal)
         form, columns = shown.form, shown.columns
-        if form == "json":
-            print(one_line({"runs": [as_record(entry) for entry in entries]}))
-            return
         rows = ordered(fold([entry for entry in entries if not entry.reason]), shown.sort)
+        said = _said(rows, root, shown)
+        flipped = _flips(rows, root, shown.asked) if shown.asked.flips else None
+        if form == "json":
+            record: dict[str, Any] = {"runs": [as_record(entry) for entry in entries]}
+            record["statistics"] = [one.record() for one in said.statements] if said else []
+            print(one_line(record | ({"flips": flipped.record()} if flipped else {})))
+            return
         if shown.sort and not columns and any(shown.sort in entry.metrics for entry in entries):
             usual = figure_names(rows)
             columns = () if shown.sort in usual else (*usual, shown.sort)
@@ -110,6 +145,10 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
             _print_plain(rows, settings, figure_names(rows, columns) if rows else [], form)
         elif rows:
             comparison_screen.show(rows, columns)
+            if said:
+                comparison_screen.say(said)
+            if flipped:
+                comparison_screen.show_flips(flipped)
         elif not entries:
             terminal.console().print("no runs to compare: dlx run SPEC makes one")
         damaged: list[Entry] = [entry for entry in entries if entry.reason]
@@ -118,6 +157,53 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
             out.print("\nnot compared:" if rows else "not compared:")
             for entry in damaged:
                 out.print(f"  {terminal.clean(str(entry.path))}: {terminal.clean(entry.reason)}")
+
+
+def _said(rows: Sequence[Row], root: Path, shown: Shown) -> Said | None:
+    """What is said of differences; None where there is nothing to say, so that nothing is loaded for it."""
+    asked = shown.asked
+    against = _row_of(asked.against, rows, root) if asked.against else None
+    several = sum(len(row.entries) > 1 for row in rows)
+    if len(rows) < 2 or not (several or len(rows) == 2 or against or asked.apart):
+        return None
+    from dlx.insight.comparison import Question, compare
+    from dlx.runs.metrics import is_figure
+
+    figure = shown.sort if shown.sort and is_figure(shown.sort) else ""
+    question = Question(against, figure, asked.apart)
+    return compare(rows, question)
+
+
+def _row_of(word: str, rows: Sequence[Row], root: Path) -> Row:
+    """The row of the run that --against names. Raises RunError where it is not among those that are compared."""
+    from dlx.errors import RunError
+    from dlx.runs import find
+
+    run = find.one(word, root)
+    for row in rows:
+        if any(entry.path.resolve() == run.path.resolve() for entry in row.entries):
+            return row
+    raise RunError(f"--against {word}: it is not among the runs compared", hint="name it among them, too")
+
+
+def _flips(rows: Sequence[Row], root: Path, asked: Asked) -> Flips:
+    """The flips of the first two rows, or of that of --against and the other; their picture is written."""
+    from dlx.errors import RunError
+    from dlx.insight.flips import draw_flips, flips
+    from dlx.plots import style
+    from dlx.runs.run import Run
+    from dlx.system import terminal
+
+    first = _row_of(asked.against, rows, root) if asked.against else next(iter(rows), None)
+    others = [row for row in rows if row is not first]
+    if first is None or len(others) != 1:
+        raise RunError(f"--flips is of two runs, got {len(rows)}", hint="dlx compare RUN RUN --flips")
+    found = flips((Run(first.first.path), Run(others[0].first.path)), images=asked.output is not None)
+    if asked.output is not None:
+        path = Path(asked.output)
+        style.save(draw_flips(found), path)
+        terminal.console(error=True).print(terminal.clean(str(path)))
+    return found
 
 
 def _check_goal(entries: Sequence[Entry], figure: str) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from dlx.runs.compare import ABSENT, Row, best_rows, figure_names, names_of, sparkline
 from dlx.runs.diff import Column, differences
 from dlx.runs.summary import SPREAD
 from dlx.system import terminal
 
+if TYPE_CHECKING:
+    from dlx.insight.comparison import Said
+    from dlx.insight.flips import Flips
+
 MANY = 12  # rows of several data sets: more get a few columns each
 LINES = 46  # of the tables of a data set: two screens
+MOST_SAID, MOST_FLIPS = 5, 20  # pairs of rows, and examples, that are printed
 NARROWEST = 8  # columns of a run, beside others, in a table with a line a setting
 
 
@@ -46,6 +51,45 @@ def show(rows: Sequence[Row], chosen: Sequence[str] = ()) -> None:
     if left:
         hint = f"{left} more settings differ; fewer runs, of one data set, or --csv show all"
         terminal.console().print(hint, style=terminal.SECONDARY)
+
+
+def say(said: Said) -> None:
+    """What differences are real, a paragraph a pair: no more than fit on a screen."""
+    out = terminal.console()
+    shown = [one.sentence for one in said.statements[:MOST_SAID]]
+    left = len(said.statements) - len(shown)
+    pairs = f"{left} more pair{'s' * (left > 1)}"
+    more = [f"{pairs}; --json has all, --against RUN those of one"] if left else []
+    for style, paragraphs in ((terminal.HEADING, [" ".join(said.ranking)]), ("", [*shown, *said.remarks, *more])):
+        for words in filter(None, paragraphs):
+            out.print()
+            for line in terminal.wrapped(words):
+                out.print(terminal.clean(line), style=style)
+
+
+def show_flips(found: Flips) -> None:
+    """The examples that one of two runs has right and the other wrong: how many of each class, then which."""
+    out, (a, b) = terminal.console(), found.names
+    total = len(found.only_a) + len(found.only_b)
+    out.print()
+    words = f"{total:,} of {found.rows:,} {found.split} rows flip: {len(found.only_a):,} are right in {a} alone, "
+    for line in terminal.wrapped(f"{words}{len(found.only_b):,} in {b} alone"):
+        out.print(terminal.clean(line), style=terminal.HEADING)
+    if not total:
+        return
+    classes = [one for one in found.classes if one[2] or one[3]]
+    names, n, only_a, only_b = (list(map(str, column)) for column in zip(*classes, strict=True))
+    terminal.table([("class", names), ("n", n), (a, only_a), (b, only_b)], [False, True, True, True])
+    out.print()
+    flipped = [*found.only_a, *found.only_b]
+    shown = flipped[:MOST_FLIPS]
+    columns = [(found.split, [str(flip.row) for flip in shown]), ("true", [flip.truth for flip in shown]),
+               (a, [flip.a for flip in shown]), (b, [flip.b for flip in shown])]  # fmt: skip
+    if any(flip.place for flip in shown):
+        columns.append(("file", [flip.place for flip in shown]))
+    terminal.table(columns, [True, *(False for _ in columns[1:])])
+    if len(flipped) > len(shown):
+        out.print(f"{len(flipped) - len(shown):,} more; --json has them all", style=terminal.SECONDARY)
 
 
 def _whole(heading: str, rows: Sequence[Row], chosen: Sequence[str]) -> int:

@@ -105,7 +105,9 @@ MISTAKES = "true → predicted, and how sure it was"
 
 
 @styled
-def draw_mistakes(images: np.ndarray, captions: Sequence[tuple[str, str]], title: str = "") -> Figure:
+def draw_mistakes(
+    images: np.ndarray, captions: Sequence[tuple[str, str]], title: str = "", note: str = MISTAKES
+) -> Figure:
     """A sheet of images, each under what it is and what the network took it for: captions are (true, predicted)."""
     columns = min(6 if panels_a_row() > 1 else 3, max(2, len(images)))
     lines = max(1, -(-len(images) // columns))
@@ -117,7 +119,7 @@ def draw_mistakes(images: np.ndarray, captions: Sequence[tuple[str, str]], title
             mistake(ax, images[number], captions[number])
     headline(figure, title)
     if len(images):
-        footer(figure, MISTAKES)
+        footer(figure, note)
     return figure
 
 

@@ -1,0 +1,215 @@
+"""What the figures of several runs say, and what they do not: sentences with intervals, for `dlx compare`."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dlx.errors import DlxError
+from dlx.insight.models import compare_models
+from dlx.insight.significance import LEVEL, Finding, deviation_bound, holm, paired, seeds_needed, welch
+from dlx.insight.statement import HALF_A_POINT, Statement, amount_text, bound_text, difference_text
+from dlx.runs.compare import Row, figure_names, spread
+from dlx.runs.diff import row_labels
+from dlx.runs.metrics import is_share, maximized, mean_text
+from dlx.runs.run import Run
+from dlx.runs.summary import SPREAD, Entry
+
+FEWEST = 3  # seeds of a setting: fewer say nothing of how far chance goes
+MOST_ROWS = 30  # all pairs of more are not compared
+PART = 0.05  # of a figure that is no share: the difference that seeds are planned for
+REPEAT = "dlx run SPEC --repeat 5 trains five seeds"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the rows. against: the row to compare the others with, else the first, and all pairs of three
+    groups or more. figure: which one, else that of test of two rows, that of validation where one of several is chosen.
+    apart: the difference that the seeds needed are said for, in points of a share, else in the figure's unit."""
+
+    against: Row | None = None
+    figure: str = ""
+    apart: float | None = None
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of several rows: the pairs, what cannot be said of others, and who is first of three groups."""
+
+    statements: Sequence[Statement] = ()
+    remarks: Sequence[str] = ()
+    ranking: Sequence[str] = ()
+
+
+def compare(rows: Sequence[Row], question: Question) -> Said:
+    """What is to be said of the differences between rows on the same data."""
+    done = [row for row in rows if row.first.status == "done" and row.first.metrics]
+    first = question.against or (done[0] if done else None)
+    if first is None or not any(row is first for row in done):
+        return Said()
+    alike = [row for row in done if _data(row) == _data(first)]
+    groups = [row for row in alike if len(row.entries) >= FEWEST]
+    if question.against is None and len(alike) > 2:
+        if 2 < len(groups) <= MOST_ROWS:
+            return _many(groups, question)
+        if len(groups) == 2:
+            return _pair((groups[0], groups[1]), question)
+        repeated = question.apart is not None or any(len(row.entries) > 1 for row in alike)
+        return Said((), [f"a setting needs three runs to be compared: {REPEAT}"] if repeated and not groups else [])
+    said = [_pair((first, row), question) for row in alike if row is not first]
+    remarks = dict.fromkeys(remark for part in said for remark in part.remarks)
+    return Said([one for part in said for one in part.statements], list(remarks))
+
+
+def _data(row: Row) -> str:
+    """What rows must share to be compared: the data, and what is judged by."""
+    dataset = row.first.info.get("dataset") or {}
+    return repr((row.first.info.get("task"), dataset.get("fingerprint"), dataset.get("test")))
+
+
+def _pair(pair: tuple[Row, Row], question: Question) -> Said:
+    """Two rows: groups of runs over their seeds, single runs by their predictions."""
+    sizes = [len(row.entries) for row in pair]
+    labels = _labels(pair)
+    if max(sizes) == 1:
+        try:
+            return Said([compare_models((Run(pair[0].first.path), Run(pair[1].first.path)))])
+        except DlxError as error:
+            return Said((), [f"{error.where}: {error.message}" if error.where else error.message])
+    if min(sizes) < FEWEST:
+        words = ", ".join(f"{label} has {size}" for label, size in zip(labels, sizes, strict=True))
+        return Said((), [f"a setting needs three runs to be compared, but {words}: {REPEAT}"])
+    figure = question.figure or judged(pair, "test")
+    made = _compared(pair, figure, question.apart)
+    if made is None:
+        return Said((), [f"{labels[0]} and {labels[1]} have no figure that all their runs reached"])
+    return Said([_stated(made, labels, figure, made.finding)])
+
+
+def _labels(pair: tuple[Row, Row]) -> list[str]:
+    """What two rows are called: the settings in which they differ, or their names."""
+    labels = [label.partition(" (n=")[0] for label in row_labels(list(pair))]
+    return labels if labels[0] != labels[1] else row_labels(list(pair))
+
+
+def judged(rows: Sequence[Row], split: str) -> str:
+    """The figure to compare by: of `split` where all rows have it, else of test, validation or train; empty without."""
+    names = [name for name in figure_names(rows) if all(row.figure(name) is not None for row in rows)]
+    valued = all(row.first.info.get("task") == "regression" for row in rows)
+    for wanted in (split, "test", "val", "train"):
+        of_split = [name for name in names if name.startswith(f"{wanted}_")]
+        of_split.sort(key=lambda name: (valued and not name.endswith("_mae"), name.endswith("loss")))
+        if of_split:
+            return of_split[0]
+    return ""
+
+
+# Groups of seeds
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Two groups: their values, what the test says, and how many seeds would tell the difference `apart`."""
+
+    pair: tuple[Row, Row]
+    values: tuple[list[float], list[float]]
+    finding: Finding
+    matched: bool
+    apart: float
+    needed: int | None
+
+
+def _compared(pair: tuple[Row, Row], figure: str, apart: float | None) -> _Compared | None:
+    """Two groups compared, pair by pair where all their seeds match; None where a run has no such figure."""
+    if not figure or any(row.figure(figure) is None for row in pair):
+        return None
+    a, b = (row.values(figure) for row in pair)
+    by_seed = [dict(zip(map(_cut, row.entries), values, strict=True)) for row, values in zip(pair, (a, b), strict=True)]
+    matched = set(by_seed[0]) == set(by_seed[1])
+    overlap = _overlap(pair)
+    if matched:
+        differences = [value - by_seed[1][seed] for seed, value in by_seed[0].items()]
+        finding, sd, freedom = paired(differences, overlap), statistics.stdev(differences), len(differences) - 1
+    else:
+        finding, freedom = welch(a, b, overlap), len(a) + len(b) - 2
+        sd = math.sqrt(sum(statistics.variance(v) * (len(v) - 1) for v in (a, b)) / freedom)
+    if apart is not None:
+        wanted = apart / 100 if is_share(figure) else apart
+    else:
+        wanted = HALF_A_POINT if is_share(figure) else PART * abs(statistics.fmean(a))
+    plans = wanted > 0 and sd > 0 and not overlap
+    plans = plans and (apart is not None or not finding.real)
+    needed = seeds_needed(wanted, deviation_bound(sd, freedom), matched) if plans else None
+    return _Compared(pair, (a, b), finding, matched, wanted, needed)
+
+
+def _cut(entry: Entry) -> tuple[str, ...]:
+    """The seed, the split seed and the fold of a run."""
+    return tuple(repr(spread(entry, key)) for key in SPREAD)
+
+
+def _overlap(pair: tuple[Row, Row]) -> float:
+    """The examples judged by over those trained on, where the runs of a row were cut differently; 0 where not."""
+    cut = any(len({_cut(entry)[1:] for entry in row.entries}) > 1 for row in pair)
+    sizes = pair[0].first.info.get("dataset") or {}
+    rows, train = sizes.get("test") or sizes.get("validation"), sizes.get("train")
+    return rows / train if cut and isinstance(rows, int) and isinstance(train, int) and train else 0.0
+
+
+def _stated(made: _Compared, labels: Sequence[str], figure: str, found: Finding) -> Statement:
+    """The sentence of two groups; `found` may have its p adjusted."""
+    kinds = [row.counted.split(" ", 1)[-1] for row in made.pair]
+    noun = kinds[0] if kinds[0].isalpha() else "seeds"
+    means = [mean_text(figure, statistics.fmean(v), statistics.stdev(v)) for v in made.values]
+    n = (len(made.values[0]), len(made.values[1]))
+    words = f"{labels[0]} {means[0]} ({n[0]} {noun}), {labels[1]} {means[1]} ({n[1]}): "
+    words += f"{difference_text(figure, found.difference)} of {figure}, 95 % interval "
+    words += f"{bound_text(figure, found.low)} to {bound_text(figure, found.high)} ({found.test}). "
+    better = labels[0] if (found.difference > 0) == maximized(figure) else labels[1]
+    words += f"Shown to differ: {better} is better." if found.real else "Not shown to differ."
+    if made.needed is not None:
+        side = "seeds, the same on both sides" if made.matched else "seeds a side"
+        words += f" To tell {amount_text(figure, made.apart)} apart takes about {made.needed:,} {side}."
+    paths = [str(row.first.path) for row in made.pair]
+    return Statement(paths[0], paths[1], figure, found, n, words)
+
+
+def _many(groups: Sequence[Row], question: Question) -> Said:
+    """Three groups or more: every pair, and who is first, tied with whom (Holm over all pairs)."""
+    figure, labels = question.figure or judged(groups, "val"), row_labels(groups)
+    pairs = itertools.combinations(range(len(groups)), 2)
+    made = {(i, j): _compared((groups[i], groups[j]), figure, question.apart) for i, j in pairs}
+    known = {pair: one for pair, one in made.items() if one is not None}
+    if not known:
+        return Said((), ["the rows have no figure that all their runs reached"])
+    ps = holm({pair: one.finding.p for pair, one in known.items()})
+    stated = []
+    for (i, j), one in known.items():
+        found = replace(one.finding, p=ps[i, j], test=f"{one.finding.test}, Holm over {len(ps)} pairs")
+        stated.append(_stated(one, (labels[i], labels[j]), figure, found))
+    sign = -1 if maximized(figure) else 1
+    means = {number: mean for number, row in enumerate(groups) if (mean := row.figure(figure)) is not None}
+    order = sorted(means, key=lambda number: sign * means[number])
+    path = str(groups[order[0]].first.path)
+    stated.sort(key=lambda one: path not in (one.a, one.b))  # those of the first before the others
+    return Said(stated, ranking=list(_ranking(groups, labels, (figure, order), ps)))
+
+
+def _ranking(
+    groups: Sequence[Row],
+    labels: Sequence[str],
+    ordered: tuple[str, Sequence[int]],
+    ps: Mapping[tuple[int, int], float],
+) -> Iterator[str]:
+    """Who is first, and who is not shown to be worse; `ordered`: the figure, and the rows by it, the best first."""
+    figure, (best, *others) = ordered
+    ties = [labels[number] for number in others if ps[min(best, number), max(best, number)] >= LEVEL]
+    words = f"First by {figure}: {labels[best]} ({groups[best].shown(figure)})"
+    words += f", tied with {', '.join(ties)}" if ties else f", shown to be better than the other {len(others)}"
+    yield f"{words} (Holm over all {len(ps)} pairs)."
+    test, row = figure.replace("val_", "test_", 1), groups[best]
+    if test != figure and row.figure(test) is not None and not row.first.metrics.get("test_is_validation"):
+        yield f"Its {test} is {row.shown(test)}: it was chosen by {figure}, which flatters it."
