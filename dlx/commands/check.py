@@ -33,6 +33,8 @@ Stamps = dict[str, tuple[int, int]]
 @click.option("--watch", is_flag=True, help="Check again whenever a spec, or a YAML file beside it, is saved.")
 @click.option("--ignore", "ignored", multiple=True, metavar="RULE", help="Leave out the advice of a rule.")
 @click.option("--strict-advice", "strict", is_flag=True, help="Exit with 2 where there is advice, too.")
+@click.option("--probe", is_flag=True, help="Try it for some seconds: what would go wrong, time, memory, a rate.")
+@click.option("-o", "output", type=click.Path(), metavar="FILE", help="Where --probe draws its test of rates.")
 @launch_options("json")
 def command(
     specs: tuple[str, ...],
@@ -42,23 +44,32 @@ def command(
     watch: bool,
     ignored: tuple[str, ...],
     strict: bool,
+    probe: bool,
+    output: str | None,
     launch: Launch,
 ) -> int:
     """Show every problem of each SPEC, each with its file, line and column; then the model table, and advice.
 
     Advice is what is allowed and unwise; `dlx parts --advice` lists the rules. With --json a line for each spec.
 
+    --probe trains for some seconds on real data and keeps nothing: each question passes or fails, with its figure; then
+    what the whole training would take, and a learning rate. Exit code 4 where one fails.
+
     \b
     dlx check configs/digits.yaml
     dlx check configs/*.yaml
     dlx check configs/digits.yaml -s lr=0.01 --print
     dlx check mine.yaml --watch
+    dlx check mine.yaml --probe
     """
     environment = dict(os.environ)
     launch.want()
     paths = _without_bases(specs)
     stamps = _stamps(paths)
-    check = _Check(settings, resolved, full or watch, ignored, strict, launch, environment)
+    if output is not None and not probe:
+        raise click.UsageError("-o FILE is for the picture of --probe")
+    full = full or watch or probe
+    check = _Check(settings, resolved, full, ignored, strict, launch, environment, _Trial(probe, output))
     code = check.all(paths)
     while watch:
         stamps = _changed(paths, stamps)
@@ -89,6 +100,14 @@ def _stamps(paths: Sequence[str]) -> Stamps:
 
 
 @dataclass(frozen=True)
+class _Trial:
+    """Whether a spec is tried on real data, and where the picture of its rates goes."""
+
+    probe: bool = False
+    output: str | None = None
+
+
+@dataclass(frozen=True)
 class _Check:
     """How specs are checked: by shapes alone where these can tell, by the backend that trains where not."""
 
@@ -99,6 +118,7 @@ class _Check:
     strict: bool
     launch: Launch
     environment: Mapping[str, str]
+    trial: _Trial
 
     def all(self, paths: Sequence[str]) -> int:
         """Check every spec and show its model and advice, or its resolved text; returns the exit code."""
@@ -158,15 +178,25 @@ class _Check:
         return 0
 
     def _show(self, path: str, review: Review) -> int:
-        """Show the model and the advice; returns the exit code."""
+        """Show the model, the advice, and what a trial found; returns the exit code."""
         from dlx.commands import check_screen
 
-        if self.launch.json:
-            print(check_screen.as_line(path, review, None, {}))
-        else:
+        code = 2 if self.strict and review.advice else 0
+        if not self.launch.json:
             check_screen.show_model(path, review)
             check_screen.show_advice(review.spec, review.advice)
-        return 2 if self.strict and review.advice else 0
+        if not self.trial.probe:
+            if self.launch.json:
+                print(check_screen.as_line(path, review, None))
+            return code
+        from dlx.commands.probe_screen import try_out
+
+        tried = try_out(path, review, self.settings, error=self.launch.json)
+        if self.launch.json:
+            print(check_screen.as_line(path, review, None, tried.record(review.spec)))
+        if self.trial.output is not None or not self.launch.json:
+            tried.draw(review.spec.name, self.trial.output)
+        return code or (0 if tried.passed else 4)
 
     def _report(self, path: str, error: DlxError) -> int:
         """Print an error; returns its exit code."""
@@ -174,7 +204,7 @@ class _Check:
         from dlx.system import problems
 
         if self.launch.json:
-            print(as_line(path, None, error, {}))
+            print(as_line(path, None, error))
         else:
             problems.show(error)
         return error.exit_code

@@ -75,7 +75,7 @@ def show_advice(spec: Spec, advice: Iterable[Advice]) -> None:
         problems.show(sentence(spec, one), doubt=True)
 
 
-def as_line(path: str, review: Review | None, error: DlxError | None, more: Mapping[str, Any]) -> str:
+def as_line(path: str, review: Review | None, error: DlxError | None, tried: Mapping[str, Any] | None = None) -> str:
     """A spec as one line of JSON: its problems, or its advice, probe and plan."""
     found = [] if error is None else error.problems if isinstance(error, SpecError) else [error]
     given = [] if review is None else [sentence(review.spec, one) for one in review.advice]
@@ -85,8 +85,8 @@ def as_line(path: str, review: Review | None, error: DlxError | None, more: Mapp
         "spec": path,
         "problems": [_item("", problem) for problem in found],
         "advice": [_item(rule, one) for rule, one in zip(rules, given, strict=True)],
-        "probe": more.get("probe"),
-        "plan": more.get("plan"),
+        "probe": (tried or {}).get("probe"),
+        "plan": (tried or {}).get("plan"),
     }
     return one_line(record)
 

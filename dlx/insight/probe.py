@@ -1,0 +1,312 @@
+"""A network as it begins, tried on real data: what would go wrong in its training, each with the figure.
+
+The thresholds were chosen on 49 trainings and tried on others; each rule says between which values good ones lie.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dlx.data.dataset import Split
+from dlx.inference.forward import forward, in_batches
+from dlx.insight import brief
+from dlx.model.network import Network
+from dlx.parts.registry import Part
+from dlx.spec.rules import all_parts
+from dlx.system.backend import keras
+from dlx.training.experiment import Experiment
+
+if TYPE_CHECKING:
+    import numpy as np
+
+EXAMPLES, BATCH, STEPS = 256, 32, 150  # that are looked at; that are learned by heart, in so many steps
+LARGEST_INPUT = 10.0  # RMS of the first layer's input; good trainings have 1 or less
+LARGEST_LOSS = 2.0  # times that of an even guess; good ones begin at 1.0 to 1.24
+LARGEST_UPDATE = 0.1  # median over layers of an update's size over that of the weights; good ones 0.002 to 0.065
+SMALLEST_UPDATE = 2e-4  # the largest of them
+RISES = 1.5  # times the loss at the start
+MOST_DEAD = 0.5  # share of units that answer 0 to every example, in the worst layer; good ones 0.38 or less
+SMALLEST_GRADIENT = (
+    1e-3  # of the first kernel over that of the last, and spread of the last hidden layer; good ones 0.05
+)
+LEARNED = 0.7  # times the loss of an even guess, after 150 steps on one batch; good ones are below 0.67
+ENOUGH = 0.3  # times it: there the probe ends
+ADAM = Part("adam", {})
+ADAM_RATE = 1e-3
+SLOW, MORE_STEPS = ("simple_rnn", "lstm", "gru", "bidirectional"), 1000  # layers that need more steps to begin
+ADAPTIVE = ("adam", "adamw", "nadam", "adamax", "rmsprop", "lion", "adafactor", "lamb", "muon")  # a step is about lr
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the probe measured.
+
+    even: the loss of an even guess (ln C, or the targets' variance), in the spec's loss; start: that of the network.
+    rms: of the first layer's input. update: (median, largest) over the kernels. dead: (layer, the share of its units).
+    gradient: (first over last kernel, layers without any). spread: the sd of the last hidden layer's outputs over
+    examples. same: whether all examples get one answer. own, adam: the loss of one batch after 150 steps, by the spec's
+    optimizer and by Adam; highest: the largest on the way there, of so many steps.
+    """
+
+    even: float
+    start: float
+    rms: float
+    update: tuple[float, float]
+    dead: tuple[str, float]
+    gradient: tuple[float, Sequence[str]]
+    spread: float
+    same: bool
+    own: float
+    adam: float
+    highest: float
+    steps: int
+
+    @property
+    def learns(self) -> bool:
+        """Whether the spec's own optimizer learns one batch."""
+        return self.own <= LEARNED * self.even
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether hardly any gradient, or signal, passes through the layers."""
+        return self.gradient[0] < SMALLEST_GRADIENT or self.spread < SMALLEST_GRADIENT
+
+    def step_large(self, optimizer: str) -> bool:
+        """Whether steps are too large: of sgd, whose first step may be large and right, only where the loss rises."""
+        harmful = self.highest > RISES * max(self.start, self.even) or not self.learns
+        return self.update[0] > LARGEST_UPDATE and (optimizer in ADAPTIVE or harmful)
+
+    @property
+    def step_small(self) -> bool:
+        """Whether steps are too small to learn what Adam learns."""
+        return not self.learns and self.could_learn and self.update[1] < SMALLEST_UPDATE
+
+    @property
+    def could_learn(self) -> bool:
+        """Whether Adam at its usual rate does."""
+        return self.adam <= LEARNED * self.even
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question to the network: its rule, whether it passed, what was seen, and the change to type if not."""
+
+    rule: str
+    passed: bool
+    message: str
+    change: str = ""
+    where: str = "layers"
+
+
+def probe(experiment: Experiment) -> Figures:
+    """Measure the network of an experiment as it begins. Takes a few seconds; trains on 32 examples and forgets it."""
+    import numpy as np
+
+    network = brief.network(experiment)
+    split, batch = brief.sample(experiment, EXAMPLES), brief.sample(experiment, BATCH, seed=1)
+    logits = np.concatenate(list(forward(network.logits, in_batches(split.inputs))))
+    even = loss_of(network, split, np.broadcast_to(_even(network, split, logits), logits.shape))
+    own = brief.train(experiment, batch, STEPS, enough=ENOUGH * even)
+    gradient = brief.train(experiment, split, 1, Part("sgd", {}), 1.0)
+    usual = experiment.spec.optimizer.name == "adam" and abs(math.log10(experiment.spec.lr / ADAM_RATE)) < 0.1
+    adam = own if usual else brief.train(experiment, batch, STEPS, ADAM, ADAM_RATE, enough=ENOUGH * even)
+    if _end(adam.losses) > LEARNED * even and any(part.name in SLOW for part in all_parts(experiment.spec.layers)):
+        adam = brief.train(experiment, batch, MORE_STEPS, ADAM, 10 * ADAM_RATE, enough=ENOUGH * even)
+    hidden, dead = _hidden(network, split)
+    return Figures(
+        even=even,
+        start=loss_of(network, split, logits),
+        rms=_rms(network, split),
+        update=_update(own),
+        dead=dead,
+        gradient=_gradient(gradient),
+        spread=hidden,
+        same=bool(np.ptp(logits, axis=0).max() <= 1e-6 * max(float(np.abs(logits).max()), 1e-30)),
+        own=_end(own.losses),
+        adam=_end(adam.losses),
+        steps=len(own.losses),
+        highest=max([loss if math.isfinite(loss) else math.inf for loss in own.losses], default=math.inf),
+    )
+
+
+def _end(losses: Sequence[float]) -> float:
+    """The loss of the last steps, their median, so that one unlucky dropout does not count; not finite is infinite."""
+    import statistics
+
+    last = losses[-10:]
+    return statistics.median(last) if last and all(map(math.isfinite, last)) else math.inf
+
+
+def loss_of(network: Network, split: Split, logits: np.ndarray) -> float:
+    """The mean loss of a split's examples for given outputs, without penalties."""
+    targets = keras.ops.convert_to_tensor(network.learned(split.targets))
+    each = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
+    return float(keras.ops.convert_to_numpy(each).mean())
+
+
+def _even(network: Network, split: Split, logits: np.ndarray) -> Any:
+    """The outputs of an even guess: all classes alike; of values the mean."""
+    import numpy as np
+
+    if network.classes or not network.target_scaling:
+        return np.zeros(logits.shape[1:], np.float32)
+    return np.asarray(network.learned(split.targets), np.float32).mean(axis=0)
+
+
+def _rms(network: Network, split: Split) -> float:
+    import numpy as np
+
+    count = len(network.preprocess)
+    inputs = np.asarray(split.inputs)
+    if count:
+        inputs = np.concatenate(list(forward(_until(network, network.applied[count - 1][1]), in_batches(inputs))))
+    elif inputs.dtype.kind in "iu" and _tokens(network):
+        return 0.0
+    return float(np.sqrt(np.square(inputs.astype(np.float64)).mean()))
+
+
+def _tokens(network: Network) -> bool:
+    return str(network.model.inputs[0].dtype).startswith("int")
+
+
+def _until(network: Network, tensor: Any) -> Any:
+    return keras.Model(network.model.inputs[0], tensor)
+
+
+RELUS = ("relu", "relu6")
+
+
+def _hidden(network: Network, split: Split) -> tuple[float, tuple[str, float]]:
+    """(the sd over examples of the last hidden layer's outputs; the layer of relu with the most dead units)"""
+    import numpy as np
+
+    layers = [layer for layer in network.logits.layers if layer.name != "input" and hasattr(layer, "output")]
+    relu = [layer for layer in layers if _is_relu(layer)]
+    weighted = [layer for layer in layers if layer.trainable_weights]
+    before = weighted[-1].input if weighted else None
+    wanted = [layer.output for layer in relu] + ([before] if before is not None else [])
+    if not wanted:
+        return 1.0, ("", 0.0)
+    outputs = _until(network, wanted)(np.asarray(split.inputs), training=False)
+    arrays = [np.asarray(keras.ops.convert_to_numpy(output)) for output in outputs]
+    spread = float(arrays[-1].std(axis=0).mean()) if before is not None and len(weighted) > 1 else 1.0
+    dead = [(layer.name, _dead(array)) for layer, array in zip(relu, arrays, strict=False)]
+    return spread, max(dead, key=lambda one: one[1], default=("", 0.0))
+
+
+def _is_relu(layer: Any) -> bool:
+    named = getattr(getattr(layer, "activation", None), "__name__", "")
+    return named in RELUS or type(layer).__name__ == "ReLU"
+
+
+def _dead(outputs: np.ndarray) -> float:
+    """The share of units, the last axis, that answer 0 everywhere."""
+    return float((outputs.reshape(-1, outputs.shape[-1]).max(axis=0) <= 0).mean())
+
+
+def _kernels(steps: brief.Steps) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """(name, weights, what the step changed) of the weights with two axes or more that are trained."""
+    for name, trained, before, after in zip(steps.names, steps.trained, steps.before, steps.after, strict=True):
+        if trained and before.ndim > 1:
+            yield name, before, after - before
+
+
+def _size(array: np.ndarray) -> float:
+    import numpy as np
+
+    return float(np.sqrt(np.square(array.astype(np.float64)).mean()))
+
+
+def _update(steps: brief.Steps) -> tuple[float, float]:
+    import statistics
+
+    ratios = [_size(change) / size for _, before, change in _kernels(steps) if (size := _size(before)) > 0]
+    finite = [ratio if math.isfinite(ratio) else math.inf for ratio in ratios]
+    return (statistics.median(finite), max(finite)) if finite else (0.01, 0.01)
+
+
+def _gradient(steps: brief.Steps) -> tuple[float, Sequence[str]]:
+    sizes = {name: _size(change) for name, _, change in _kernels(steps) if "embedding" not in name}
+    without = [name.split("/")[0] for name, size in sizes.items() if size == 0]
+    ordered = list(sizes.values())
+    if len(ordered) < 2 or ordered[-1] == 0:
+        return (1.0, without)
+    return ordered[0] / ordered[-1], without
+
+
+# Questions
+
+
+def checks(figures: Figures, experiment: Experiment) -> list[Check]:
+    """The questions to what was measured, in the order in which they are asked."""
+    return [
+        Check(
+            "input_scale",
+            figures.rms <= LARGEST_INPUT,
+            f"the first layer's input has an RMS of {figures.rms:.3g}",
+            "preprocess: [standardize]; of a table [normalize]",
+            "preprocess",
+        ),
+        _start(figures, experiment),
+        Check(
+            "outputs_depend_on_inputs",
+            not figures.same,
+            "one answer for every example" if figures.same else "other inputs have other outputs",
+            "look for a layer that passes nothing on: zeros as weights, a dropout near 1, dead units",
+        ),
+        _dead_units(figures),
+        _gradients(figures),
+        _steps(figures, experiment),
+        _one_batch(figures),
+    ]
+
+
+def _start(figures: Figures, experiment: Experiment) -> Check:
+    """A high loss at the start alone is no failure: a network that learns its batch gets over it."""
+    classes = len(experiment.dataset.classes) if experiment.dataset.task == "classification" else 0
+    guess = f"an even guess has {figures.even:.3g}"
+    if classes and abs(figures.even - math.log(classes)) < 0.01:
+        guess = f"ln {classes} is {math.log(classes):.3g}"
+    elif not classes:
+        guess = f"always the mean has {figures.even:.3g}"
+    high = figures.start > LARGEST_LOSS * max(figures.even, 1e-9)
+    passed = not high or (figures.learns and figures.rms <= LARGEST_INPUT)
+    words = f"loss at the start {figures.start:.3g}; {guess}"
+    return Check("loss_at_start", passed, words, "smaller initial weights, or scaled inputs")
+
+
+def _dead_units(figures: Figures) -> Check:
+    name, share = figures.dead
+    words = f"{100 * share:.0f} % of {name}'s units answer 0 to every example" if name else "no relu that could die"
+    change = "bias_initializer: zeros, kernel_initializer: he_normal"
+    return Check("dead_units", share <= MOST_DEAD, words, change)
+
+
+def _gradients(figures: Figures) -> Check:
+    ratio, without = figures.gradient
+    words = f"the first kernel's gradient is {ratio:.2g} of the last one's; hidden outputs vary by {figures.spread:.2g}"
+    if without:
+        words = f"no gradient reaches {', '.join(without[:3])}"
+    change = "activation: relu with kernel_initializer: he_normal, or batch_normalization between"
+    return Check("gradients", not figures.vanishes and not without, words, change)
+
+
+def _steps(figures: Figures, experiment: Experiment) -> Check:
+    spec, (median, _) = experiment.spec, figures.update
+    large = figures.step_large(spec.optimizer.name)
+    passed = not large and not figures.step_small
+    words = f"a step changes weights by {100 * median:.2g} % of their size"
+    if large and figures.highest > figures.start:
+        words += f", and the loss rises to {figures.highest:.3g}"
+    return Check("update_ratio", passed, words, f"lr: {spec.lr / 10 if large else spec.lr * 10:.2g}", "lr")
+
+
+def _one_batch(figures: Figures) -> Check:
+    words = f"{figures.steps} steps on a batch of {BATCH} bring the loss from {figures.start:.3g} to {figures.own:.3g}"
+    if not figures.learns:
+        words += f"; Adam at 0.001 to {figures.adam:.3g}"
+    change = "optimizer: adam, lr: 0.001" if figures.could_learn else "a larger network, less dropout, a weaker penalty"
+    return Check("one_batch", figures.learns or (figures.could_learn and not figures.step_small), words, change)
