@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -215,6 +216,15 @@ def _summary(outcomes: Sequence[Outcome], launch: Launch) -> None:
             out.print(terminal.clean(f"{row.name}: {figures}"), style="bold")
 
 
+def _parent(spec: Spec, root: Path) -> str | None:
+    """The run whose spec this is, where it is that of a run of the runs folder."""
+    place = spec.marks.get("", "").rpartition("spec.yaml:")[0]
+    folder = Path(place) if place else None
+    if folder is None or not (folder / "run.json").is_file() or folder.resolve().parent != root.resolve():
+        return None
+    return folder.resolve().name
+
+
 class _Trainer:
     """Trains several specs one after another; what the last one compiled is kept for the next.
 
@@ -247,7 +257,7 @@ class _Trainer:
             backend.load()
             if len(self._planned) > 1:
                 self._check_all(number)
-        outcome = train.train(prepared, root, self.options)
+        outcome = train.train(prepared, root, dataclasses.replace(self.options, parent=_parent(spec, root)))
         if json:
             print(training_screen.run_line(outcome.run, outcome.status, outcome.run.metrics()), flush=True)
         return outcome

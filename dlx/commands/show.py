@@ -40,12 +40,18 @@ def command(run: str, weights: bool, as_json: bool, runs_dir: str | None) -> Non
         return
     info, metrics = existing.info(), existing.metrics() or {}
     if as_json:
-        print(one_line({"run": str(existing.path), "status": existing.status, **info, "metrics": metrics}))
+        from dlx.commands.remark_screen import record
+
+        record_of = {"run": str(existing.path), "status": existing.status, **info, "metrics": metrics}
+        print(one_line({**record_of, "remark": record(existing)}))
     else:
         _show(existing, info, metrics, root)
 
 
 def _show(run: Run, info: dict[str, Any], metrics: dict[str, Any], root: Path) -> None:
+    from dlx.commands import remark_screen
+    from dlx.insight import evidence
+    from dlx.insight.remarks import verdict
     from dlx.runs.compare import sparkline
     from dlx.runs.summary import read
     from dlx.system import terminal
@@ -57,6 +63,8 @@ def _show(run: Run, info: dict[str, Any], metrics: dict[str, Any], root: Path) -
     if metrics:
         out.print("\nfigures", style=terminal.HEADING)
         terminal.fields([(key, _text(key, value)) for key, value in metrics.items()])
+    out.print()
+    remark_screen.show(verdict(evidence.of_run(run)), run, error=False, least=12)
     curve = sparkline(read(run.path), 40)
     if curve:
         out.print()

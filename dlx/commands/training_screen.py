@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dlx.commands import remark_screen
 from dlx.data.dataset import Stream
 from dlx.data.splits import majority_share, mean_error
 from dlx.errors import DivergenceError
@@ -233,6 +234,8 @@ def _show_failure(experiment: Experiment, outcome: Outcome) -> None:
     out.print(terminal.clean_lines(f"failed: {outcome.error}"))
     more = f"; {_resume(run)} continues from its checkpoint" if resumable else ""
     out.print(f"history and log are in {terminal.clean(str(run.path))}{more}")
+    if isinstance(outcome.error, DivergenceError):
+        remark_screen.after(run, experiment, run.path.parent, True, COLUMN)
 
 
 def _show_stop(outcome: Outcome, error: bool) -> None:
@@ -275,6 +278,7 @@ def _show_figures(experiment: Experiment, outcome: Outcome, error: bool) -> None
     for place, line in enumerate(outcome.examples):
         out.print(terminal.clean(f"{'' if place else 'predicted':{COLUMN}}{line}"))
     root = run.path.parent
+    remark_screen.after(run, experiment, root, error, COLUMN)
     example = EXAMPLES.get(experiment.dataset.kind, "ARRAY.npy")
     if experiment.dataset.reading is not None:
         example = "--random=3"

@@ -1,7 +1,4 @@
-"""A network as it begins, tried on real data: what would go wrong in its training, each with the figure.
-
-The thresholds were chosen on 49 trainings and tried on others; each rule says between which values good ones lie.
-"""
+"""A network as it begins, tried on real data: what would go wrong in its training, each with the figure."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlx.data.dataset import Split
 from dlx.inference.forward import forward, in_batches
 from dlx.insight import brief
+from dlx.insight.probed import LARGEST_LOSS, LEARNED, MOST_DEAD, Probed
 from dlx.model.network import Network
 from dlx.parts.registry import Part
 from dlx.spec.rules import all_parts
@@ -23,71 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 EXAMPLES, BATCH, STEPS = 256, 32, 150  # that are looked at; that are learned by heart, in so many steps
-LARGEST_INPUT = 10.0  # RMS of the first layer's input; good trainings have 1 or less
-LARGEST_LOSS = 2.0  # times that of an even guess; good ones begin at 1.0 to 1.24
-LARGEST_UPDATE = 0.1  # median over layers of an update's size over that of the weights; good ones 0.002 to 0.065
-SMALLEST_UPDATE = 2e-4  # the largest of them
-RISES = 1.5  # times the loss at the start
-MOST_DEAD = 0.5  # share of units that answer 0 to every example, in the worst layer; good ones 0.38 or less
-SMALLEST_GRADIENT = (
-    1e-3  # of the first kernel over that of the last, and spread of the last hidden layer; good ones 0.05
-)
-LEARNED = 0.7  # times the loss of an even guess, after 150 steps on one batch; good ones are below 0.67
-ENOUGH = 0.3  # times it: there the probe ends
-ADAM = Part("adam", {})
-ADAM_RATE = 1e-3
+ENOUGH = 0.3  # times the loss of an even guess: there the probe ends
+ADAM, ADAM_RATE = Part("adam", {}), 1e-3
 SLOW, MORE_STEPS = ("simple_rnn", "lstm", "gru", "bidirectional"), 1000  # layers that need more steps to begin
-ADAPTIVE = ("adam", "adamw", "nadam", "adamax", "rmsprop", "lion", "adafactor", "lamb", "muon")  # a step is about lr
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What the probe measured.
-
-    even: the loss of an even guess (ln C, or the targets' variance), in the spec's loss; start: that of the network.
-    rms: of the first layer's input. update: (median, largest) over the kernels. dead: (layer, the share of its units).
-    gradient: (first over last kernel, layers without any). spread: the sd of the last hidden layer's outputs over
-    examples. same: whether all examples get one answer. own, adam: the loss of one batch after 150 steps, by the spec's
-    optimizer and by Adam; highest: the largest on the way there, of so many steps.
-    """
-
-    even: float
-    start: float
-    rms: float
-    update: tuple[float, float]
-    dead: tuple[str, float]
-    gradient: tuple[float, Sequence[str]]
-    spread: float
-    same: bool
-    own: float
-    adam: float
-    highest: float
-    steps: int
-
-    @property
-    def learns(self) -> bool:
-        """Whether the spec's own optimizer learns one batch."""
-        return self.own <= LEARNED * self.even
-
-    @property
-    def vanishes(self) -> bool:
-        """Whether hardly any gradient, or signal, passes through the layers."""
-        return self.gradient[0] < SMALLEST_GRADIENT or self.spread < SMALLEST_GRADIENT
-
-    def step_large(self, optimizer: str) -> bool:
-        """Whether steps are too large: of sgd, whose first step may be large and right, only where the loss rises."""
-        harmful = self.highest > RISES * max(self.start, self.even) or not self.learns
-        return self.update[0] > LARGEST_UPDATE and (optimizer in ADAPTIVE or harmful)
-
-    @property
-    def step_small(self) -> bool:
-        """Whether steps are too small to learn what Adam learns."""
-        return not self.learns and self.could_learn and self.update[1] < SMALLEST_UPDATE
-
-    @property
-    def could_learn(self) -> bool:
-        """Whether Adam at its usual rate does."""
-        return self.adam <= LEARNED * self.even
 
 
 @dataclass(frozen=True)
@@ -101,7 +37,7 @@ class Check:
     where: str = "layers"
 
 
-def probe(experiment: Experiment) -> Figures:
+def probe(experiment: Experiment) -> Probed:
     """Measure the network of an experiment as it begins. Takes a few seconds; trains on 32 examples and forgets it."""
     import numpy as np
 
@@ -116,19 +52,25 @@ def probe(experiment: Experiment) -> Figures:
     if _end(adam.losses) > LEARNED * even and any(part.name in SLOW for part in all_parts(experiment.spec.layers)):
         adam = brief.train(experiment, batch, MORE_STEPS, ADAM, 10 * ADAM_RATE, enough=ENOUGH * even)
     hidden, dead = _hidden(network, split)
-    return Figures(
+    update, largest = _update(own)
+    ratio, without = _gradient(gradient)
+    return Probed(
+        optimizer=experiment.spec.optimizer.name,
         even=even,
         start=loss_of(network, split, logits),
         rms=_rms(network, split),
-        update=_update(own),
-        dead=dead,
-        gradient=_gradient(gradient),
-        spread=hidden,
+        update=update,
+        largest_update=largest,
+        dead=dead[1],
+        dead_layer=dead[0],
+        gradient=ratio,
+        without=without,
+        spread=1.0 if _tokens(network) else hidden,  # embeddings begin small
         same=bool(np.ptp(logits, axis=0).max() <= 1e-6 * max(float(np.abs(logits).max()), 1e-30)),
         own=_end(own.losses),
         adam=_end(adam.losses),
-        steps=len(own.losses),
         highest=max([loss if math.isfinite(loss) else math.inf for loss in own.losses], default=math.inf),
+        steps=len(own.losses),
     )
 
 
@@ -240,12 +182,12 @@ def _gradient(steps: brief.Steps) -> tuple[float, Sequence[str]]:
 # Questions
 
 
-def checks(figures: Figures, experiment: Experiment) -> list[Check]:
+def checks(figures: Probed, experiment: Experiment) -> list[Check]:
     """The questions to what was measured, in the order in which they are asked."""
     return [
         Check(
             "input_scale",
-            figures.rms <= LARGEST_INPUT,
+            not figures.unscaled,
             f"the first layer's input has an RMS of {figures.rms:.3g}",
             "preprocess: [standardize]; of a table [normalize]",
             "preprocess",
@@ -264,7 +206,7 @@ def checks(figures: Figures, experiment: Experiment) -> list[Check]:
     ]
 
 
-def _start(figures: Figures, experiment: Experiment) -> Check:
+def _start(figures: Probed, experiment: Experiment) -> Check:
     """A high loss at the start alone is no failure: a network that learns its batch gets over it."""
     classes = len(experiment.dataset.classes) if experiment.dataset.task == "classification" else 0
     guess = f"an even guess has {figures.even:.3g}"
@@ -273,38 +215,37 @@ def _start(figures: Figures, experiment: Experiment) -> Check:
     elif not classes:
         guess = f"always the mean has {figures.even:.3g}"
     high = figures.start > LARGEST_LOSS * max(figures.even, 1e-9)
-    passed = not high or (figures.learns and figures.rms <= LARGEST_INPUT)
+    passed = not high or (figures.learns and not figures.unscaled)
     words = f"loss at the start {figures.start:.3g}; {guess}"
     return Check("loss_at_start", passed, words, "smaller initial weights, or scaled inputs")
 
 
-def _dead_units(figures: Figures) -> Check:
-    name, share = figures.dead
+def _dead_units(figures: Probed) -> Check:
+    name, share = figures.dead_layer, figures.dead
     words = f"{100 * share:.0f} % of {name}'s units answer 0 to every example" if name else "no relu that could die"
     change = "bias_initializer: zeros, kernel_initializer: he_normal"
     return Check("dead_units", share <= MOST_DEAD, words, change)
 
 
-def _gradients(figures: Figures) -> Check:
-    ratio, without = figures.gradient
-    words = f"the first kernel's gradient is {ratio:.2g} of the last one's; hidden outputs vary by {figures.spread:.2g}"
-    if without:
-        words = f"no gradient reaches {', '.join(without[:3])}"
+def _gradients(figures: Probed) -> Check:
+    of_last, spread = f"{figures.gradient:.2g}", f"{figures.spread:.2g}"
+    words = f"the first kernel's gradient is {of_last} of the last one's; hidden outputs vary by {spread}"
+    if figures.without:
+        words = f"no gradient reaches {', '.join(figures.without[:3])}"
     change = "activation: relu with kernel_initializer: he_normal, or batch_normalization between"
-    return Check("gradients", not figures.vanishes and not without, words, change)
+    return Check("gradients", not figures.vanishes, words, change)
 
 
-def _steps(figures: Figures, experiment: Experiment) -> Check:
-    spec, (median, _) = experiment.spec, figures.update
-    large = figures.step_large(spec.optimizer.name)
+def _steps(figures: Probed, experiment: Experiment) -> Check:
+    spec, large = experiment.spec, figures.step_large
     passed = not large and not figures.step_small
-    words = f"a step changes weights by {100 * median:.2g} % of their size"
+    words = f"a step changes weights by {100 * figures.update:.2g} % of their size"
     if large and figures.highest > figures.start:
         words += f", and the loss rises to {figures.highest:.3g}"
     return Check("update_ratio", passed, words, f"lr: {spec.lr / 10 if large else spec.lr * 10:.2g}", "lr")
 
 
-def _one_batch(figures: Figures) -> Check:
+def _one_batch(figures: Probed) -> Check:
     words = f"{figures.steps} steps on a batch of {BATCH} bring the loss from {figures.start:.3g} to {figures.own:.3g}"
     if not figures.learns:
         words += f"; Adam at 0.001 to {figures.adam:.3g}"

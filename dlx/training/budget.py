@@ -85,8 +85,9 @@ def _disk(needed: Needs, root: Path) -> None:
         place = place.parent
     free = shutil.disk_usage(place).free
     if free < SPARE * needed.disk:
+        wanted = f"{byte_size(SPARE * needed.disk)} free, twice what it may need"
         raise DiskError(
-            f"the run wants {byte_size(SPARE * needed.disk)} free, twice its need, but {byte_size(free)} are free",
+            f"the run wants {wanted}, but {byte_size(free)} are free",
             where=str(root),
             hint="free some room, or name another disk with --runs-dir",
         )

@@ -1,0 +1,53 @@
+"""A remark on a run: what happened, and the command that tries a remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlx.insight import evidence, remarks
+from dlx.insight.remarks import Remark
+from dlx.runs.find import command_line
+from dlx.runs.run import Run
+from dlx.system import terminal
+
+if TYPE_CHECKING:
+    from dlx.training.experiment import Experiment
+
+Pairs = list[tuple[str, str]]
+
+
+def remedy(remark: Remark, run: Run) -> str:
+    """The command that tries what a remark proposes; empty where it proposes nothing."""
+    if not remark.change:
+        return ""
+    words = [word for setting in remark.change for word in ("-s", setting)]
+    if remark.resume:
+        return command_line("dlx", "resume", run.name, *words, runs_dir=run.path.parent)
+    return command_line("dlx", "run", str(run.spec_file), *words, runs_dir=run.path.parent)
+
+
+def show(remark: Remark | None, run: Run, error: bool, least: int = 0) -> None:
+    """Print a remark and its command, and what a reader of the figures should know."""
+    pairs: Pairs = [("remark", remark.message)] if remark is not None else []
+    if remark is not None and (command := remedy(remark, run)):
+        pairs.append(("try", command))
+    pairs += [("note", line) for line in remarks.notes(evidence.of_run(run))]
+    terminal.fields(pairs, error, least=least, style=terminal.DOUBT)
+
+
+def after(run: Run, experiment: Experiment, root: Path, error: bool, least: int) -> None:
+    """What is to be said when a training has ended: the verdict, and whether a change against its parent helped."""
+    from dlx.insight.aftermath import effect, look_into
+
+    show(look_into(run, experiment), run, error, least)
+    pairs = [("" if place else "change", line) for place, line in enumerate(effect(run, root))]
+    terminal.fields(pairs, error, least=least)
+
+
+def record(run: Run) -> dict[str, str] | None:
+    """The remark as --json has it; None where there is nothing to say."""
+    remark = remarks.verdict(evidence.of_run(run))
+    if remark is None:
+        return None
+    return {"rule": remark.rule, "message": remark.message, "command": remedy(remark, run)}

@@ -1,0 +1,60 @@
+"""After a training: its verdict, a probe where there is something to look into, and whether a change helped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from dlx.errors import DlxError
+from dlx.insight import evidence
+from dlx.insight.models import compare_models
+from dlx.insight.probe import probe
+from dlx.insight.remarks import Remark, verdict
+from dlx.runs import find
+from dlx.runs.metrics import figure_text, maximized
+from dlx.runs.run import Run
+from dlx.system import terminal
+from dlx.training.experiment import Experiment
+
+
+def look_into(run: Run, experiment: Experiment) -> Remark | None:
+    """The verdict on a run that has ended; one that is suspicious is probed, and the figures are kept in the run."""
+    found = evidence.of_run(run)
+    if found.suspicious and found.probed is None:
+        with terminal.doing("looking for the reason"), contextlib.suppress(DlxError):
+            text = json.dumps(probe(experiment).record(), allow_nan=False)
+            with run.replacing(evidence.PROBE) as path:
+                path.write_text(text)
+        found = evidence.of_run(run)
+    return verdict(found)
+
+
+def effect(run: Run, root: Path) -> list[str]:
+    """Whether a run that was made of another one's spec is better than that, in words; nothing of other runs."""
+    info, metrics = run.info(), run.metrics() or {}
+    try:
+        parent = find.one(str(info["parent"]), root) if info.get("parent") else None
+        if parent is None or (not parent.metrics() and parent.status == "running"):
+            return []
+        before = parent.metrics() or {}
+        known = parent.info()
+    except DlxError:
+        return []
+    same = (known.get("dataset") or {}).get("fingerprint") == (info.get("dataset") or {}).get("fingerprint")
+    if not same:
+        return []
+    names = [name for split in ("test", "val", "train") for name in metrics if name.startswith(f"{split}_")]
+    names = [name for name in names if isinstance(metrics[name], float) and isinstance(before.get(name), float)]
+    names.sort(key=lambda name: name.endswith("loss"))
+    if not names:
+        return [f"{parent.name} had no figures: this one has"] if metrics and not before else []
+    name = names[0]
+    better = metrics[name] > before[name] if maximized(name) else metrics[name] < before[name]
+    word = "as good as" if metrics[name] == before[name] else "better than" if better else "worse than"
+    lines = [
+        f"{word} {parent.name}: {name} {figure_text(name, metrics[name])}, there {figure_text(name, before[name])}"
+    ]
+    with contextlib.suppress(DlxError):
+        lines.append(compare_models((run, parent)).sentence)
+    return lines
