@@ -161,9 +161,11 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
 
 def _said(rows: Sequence[Row], root: Path, shown: Shown) -> Said | None:
     """What is said of differences; None where there is nothing to say, so that nothing is loaded for it."""
+    from dlx.runs.summary import BASELINE
+
     asked = shown.asked
     against = _row_of(asked.against, rows, root) if asked.against else None
-    several = sum(len(row.entries) > 1 for row in rows)
+    several = any(len(row.entries) > 1 or BASELINE in row.first.settings for row in rows)
     if len(rows) < 2 or not (several or len(rows) == 2 or against or asked.apart):
         return None
     from dlx.insight.comparison import Question, compare

@@ -56,8 +56,9 @@ def show(rows: Sequence[Row], chosen: Sequence[str] = ()) -> None:
 def say(said: Said) -> None:
     """What differences are real, a paragraph a pair: no more than fit on a screen."""
     out = terminal.console()
-    shown = [one.sentence for one in said.statements[:MOST_SAID]]
-    left = len(said.statements) - len(shown)
+    spoken = said.statements[: said.shown]
+    shown = [one.sentence for one in spoken[:MOST_SAID]]
+    left = len(spoken) - len(shown)
     pairs = f"{left} more pair{'s' * (left > 1)}"
     more = [f"{pairs}; --json has all, --against RUN those of one"] if left else []
     for style, paragraphs in ((terminal.HEADING, [" ".join(said.ranking)]), ("", [*shown, *said.remarks, *more])):

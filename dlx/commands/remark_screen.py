@@ -38,10 +38,11 @@ def show(remark: Remark | None, run: Run, error: bool, least: int = 0) -> None:
 
 def after(run: Run, experiment: Experiment, root: Path, error: bool, least: int) -> None:
     """What is to be said when a training has ended: the verdict, and whether a change against its parent helped."""
-    from dlx.insight.aftermath import effect, look_into
+    from dlx.insight.aftermath import against_baselines, effect, look_into
 
     show(look_into(run, experiment), run, error, least)
     pairs = [("" if place else "change", line) for place, line in enumerate(effect(run, root))]
+    pairs += [("baselines", line) for line in against_baselines(run, experiment, root)]
     terminal.fields(pairs, error, least=least)
 
 

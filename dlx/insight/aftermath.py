@@ -8,12 +8,17 @@ from pathlib import Path
 
 from dlx.errors import DlxError
 from dlx.insight import evidence
+from dlx.insight.baselines import cut_of, existing
+from dlx.insight.comparison import judged
+from dlx.insight.lift import lift
 from dlx.insight.models import compare_models
 from dlx.insight.probe import probe
 from dlx.insight.remarks import Remark, verdict
 from dlx.runs import find
+from dlx.runs.compare import Row
 from dlx.runs.metrics import figure_text, maximized
 from dlx.runs.run import Run
+from dlx.runs.summary import read
 from dlx.system import terminal
 from dlx.training.experiment import Experiment
 
@@ -28,6 +33,16 @@ def look_into(run: Run, experiment: Experiment) -> Remark | None:
                 path.write_text(text)
         found = evidence.of_run(run)
     return verdict(found)
+
+
+def against_baselines(run: Run, experiment: Experiment, root: Path) -> list[str]:
+    """How far a finished run is above the baselines of its data that are in the runs folder; nothing without any."""
+    there = existing(root, cut_of(experiment.spec), experiment.dataset.fingerprint)
+    if not there or run.status != "done":
+        return []
+    rows = [Row([read(path)]) for path in (run.path, *(one.path for one in there.values()))]
+    figure = judged(rows, "test")
+    return [sentence for sentence, _ in lift(rows, figure)] if figure else []
 
 
 def effect(run: Run, root: Path) -> list[str]:

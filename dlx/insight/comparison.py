@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dlx.errors import DlxError
+from dlx.insight.lift import is_baseline, lift
 from dlx.insight.models import compare_models
 from dlx.insight.significance import LEVEL, Finding, deviation_bound, holm, paired, seeds_needed, welch
 from dlx.insight.statement import HALF_A_POINT, Statement, amount_text, bound_text, difference_text
@@ -42,6 +43,7 @@ class Said:
     statements: Sequence[Statement] = ()
     remarks: Sequence[str] = ()
     ranking: Sequence[str] = ()
+    shown: int | None = None  # of the statements, the others being said in the remarks
 
 
 def compare(rows: Sequence[Row], question: Question) -> Said:
@@ -51,6 +53,8 @@ def compare(rows: Sequence[Row], question: Question) -> Said:
     if first is None or not any(row is first for row in done):
         return Said()
     alike = [row for row in done if _data(row) == _data(first)]
+    if question.against is None and any(map(is_baseline, alike)):
+        return _with_baselines(alike, question)
     groups = [row for row in alike if len(row.entries) >= FEWEST]
     if question.against is None and len(alike) > 2:
         if 2 < len(groups) <= MOST_ROWS:
@@ -62,6 +66,17 @@ def compare(rows: Sequence[Row], question: Question) -> Said:
     said = [_pair((first, row), question) for row in alike if row is not first]
     remarks = dict.fromkeys(remark for part in said for remark in part.remarks)
     return Said([one for part in said for one in part.statements], list(remarks))
+
+
+def _with_baselines(alike: Sequence[Row], question: Question) -> Said:
+    """The networks among themselves, and each against the best baseline."""
+    networks = [row for row in alike if not is_baseline(row)]
+    among = compare(networks, question) if len(networks) > 1 else Said()
+    figure = question.figure or judged(alike, "test")
+    lifts = list(lift(alike, figure)) if figure and networks else []
+    statements = [statement for _, statement in lifts if statement is not None]
+    remarks = [*among.remarks, *(sentence for sentence, _ in lifts)]
+    return Said([*among.statements, *statements], remarks, among.ranking, len(among.statements))
 
 
 def _data(row: Row) -> str:

@@ -23,6 +23,7 @@ from dlx.model.statistics import for_scaled_inputs, scaling_of
 from dlx.parts import user_code
 from dlx.runs import find
 from dlx.runs.run import Run
+from dlx.runs.summary import BASELINE
 from dlx.system import files
 from dlx.system.backend import keras
 
@@ -34,6 +35,8 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
     deserialised. Raises RunError when there is no trained model in the run.
     """
     info = run.info()
+    if info.get("kind") == BASELINE:
+        raise RunError("is a baseline: it keeps figures and predictions, and has no network", where=str(run.path))
     if not run.model_file.is_file():
         if run.status == "done":
             hint = f"{find.command_line('dlx', 'run', str(run.spec_file))} trains it"

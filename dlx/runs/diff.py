@@ -11,7 +11,7 @@ from typing import Any
 
 from dlx.runs.compare import ABSENT, Row, names_of, spread
 from dlx.runs.run import Run
-from dlx.runs.summary import LABELS, SPREAD, read, same_setting
+from dlx.runs.summary import BASELINE, LABELS, SPREAD, read, same_setting
 
 LISTS = ("layers", "augment", "preprocess", "metrics")
 PARTS = ("dataset", "optimizer", "schedule", "loss")
@@ -50,16 +50,23 @@ def differences(rows: Sequence[Row]) -> list[Column]:
     for name in ("backend", "device"):  # a condition is part of a figure
         columns.append(Column(name, name, [_condition(row, name) for row in rows]))
     readable = [bool(row.first.settings) for row in rows]
+    networks = [BASELINE not in row.first.settings for row in rows]  # others have no setting of a network
     order = {section: place for place, section in enumerate(("dataset", *LISTS, "optimizer", "lr"))}
-    differing = [c for c in columns if len({cell for cell, ok in zip(c.cells, readable, strict=True) if ok}) > 1]
+    differing = [c for c in columns if len(_cells(c, readable, networks)) > 1]
     if any(column.address.startswith("dataset") for column in differing):
         differing = [column for column in differing if column.address != "data"]
     return sorted(differing, key=lambda c: order.get(c.address.split(".")[0], 99))
 
 
+def _cells(column: Column, readable: Sequence[bool], networks: Sequence[bool]) -> set[str]:
+    """The distinct cells of a column; that a baseline lacks a setting is no difference."""
+    rows = zip(column.cells, readable, networks, strict=True)
+    return {cell for cell, ok, network in rows if ok and (network or cell != ABSENT)}
+
+
 def _spread(row: Row, key: str) -> str:
     """The seed or the cut of a row, or how many it has."""
-    if not row.first.settings:
+    if not row.first.settings or BASELINE in row.first.settings:
         return ABSENT
     values = {repr(spread(entry, key)) for entry in row.entries}
     return text(row.first.settings.get(key)) if len(values) == 1 else f"{len(values)} {SPREAD[key]}"
@@ -68,6 +75,8 @@ def _spread(row: Row, key: str) -> str:
 def _condition(row: Row, name: str) -> str:
     """What the runs of a row were computed with; several where they differ."""
     values = []
+    if BASELINE in row.first.settings:
+        return ABSENT
     for entry in row.entries:
         value = str(entry.info.get(name) or ABSENT)
         described = entry.info.get("device_name") if name == "device" and value.startswith("gpu") else None

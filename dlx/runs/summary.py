@@ -18,6 +18,8 @@ from dlx.system.json_text import finite
 
 # What a run is called and its notes are no settings of the experiment.
 NOTES = ("name", "description", "tags", "plots", "strict")
+# The setting that a run without a network has, that of a simpler method.
+BASELINE = "baseline"
 # What it keeps beside its figures: two runs that differ in it have the same ones.
 WATCHED = ("log_every", "snapshots", "histograms")
 # What runs differ in that are trained again to see how far chance goes, and what so many of them are called.

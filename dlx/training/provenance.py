@@ -14,7 +14,7 @@ from dlx.data.scaling import Scaling
 from dlx.data.splits import majority_share
 from dlx.inference.unlike import Ordinary
 from dlx.model.network import Network, parameter_count
-from dlx.spec.sections import flat, resolved
+from dlx.spec.sections import Spec, flat, resolved
 from dlx.system import backend
 from dlx.training.experiment import Experiment
 
@@ -28,18 +28,24 @@ def run_record(
     parent: str | None,
 ) -> dict[str, Any]:
     """run.json: what made the run. No host name, no absolute path."""
-    dataset, spec, started = experiment.dataset, experiment.spec, experiment.started
-    zone = time.strftime("%z", time.localtime(started))
+    spec = experiment.spec
     return {
-        "dlx": __version__,
-        "command": " ".join(_relative(word) for word in command),
-        "spec": _relative(re.sub(r":\d+:\d+$", "", spec.marks.get("", ""))),
-        "changed": [_relative(text) for text in spec.changed()],
-        "start": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)) + zone,
-        "started": started,
-        "git": _git(),
+        **origin(spec, command, experiment.started),
         "versions": backend.versions(),
         **device.record(),
+        **data_record(experiment),
+        "scaled": network.scales,
+        "parameters": parameter_count(network),
+        "parent": parent,
+        "code": spec.code.digests(),
+        "settings": flat(resolved(spec, base)),
+    }
+
+
+def data_record(experiment: Experiment) -> dict[str, Any]:
+    """What run.json says of the task and the data."""
+    dataset = experiment.dataset
+    return {
         "task": dataset.task,
         "monitor": experiment.monitor,
         "maximize": experiment.maximize,
@@ -62,12 +68,21 @@ def run_record(
         "classes": list(dataset.classes),
         "targets": experiment.facts.targets,
         "steps": experiment.facts.steps,
-        "scaled": network.scales,
         "scaling": scaling_record(experiment),
-        "parameters": parameter_count(network),
-        "parent": parent,
-        "code": spec.code.digests(),
-        "settings": flat(resolved(spec, base)),
+    }
+
+
+def origin(spec: Spec, command: Sequence[str], started: float) -> dict[str, Any]:
+    """What run.json says of where a run comes from: the command, the spec's file, the moment, the commit."""
+    zone = time.strftime("%z", time.localtime(started))
+    return {
+        "dlx": __version__,
+        "command": " ".join(_relative(word) for word in command),
+        "spec": _relative(re.sub(r":\d+:\d+$", "", spec.marks.get("", ""))),
+        "changed": [_relative(text) for text in spec.changed()],
+        "start": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)) + zone,
+        "started": started,
+        "git": _git(),
     }
 
 

@@ -12,7 +12,7 @@ from dlx.errors import DlxError, RunError, SpecError
 from dlx.runs import find
 from dlx.runs.metrics import reached
 from dlx.runs.run import START, Run
-from dlx.runs.summary import NOTES
+from dlx.runs.summary import BASELINE, NOTES
 from dlx.spec.sections import Spec, changes, defaults, flat, resolved
 from dlx.system import backend, machine
 from dlx.system.json_text import finite
@@ -91,6 +91,9 @@ def resume(
     """
     options = options or Options()
     info = run.info()
+    if info.get("kind") == BASELINE:
+        hint = "dlx baseline makes one where there is none"
+        raise RunError("is a baseline: there is no training to continue", where=str(run.path), hint=hint)
     if run.status == "running":
         raise RunError("is running", where=str(run.path), hint="another process writes to it")
     _check_status(run, settings)

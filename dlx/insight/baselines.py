@@ -1,0 +1,251 @@
+"""Simpler methods on the splits and the preprocessing of a spec, each kept as a run: what a network has to beat."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx import __version__
+from dlx import spec as specs
+from dlx.data.dataset import Split, Stream
+from dlx.errors import DlxError
+from dlx.inference.exact import mae, of_two_classes
+from dlx.insight.simple_models import METHODS, Predict, Problem, rows_for
+from dlx.parts import REGISTRIES
+from dlx.runs.run import Run
+from dlx.runs.summary import BASELINE
+from dlx.spec.sections import Spec, flat, resolved
+from dlx.system import machine
+from dlx.system.backend import keras
+from dlx.training.experiment import Experiment
+from dlx.training.provenance import data_record, origin
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# What of a spec a baseline depends on beside the data, which its fingerprint names: how it is cut and scaled.
+CUT = ("task", "test", "validation", "split_seed", "preprocess")
+LARGEST = 1e-7  # probabilities are kept so far from 0 for the loss
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A method's run; rows: how many examples it was fitted on; made: whether just now."""
+
+    method: str
+    run: Run
+    rows: int
+    made: bool
+
+
+def baselines(experiment: Experiment, root: Path, command: Sequence[str]) -> Iterator[Baseline]:
+    """Each method's run of an experiment's data: one that is there, else a new one.
+
+    Raises DlxError for a class a step, of which no method here is.
+    """
+    if experiment.facts.steps:
+        where = experiment.spec.locate("dataset")
+        raise DlxError("the data has a class for each step: none of the simpler methods answers that", where=where)
+    there = existing(root, cut_of(experiment.spec), experiment.dataset.fingerprint)
+    arrays: dict[str, Any] = {}
+    for method in METHODS:
+        if method in there:
+            info = there[method].info()
+            yield Baseline(method, there[method], int(info.get("fitted_on", 0)), made=False)
+            continue
+        arrays = arrays or _arrays(experiment)
+        yield _make(method, experiment, arrays, root, command)
+
+
+def cut_of(spec: Spec) -> dict[str, Any]:
+    """The settings by which the data of a spec is cut and scaled, flat."""
+    whole = resolved(spec)
+    return flat({key: whole[key] for key in CUT})
+
+
+def existing(root: Path, settings: Mapping[str, Any], fingerprint: str) -> dict[str, Run]:
+    """The finished baselines of this data in the runs folder, by method; of several the newest."""
+    known: dict[str, Run] = {}
+    paths = sorted(root.glob(f"*_{BASELINE}_*-*"), key=lambda path: path.name) if root.is_dir() else []
+    for path in paths:
+        try:
+            run = Run.open(path)
+            info = run.info()
+        except DlxError:
+            continue
+        cut = {key: value for key, value in info["settings"].items() if key.split(".")[0] in CUT}
+        data = (info.get("dataset") or {}).get("fingerprint") == fingerprint
+        if info.get("kind") == BASELINE and cut == settings and data and run.status == "done":
+            known[str(info["settings"].get(BASELINE))] = run
+    return known
+
+
+def _make(
+    method: str, experiment: Experiment, arrays: Mapping[str, Any], root: Path, command: Sequence[str]
+) -> Baseline:
+    """Fit a method, and keep what came of it as a run."""
+    spec, began = experiment.spec, time.monotonic()
+    train = experiment.splits.train
+    classes = len(experiment.dataset.classes) if experiment.dataset.task == "classification" else 0
+    whole = Problem(experiment.dataset.task, classes, arrays["train"], train.targets, spec.seed)
+    problem = whole.at_most(rows_for(method, whole))
+    predict = METHODS[method](problem)
+    seconds = time.monotonic() - began
+    figures, predictions = _figures(experiment, arrays, predict)
+    figures |= {"train_seconds": round(seconds, 3), "total_seconds": round(time.monotonic() - began, 3)}
+    run = Run.create(root, f"{spec.name}_{BASELINE}_{method}")
+    try:
+        text = specs.dump(spec, str(run.path.resolve()))
+        run.begin(
+            f"# The baseline {method!r} of this spec: it has no network.\n{text}",
+            _record(method, experiment, command, len(problem.targets), run),
+        )
+        _keep(run, *predictions)
+        run.finish(figures)
+    finally:
+        run.release()
+    return Baseline(method, run, len(problem.targets), made=True)
+
+
+def _record(method: str, experiment: Experiment, command: Sequence[str], rows: int, run: Run) -> dict[str, Any]:
+    """run.json of a baseline: as that of a training, without a network."""
+    import numpy
+    import sklearn
+
+    spec = experiment.spec
+    whole = resolved(spec, str(run.path.resolve()))
+    settings = {
+        "name": f"{spec.name}_{BASELINE}_{method}",
+        BASELINE: method,
+        **{key: whole[key] for key in ("dataset", *CUT)},
+    }
+    return {
+        **origin(spec, command, experiment.started),
+        "dlx": __version__,
+        "kind": BASELINE,
+        "fitted_on": rows,
+        "versions": {"scikit-learn": sklearn.__version__, "numpy": numpy.__version__},
+        "backend": "scikit-learn",
+        "device": "cpu",
+        "device_name": f"CPU, {machine.cores()} cores",
+        **data_record(experiment),
+        "parent": None,
+        "code": {},
+        "settings": flat(settings),
+    }
+
+
+def _keep(run: Run, split: Split, predictions: np.ndarray) -> None:
+    import numpy as np
+
+    with run.replacing("predictions.npz") as path:
+        np.savez(path, index=split.index, label=split.targets, prediction=predictions)
+
+
+def _figures(
+    experiment: Experiment, arrays: Mapping[str, Any], predict: Predict
+) -> tuple[dict[str, Any], tuple[Split, np.ndarray]]:
+    """(the figures of validation and test; the split that is judged last, and what was predicted of it)"""
+    splits = experiment.splits
+    judged = [("val", splits.validation), ("test", splits.test)]
+    if splits.validation is None and splits.test is None:
+        judged = [("train", splits.train)]
+    figures: dict[str, Any] = {}
+    answered: tuple[Split, np.ndarray] = (splits.train, predict(arrays["train"]))
+    for name, split in judged:
+        if split is None:
+            continue
+        answered = (split, answered[1] if name == "train" else predict(arrays[name]))
+        figures |= {f"{name}_{key}": value for key, value in _of(experiment, split, answered[1]).items()}
+    if splits.test_is_validation:
+        figures["test_is_validation"] = True
+    return figures, answered
+
+
+def _of(experiment: Experiment, split: Split, predictions: np.ndarray) -> dict[str, float]:
+    """The figures of a split: those that a network's run has of the task, its loss where that is the task's own."""
+    import numpy as np
+
+    targets, task, made = split.targets, experiment.dataset.task, {}
+    if task == "regression":
+        made["mae"] = mae(np.asarray(targets, np.float64), predictions)
+        if (scaling := experiment.target_scaling) is not None:
+            made["loss"] = float(np.square((targets - predictions) / scaling.deviation).mean())
+    elif task == "multi_label":
+        right = (predictions > 0.5) == (targets > 0.5)
+        made |= {"accuracy": float(right.mean()), "exact_match": float(right.all(axis=1).mean())}
+        p = np.clip(predictions, LARGEST, 1 - LARGEST)
+        made["loss"] = float(-np.where(targets > 0.5, np.log(p), np.log(1 - p)).mean())
+    else:
+        made["accuracy"] = float((predictions.argmax(axis=1) == targets).mean())
+        made["loss"] = float(-np.log(np.clip(predictions[np.arange(len(targets)), targets], LARGEST, 1)).mean())
+        if experiment.dataset.kind == "table" and predictions.shape[1] == 2:
+            made |= of_two_classes(targets, predictions)
+    if experiment.spec.loss != "auto":
+        made.pop("loss", None)
+    return made
+
+
+# The arrays
+
+
+def _arrays(experiment: Experiment) -> dict[str, Any]:
+    """Every split's inputs as a method takes them: (n, d), scaled as the spec says; of texts the counts of words."""
+    import numpy as np
+
+    splits = experiment.splits
+    named = {"train": splits.train, "val": splits.validation, "test": splits.test}
+    if experiment.dataset.kind == "text":
+        size = int(max(np.asarray(split.inputs[:]).max() for split in named.values() if split is not None)) + 1
+        return {name: _words(np.asarray(split.inputs[:]), size) for name, split in named.items() if split is not None}
+    scale = _Scale(experiment)
+    return {name: scale(split) for name, split in named.items() if split is not None}
+
+
+def _words(tokens: np.ndarray, size: int) -> Any:
+    """(n, words) counts, sparse, each row of length 1; 0 is padding."""
+    import numpy as np
+    from scipy.sparse import csr_matrix
+    from sklearn.preprocessing import normalize
+
+    rows = np.repeat(np.arange(len(tokens)), tokens.shape[1])
+    columns = tokens.reshape(-1)
+    there = columns > 0
+    counts = csr_matrix((np.ones(there.sum()), (rows[there], columns[there])), shape=(len(tokens), size))
+    return normalize(counts)
+
+
+class _Scale:
+    """The spec's preprocessing, fitted on train, and then flat."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        import numpy as np
+
+        self._layers: list[Any] = []
+        made = [REGISTRIES["preprocess"].make(part) for part in experiment.spec.preprocess]
+        train = np.asarray(experiment.splits.train.inputs[:50_000])
+        for number, one in enumerate(made):
+            if one.statistics is not None and number == 0 and experiment.dataset.input_scaling is not None:
+                continue  # the inputs are scaled already
+            if one.statistics is not None:
+                one.layer.adapt(self._through(train))
+            self._layers.append(one.layer)
+
+    def _through(self, values: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        values = np.asarray(values, np.float32)
+        for layer in self._layers:
+            values = np.asarray(keras.ops.convert_to_numpy(layer(values)))
+        return values
+
+    def __call__(self, split: Split) -> np.ndarray:
+        import numpy as np
+
+        inputs = np.asarray(split.inputs[:]) if isinstance(split.inputs, Stream) else split.inputs
+        pieces = [self._through(inputs[start : start + 2048]) for start in range(0, len(inputs), 2048)]
+        flat_inputs = np.concatenate(pieces).reshape(len(inputs), -1)
+        return flat_inputs.astype(np.float64 if flat_inputs.size < 10**7 else np.float32)
