@@ -18,7 +18,7 @@ from dlx.runs import find
 from dlx.runs.compare import Row
 from dlx.runs.metrics import figure_text, maximized
 from dlx.runs.run import Run
-from dlx.runs.summary import read
+from dlx.runs.summary import identity, read
 from dlx.system import terminal
 from dlx.training.experiment import Experiment
 
@@ -56,8 +56,8 @@ def effect(run: Run, root: Path) -> list[str]:
         known = parent.info()
     except DlxError:
         return []
-    same = (known.get("dataset") or {}).get("fingerprint") == (info.get("dataset") or {}).get("fingerprint")
-    if not same:
+    data = [(one.get("dataset") or {}).get("fingerprint") for one in (known, info)]
+    if data[0] != data[1] or identity(known["settings"]) == identity(info["settings"]):
         return []
     names = [name for split in ("test", "val", "train") for name in metrics if name.startswith(f"{split}_")]
     names = [name for name in names if isinstance(metrics[name], float) and isinstance(before.get(name), float)]

@@ -99,10 +99,8 @@ def _make(
     run = Run.create(root, f"{spec.name}_{BASELINE}_{method}")
     try:
         text = specs.dump(spec, str(run.path.resolve()))
-        run.begin(
-            f"# The baseline {method!r} of this spec: it has no network.\n{text}",
-            _record(method, experiment, command, len(problem.targets), run),
-        )
+        text = f"# The baseline {method!r} of this spec: it has no network.\n{text}"
+        run.begin(text, _record(method, experiment, command, len(problem.targets), run))
         _keep(run, *predictions)
         run.finish(figures)
     finally:

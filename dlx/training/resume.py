@@ -18,7 +18,7 @@ from dlx.system import backend, machine
 from dlx.system.json_text import finite
 from dlx.training import checkpoints
 from dlx.training.experiment import Experiment, prepare, spec_of
-from dlx.training.outcome import Outcome, Start
+from dlx.training.outcome import Observer, Outcome, Start
 from dlx.training.provenance import conditions, scaling_record
 from dlx.training.session import Options, Ready
 from dlx.training.train import conduct, make_ready, resumption, train
@@ -155,6 +155,24 @@ def _check_status(run: Run, settings: Sequence[str]) -> None:
         hint = str(failure.get("hint") or "dlx run SPEC -s lr=…")
         message = f"would come to the same again: {failure.get('message')}"
         raise RunError(message, where=str(run.path), hint=hint)
+
+
+def again(
+    run: Run, command: Sequence[str], observer: Observer, device: Mapping[str, str], deadline: float | None = None
+) -> tuple[Outcome, list[str]]:
+    """(the outcome of training a run once more into a run of its own; what differs of the conditions)
+
+    Raises RunError for a run without a training.
+    """
+    info = run.info()
+    if info.get("kind") == BASELINE:
+        raise RunError("is a baseline: there is no training to repeat", where=str(run.path))
+    _want(info, run, device)
+    experiment = prepare(dataclasses.replace(spec_of(run), sweep={}), recorded=info)
+    changed = differences(info, conditions(experiment, backend.load()))
+    changed += _changed_settings(info, run, experiment, ())
+    options = Options(list(command), observer, parent=run.name, deadline=deadline)
+    return train(experiment, run.path.parent, options), changed
 
 
 def _want(info: Mapping[str, Any], run: Run, device: Mapping[str, str]) -> None:
