@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlx.insight import evidence, remarks
-from dlx.insight.remarks import Remark
-from dlx.runs.find import command_line
+from dlx.insight.remarks import Remark, remedy
 from dlx.runs.run import Run
 from dlx.system import terminal
 
@@ -15,16 +14,6 @@ if TYPE_CHECKING:
     from dlx.training.experiment import Experiment
 
 Pairs = list[tuple[str, str]]
-
-
-def remedy(remark: Remark, run: Run) -> str:
-    """The command that tries what a remark proposes; empty where it proposes nothing."""
-    if not remark.change:
-        return ""
-    words = [word for setting in remark.change for word in ("-s", setting)]
-    if remark.resume:
-        return command_line("dlx", "resume", run.name, *words, runs_dir=run.path.parent)
-    return command_line("dlx", "run", str(run.spec_file), *words, runs_dir=run.path.parent)
 
 
 def show(remark: Remark | None, run: Run, error: bool, least: int = 0) -> None:

@@ -58,3 +58,67 @@ def _penalizes_activity(model: Any) -> bool:
         (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None)) for layer in model.layers
     ]
     return any(getattr(layer, "activity_regularizer", None) is not None for group in inner for layer in group)
+
+
+# What a split's predictions say beside its figures: all of NumPy, from kept predictions as well as from fresh ones.
+
+
+def per_class(labels: np.ndarray, probabilities: np.ndarray, classes: int) -> list[dict[str, float]]:
+    """Of each class: n, precision, recall, f1, and confidence, the mean probability of what is predicted as it.
+
+    labels: (n,) class numbers; probabilities: (n, classes). Without an example that was predicted as a class, or that
+    is of it, a share is 0.
+    """
+    import numpy as np
+
+    predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    table = []
+    for number in range(classes):
+        of, taken = labels == number, predicted == number
+        right = int((of & taken).sum())
+        precision, recall = right / max(int(taken.sum()), 1), right / max(int(of.sum()), 1)
+        f1 = 2 * precision * recall / (precision + recall) if right else 0.0
+        confidence = float(np.mean(sure[taken])) if taken.any() else 0.0
+        table.append({"n": int(of.sum()), "precision": precision, "recall": recall, "f1": f1, "confidence": confidence})
+    return table
+
+
+def confusion_counts(labels: np.ndarray, probabilities: np.ndarray, classes: int) -> np.ndarray:
+    """(classes, classes) how many examples of each class, a row, were taken for each."""
+    import numpy as np
+
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
+    return counts
+
+
+def calibration(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> tuple[list[dict[str, float]], float]:
+    """(of each filled bin of confidence: low, high, n, sure, right; the expected calibration error).
+
+    The confidence is that of the most probable class; the error the mean of |sure - right| over examples (Guo et al.
+    2017).
+    """
+    import numpy as np
+
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    table, error = [], 0.0
+    for number in range(bins):
+        inside = place == number
+        count = int(inside.sum())
+        if not count:
+            continue
+        mean, share = float(sure[inside].mean()), float(right[inside].mean())
+        error += count / len(labels) * abs(mean - share)
+        table.append({"low": number / bins, "high": (number + 1) / bins, "n": count, "sure": mean, "right": share})
+    return table, error
+
+
+def surest_mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:
+    """The positions of the wrong answers of which the network was most sure."""
+    import numpy as np
+
+    predicted = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != labels)
+    order = np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")
+    return np.asarray(wrong[order][:most])

@@ -15,7 +15,7 @@ from dlx.insight.significance import LEVEL, Finding, deviation_bound, holm, pair
 from dlx.insight.statement import HALF_A_POINT, Statement, amount_text, bound_text, difference_text
 from dlx.runs.compare import Row, figure_names, spread
 from dlx.runs.diff import row_labels
-from dlx.runs.metrics import is_share, maximized, mean_text
+from dlx.runs.metrics import is_figure, is_share, maximized, mean_text
 from dlx.runs.run import Run
 from dlx.runs.summary import SPREAD, Entry
 
@@ -112,7 +112,8 @@ def _labels(pair: tuple[Row, Row]) -> list[str]:
 
 def judged(rows: Sequence[Row], split: str) -> str:
     """The figure to compare by: of `split` where all rows have it, else of test, validation or train; empty without."""
-    names = [name for name in figure_names(rows) if all(row.figure(name) is not None for row in rows)]
+    named = filter(is_figure, figure_names(rows))
+    names = [name for name in named if all(row.figure(name) is not None for row in rows)]
     valued = all(row.first.info.get("task") == "regression" for row in rows)
     for wanted in (split, "test", "val", "train"):
         of_split = [name for name in names if name.startswith(f"{wanted}_")]

@@ -17,8 +17,9 @@ from dlx.system import files
 
 PROBE = "probe.json"
 MOST = 2**20  # bytes of it
-ALL_BUT = 0.5  # of what there is to learn: a training that learned less is looked into
+HALF = 0.5  # of what there is to learn: a training that learned less is looked into
 BOUNCE = 1.5  # times the lowest train loss so far: a training whose loss jumps so is looked into
+FEWEST, STEPS = 3, 100  # epochs and steps: after fewer nothing is to be expected
 FEW = 10  # epochs: of fewer the median of three is too coarse
 NEAR = 0.01  # of accuracy: as good as guessing the most frequent class
 
@@ -87,8 +88,9 @@ class Evidence:
 
     @cached_property
     def suspicious(self) -> bool:
-        """Whether a training is worth a probe: it failed, learned little, or its loss jumped."""
-        return self.diverged or (bool(self.rows) and (self.learned < ALL_BUT or self.jumps > 0))
+        """Whether a training is worth a probe: it failed, or was long enough and learned little, or its loss jumped."""
+        long = len(self.rows) >= FEWEST and int(self.rows[-1].get("step") or 0) >= STEPS
+        return self.diverged or (long and (self.learned < HALF or self.jumps > 0))
 
     @cached_property
     def jumps(self) -> int:

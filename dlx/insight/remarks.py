@@ -12,6 +12,8 @@ from typing import Any
 
 from dlx.insight.evidence import NEAR, Evidence, falls
 from dlx.insight.probed import MOST_DEAD, SMALLEST_GRADIENT
+from dlx.runs.find import command_line
+from dlx.runs.run import Run
 
 IMBALANCED = 0.7  # the share of a class that a network may answer always
 NOTHING = 0.9  # times the loss of an even guess: nothing was learned
@@ -172,6 +174,16 @@ RULES: tuple[Rule, ...] = (
 def verdict(run: Evidence) -> Remark | None:
     """The first rule that speaks; None where nothing is to be said."""
     return next((remark for rule in RULES if (remark := rule(run)) is not None), None)
+
+
+def remedy(remark: Remark, run: Run) -> str:
+    """The command that tries what a remark proposes; empty where it proposes nothing."""
+    if not remark.change:
+        return ""
+    words = [word for setting in remark.change for word in ("-s", setting)]
+    if remark.resume:
+        return command_line("dlx", "resume", run.name, *words, runs_dir=run.path.parent)
+    return command_line("dlx", "run", str(run.spec_file), *words, runs_dir=run.path.parent)
 
 
 def notes(run: Evidence) -> list[str]:

@@ -25,7 +25,8 @@ def test_each_method_is_a_run_with_the_networks_splits(dlx: Dlx, world: Path) ->
     splits = prepare(specs.load(str(world / "i.yaml"))).splits
     assert splits.test is not None
     for line in result.lines:
-        kept = np.load(world / line["run"] / "predictions.npz")
+        with np.load(world / line["run"] / "predictions.npz") as file:
+            kept = dict(file)
         assert np.array_equal(kept["index"], splits.test.index)
         accuracy = float((kept["prediction"].argmax(1) == kept["label"]).mean())
         assert line["metrics"]["test_accuracy"] == pytest.approx(accuracy)

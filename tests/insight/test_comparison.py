@@ -113,8 +113,10 @@ def two(dlx: Dlx, world: Path) -> Path:
 def test_two_runs_are_two_models(dlx: Dlx, two: Path) -> None:
     result = dlx("compare", "d-1", "slow-1")
     text = " ".join(result.out.split())
-    kept = [np.load(two / "runs" / name / "predictions.npz") for name in ("d-1", "slow-1")]
-    right = [one["prediction"].argmax(1) == one["label"] for one in kept]
+    right = []
+    for name in ("d-1", "slow-1"):
+        with np.load(two / "runs" / name / "predictions.npz") as kept:
+            right.append(kept["prediction"].argmax(1) == kept["label"])
     alone = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     assert f"On 359 test rows {alone[0]} are right in d-1 alone and {alone[1]} in slow-1 alone (mid-p" in text
     assert "about these two models; one seed each says nothing about the settings." in text

@@ -33,7 +33,7 @@ def run(
     train: list[float], val: list[float] | None = None, accuracy: float = 0.9, settings: Any = None, **more: Any
 ) -> Evidence:
     rows = [
-        {"epoch": n, "train_loss": a, "train_accuracy": accuracy, **({} if val is None else {"val_loss": val[n - 1], "val_accuracy": accuracy})}
+        {"epoch": n, "step": 41 * n, "train_loss": a, "train_accuracy": accuracy, **({} if val is None else {"val_loss": val[n - 1], "val_accuracy": accuracy})}
         for n, a in enumerate(train, 1)
     ]  # fmt: skip
     given: dict[str, Any] = {"status": "done", "diverged": False, "majority": 0.1, **more}
