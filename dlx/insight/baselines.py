@@ -90,7 +90,8 @@ def _make(
     spec, began = experiment.spec, time.monotonic()
     train = experiment.splits.train
     classes = len(experiment.dataset.classes) if experiment.dataset.task == "classification" else 0
-    whole = Problem(experiment.dataset.task, classes, arrays["train"], train.targets, spec.seed)
+    alike = experiment.dataset.kind == "image"
+    whole = Problem(experiment.dataset.task, classes, arrays["train"], train.targets, spec.seed, alike)
     problem = whole.at_most(rows_for(method, whole))
     predict = METHODS[method](problem)
     seconds = time.monotonic() - began
@@ -155,6 +156,9 @@ def _figures(
     answered: tuple[Split, np.ndarray] = (splits.train, predict(arrays["train"]))
     for name, split in judged:
         if split is None:
+            continue
+        if name == "test" and splits.test_is_validation:
+            figures |= {key.replace("val_", "test_", 1): value for key, value in figures.items()}
             continue
         answered = (split, answered[1] if name == "train" else predict(arrays[name]))
         figures |= {f"{name}_{key}": value for key, value in _of(experiment, split, answered[1]).items()}

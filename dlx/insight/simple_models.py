@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
-CELLS = {"linear": 20_000_000, "neighbours": 20_000_000, "trees": 8_000_000}  # numbers that a method is fitted on
+CELLS = {"linear": 8_000_000, "neighbours": 8_000_000, "trees": 8_000_000}  # numbers that a method is fitted on
+SMALL = 2_000_000  # numbers: on fewer, threads wait for one another
 NEIGHBOURS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """inputs: (n, d), or a sparse matrix of words; targets: as a Split has them. classes: 0 where there are none."""
+    """inputs: (n, d), or a sparse matrix of words; targets: as a Split has them. classes: 0 where there are none.
+
+    alike: all inputs are of one kind, as the pixels of images, and are scaled together.
+    """
 
     task: str
     classes: int
     inputs: Any
     targets: np.ndarray
     seed: int
+    alike: bool = False
 
     def at_most(self, rows: int) -> Problem:
         """The same with so many examples, chosen at random."""
@@ -31,7 +36,7 @@ class Problem:
         if len(self.targets) <= rows:
             return self
         chosen = np.sort(np.random.default_rng(self.seed).permutation(len(self.targets))[:rows])
-        return Problem(self.task, self.classes, self.inputs[chosen], self.targets[chosen], self.seed)
+        return replace(self, inputs=self.inputs[chosen], targets=self.targets[chosen])
 
 
 Predict = Callable[[Any], "np.ndarray"]  # inputs -> probabilities (n, classes or labels), or values (n, k)
@@ -53,10 +58,10 @@ def linear(problem: Problem) -> Predict:
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.multiclass import OneVsRestClassifier
 
-    scale = _scaler(problem.inputs)
+    scale = _scaler(problem)
     if problem.task == "regression":
         return _fitted(Ridge(), problem, scale)
-    model = LogisticRegression(max_iter=300)
+    model = LogisticRegression(max_iter=200)
     return _fitted(OneVsRestClassifier(model) if problem.task == "multi_label" else model, problem, scale)
 
 
@@ -66,11 +71,18 @@ def neighbours(problem: Problem) -> Predict:
 
     count = min(NEIGHBOURS, len(problem.targets))
     kind = KNeighborsRegressor if problem.task == "regression" else KNeighborsClassifier
-    return _fitted(kind(count), problem, _scaler(problem.inputs))
+    return _fitted(kind(count), problem, _scaler(problem))
 
 
 def trees(problem: Problem) -> Predict:
     """Gradient-boosted trees (histograms of the inputs, as LightGBM)."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1 if problem.inputs.shape[0] * problem.inputs.shape[1] < SMALL else None):
+        return _trees(problem)
+
+
+def _trees(problem: Problem) -> Predict:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 
@@ -134,13 +146,15 @@ def _known(model: Any, labels: int) -> Any:
     return getattr(model, "classes_", [(0, 1)] * labels)
 
 
-def _scaler(inputs: Any) -> Callable[[Any], Any]:
-    """Mean 0 and deviation 1 of each column, which distances and penalties want; words as they are."""
+def _scaler(problem: Problem) -> Callable[[Any], Any]:
+    """Mean 0 and deviation 1 of each column, or of all together, as distances and penalties want; not of words."""
     import numpy as np
 
+    inputs = problem.inputs
     if not isinstance(inputs, np.ndarray):
         return lambda values: values
-    mean, deviation = inputs.mean(axis=0), inputs.std(axis=0)
+    axis = None if problem.alike else 0
+    mean, deviation = inputs.mean(axis=axis), inputs.std(axis=axis)
     deviation = np.where(deviation > 0, deviation, 1.0)
     return lambda values: (values - mean) / deviation
 
