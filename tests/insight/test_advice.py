@@ -145,7 +145,26 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         two("moons", optimizer={"adamw": {"weight_decay": 0.01}}, regularization={"l2": 0.001}),
         two("moons", optimizer={"adamw": {"weight_decay": 0.01}}),
     ),
-    "l2_in_an_adaptive_optimizer": (two("moons", regularization={"l2": 0.05}), two("moons", optimizer="sgd", regularization={"l2": 0.05})),
+    "stops_before_the_plateau": (
+        two("moons", early_stop=3, schedule={"plateau": {"patience": 5}}, epochs=90),
+        two("moons", early_stop=20, schedule={"plateau": {"patience": 5}}, epochs=90),
+    ),
+    "finetuned_at_a_high_rate": (
+        {**PRETRAINED, "layers": [{"pretrained": {"name": "mobilenet", "weights": "none", "trainable": True}}, "flatten", "output"]},
+        {**PRETRAINED, "lr": 0.00003, "layers": [{"pretrained": {"name": "mobilenet", "weights": "none", "trainable": True}}, "flatten", "output"]},
+    ),
+    "class_weights_inverted": (
+        {"dataset": RARE, "layers": ["output"], "class_weight": {"odd": 1, "usual": 9}},
+        {"dataset": RARE, "layers": ["output"], "class_weight": {"odd": 9, "usual": 1}},
+    ),
+    "unseen_pixels": (
+        net({"conv2d": {"filters": 4, "kernel_size": 2, "strides": 4, "activation": "relu"}}, "flatten"),
+        net({"conv2d": {"filters": 4, "kernel_size": 4, "strides": 4, "activation": "relu"}}, "flatten"),
+    ),
+    "activation_on_logits": (
+        {**DIGITS, "layers": ["flatten", {"dense": {"units": 10, "activation": "relu"}}, {"activation": "softmax"}]},
+        {**DIGITS, "layers": ["flatten", {"dense": 10}, {"activation": "softmax"}]},
+    ),
     "extreme_momentum": (
         two("moons", optimizer={"sgd": {"momentum": 0.999}}, lr=0.001), two("moons", optimizer={"sgd": {"momentum": 0.9}}),
     ),

@@ -45,7 +45,8 @@ class Data:
     """What is known of data that is loaded: rows of train and of validation (None without one).
 
     rms: the root of the inputs' mean square, and low to high their range, as they are stored; majority: the share of
-    the most frequent class of train, 0 where there are none; unknown: the share of words outside of the vocabulary.
+    the most frequent class of train, 0 where there are none; shares: of each class; unknown: of words outside of the
+    vocabulary.
     """
 
     train: int
@@ -54,6 +55,7 @@ class Data:
     low: float = 0.0
     high: float = 0.0
     majority: float = 0.0
+    shares: tuple[float, ...] = ()
     unknown: float = 0.0
     kind: str = "array"
 
@@ -120,10 +122,20 @@ def _data(experiment: Experiment) -> Data:
         rms=float(np.sqrt(np.square(numbers).mean())) if numbers.size else 0.0,
         low=float(numbers.min()) if numbers.size else 0.0,
         high=float(numbers.max()) if numbers.size else 0.0,
+        shares=_shares(splits.train.targets, classes),
         majority=majority_share(splits.train, classes) if classes else 0.0,
         unknown=float((words == UNKNOWN_WORD).mean()) if words.size else 0.0,
         kind=dataset.kind,
     )
+
+
+def _shares(targets: Any, classes: int) -> tuple[float, ...]:
+    """The share of each class; nothing where there are none."""
+    import numpy as np
+
+    if not classes:
+        return ()
+    return tuple(float(one) for one in np.bincount(targets.reshape(-1), minlength=classes) / max(targets.size, 1))
 
 
 # Walking the layers
@@ -132,8 +144,8 @@ INLINE = ("repeat", "sequential")
 
 
 def chains(layers: Sequence[Part]) -> Iterator[list[Part]]:
-    """The layers as lists of neighbours: what `repeat` and `sequential` hold stands in its place, twice where it is
-    repeated; what other composites hold is a list of its own, after that of their neighbours."""
+    """The layers as lists of neighbours. What `repeat` and `sequential` hold stands in its place, up to four times where
+    it is repeated; what other composites hold is a list of its own, after that of their neighbours."""
     chain = list(_inlined(layers))
     yield chain
     for part in {id(part): part for part in chain}.values():
@@ -148,7 +160,7 @@ def chains(layers: Sequence[Part]) -> Iterator[list[Part]]:
 def _inlined(layers: Sequence[Part]) -> Iterator[Part]:
     for part in layers:
         if part.name in INLINE:
-            for _ in range(min(int(part.args.get("times", 1)), 2)):
+            for _ in range(min(int(part.args.get("times", 1)), 4)):
                 yield from _inlined(part.args["layers"])
         else:
             yield part

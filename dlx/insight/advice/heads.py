@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dlx.insight.advice.case import ACTIVATIONS, DROPOUTS, Advice, Known, activation, main
+from dlx.insight.advice.case import ACTIVATIONS, DROPOUTS, KERNELS, Advice, Known, activation, main
 from dlx.parts import losses
 from dlx.parts.metrics import metric_name
 from dlx.parts.registry import Part
@@ -60,6 +60,17 @@ def activation_on_regression(spec: Spec, known: Known) -> Advice | None:
     if name == "softplus" or name == "exponential":
         return None  # a choice, for values above 0
     return Advice(last.where, message, "activation: linear (or `output` without one)")
+
+
+def activation_on_logits(spec: Spec, known: Known) -> Advice | None:
+    """A last activation on a layer that has one already: a softmax of a relu, or of a softmax."""
+    if len(spec.layers) < 2 or spec.layers[-1].name not in ("activation", *ACTIVATIONS):
+        return None
+    last, before = spec.layers[-1], spec.layers[-2]
+    if before.name not in KERNELS or activation(before) == "linear":
+        return None
+    message = f"the last {activation(last)} takes the outputs of {activation(before)}, which leave it little to say"
+    return Advice(before.where, message, f"{before.name} without activation, or `output` alone")
 
 
 def loss_of_another_head(spec: Spec, known: Known) -> Advice | None:
@@ -131,6 +142,7 @@ RULES = (
     softmax_over_labels,
     head_without_probabilities,
     activation_on_regression,
+    activation_on_logits,
     loss_of_another_head,
     dropout_before_the_loss,
     accuracy_on_imbalanced_classes,

@@ -176,6 +176,17 @@ def hidden_softmax(spec: Spec, known: Known) -> Advice | None:
     return None
 
 
+def unseen_pixels(spec: Spec, known: Known) -> Advice | None:
+    """A convolution whose strides are larger than its kernel: what lies between is never looked at."""
+    for part in all_parts(spec.layers):
+        kernel, strides = value(part, "kernel_size", default=1), value(part, "strides", default=1)
+        wide, step = (one if isinstance(one, int) else max(one) for one in (kernel, strides))
+        if part.name.startswith("conv") and "transpose" not in part.name and step > wide:
+            message = f"it looks at {wide} of every {step} pixels in a row, and never at those between"
+            return Advice(f"{part.where}.strides", message, f"strides: {min(wide, 2)}, and pooling or more layers")
+    return None
+
+
 def single_hidden_unit(spec: Spec, known: Known) -> Advice | None:
     """A hidden layer of one unit, through which all must pass."""
     outputs = max(len(known.facts.classes), known.facts.targets)
@@ -270,6 +281,6 @@ def more_parameters_than_examples(spec: Spec, known: Known) -> Advice | None:
 RULES = (
     two_linear_layers, no_nonlinearity, activation_twice, bias_before_batch_normalization,
     batch_normalization_after_dropout, small_batches_with_batch_normalization, high_dropout,
-    flatten_feeds_most_parameters, pooled_to_one_pixel, deep_sigmoids, hidden_softmax, single_hidden_unit, equal_units,
-    dead_at_the_start, relu_in_a_recurrent_layer, long_sequence, strong_penalty, more_parameters_than_examples,
+    flatten_feeds_most_parameters, pooled_to_one_pixel, deep_sigmoids, hidden_softmax, unseen_pixels, single_hidden_unit,
+    equal_units, dead_at_the_start, relu_in_a_recurrent_layer, long_sequence, strong_penalty, more_parameters_than_examples,
 )  # fmt: skip

@@ -6,6 +6,7 @@ import math
 
 from dlx.insight.advice.case import Advice, Known, value
 from dlx.runs.metrics import maximized
+from dlx.spec.rules import all_parts
 from dlx.spec.sections import Spec
 
 # Between which rates an optimizer is used; outside of them a rate is far from all that works.
@@ -147,14 +148,41 @@ def two_decays(spec: Spec, known: Known) -> Advice | None:
     return Advice("regularization.l2", message, "one of the two; weight_decay with an Adam")
 
 
-def l2_in_an_adaptive_optimizer(spec: Spec, known: Known) -> Advice | None:
-    """An L2 penalty of the usual strength of sgd under Adam, which divides it away (Loshchilov and Hutter 2017)."""
-    rule = spec.regularization
-    if rule is None or rule.l2 < 1e-2 or spec.optimizer.name not in ("adam", "nadam", "rmsprop", "adamax"):
+def stops_before_the_plateau(spec: Spec, known: Known) -> Advice | None:
+    """Early stopping that is less patient than the schedule, which then never lowers the rate."""
+    if spec.early_stop is None or spec.schedule.name != "plateau":
         return None
-    name = spec.optimizer.name
-    message = f"{name} divides an l2 of {rule.l2:g} by the size of the gradients: what learns little shrinks most"
-    return Advice("regularization.l2", message, "optimizer: {adamw: {weight_decay: 0.01}} instead")
+    stop, plateau = spec.early_stop.patience, int(spec.schedule.args["patience"])
+    if stop > plateau:
+        return None
+    message = f"the training stops after {stop} epochs without improvement, before plateau acts, after {plateau}"
+    return Advice("early_stop.patience", message, f"patience: {3 * plateau}, or a plateau of {max(stop // 3, 1)}")
+
+
+def finetuned_at_a_high_rate(spec: Spec, known: Known) -> Advice | None:
+    """Pretrained weights that are trained at a rate for fresh ones, which destroys them."""
+    body = next((part for part in all_parts(spec.layers) if part.name == "pretrained"), None)
+    if body is None or not body.args.get("trainable") or spec.weights is not None:
+        return None
+    most = 0.02 if spec.optimizer.name == "sgd" else 3e-4
+    if spec.lr <= most:
+        return None
+    message = f"{spec.lr:g} is a rate for fresh weights: it destroys what the pretrained ones know"
+    return Advice("lr", message, f"lr: {most / 10:g}, or trainable: false first")
+
+
+def class_weights_inverted(spec: Spec, known: Known) -> Advice | None:
+    """Weights with which the rarest class counts less than the most frequent one."""
+    weights, data, classes = spec.class_weight, known.data, known.facts.classes
+    if not isinstance(weights, dict) or data is None or len(data.shares) != len(classes) or not classes:
+        return None
+    rare, frequent = (pick(range(len(classes)), key=data.shares.__getitem__) for pick in (min, max))
+    pair = [weights.get(classes[number], 1.0) for number in (rare, frequent)]
+    if pair[0] >= pair[1] or data.shares[rare] > 0.5 * data.shares[frequent]:
+        return None
+    frequently = f"{classes[frequent]}, the most frequent, {pair[1]:g}"
+    message = f"{classes[rare]}, the rarest class, counts {pair[0]:g}, and {frequently}"
+    return Advice("class_weight", message, "class_weight: balanced")
 
 
 def extreme_momentum(spec: Spec, known: Known) -> Advice | None:
@@ -177,5 +205,6 @@ def _epochs(spec: Spec, known: Known) -> int | None:
 RULES = (
     rate_far_from_usual, long_warmup, patience_as_long_as_the_training, patience_of_single_steps, batch_of_all_examples,
     few_steps, validated_on_test, noisy_validation, stops_by_train, keeps_the_last_of_an_early_stop, two_decays,
-    l2_in_an_adaptive_optimizer, extreme_momentum,
+    stops_before_the_plateau, finetuned_at_a_high_rate,
+    class_weights_inverted, extreme_momentum,
 )  # fmt: skip
