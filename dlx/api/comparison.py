@@ -47,6 +47,14 @@ class Comparison:
             columns[figure] = [entry.metrics.get(figure) for entry in readable]
         return pd.DataFrame(columns).set_index("run")
 
+    @property
+    def statistics(self) -> list[dict[str, object]]:
+        """What is said of differences, a record a pair, as `dlx compare --json` has it; each has its `sentence`."""
+        from dlx.insight.comparison import Question, compare
+
+        rows = fold([entry for entry in self._entries if not entry.reason])
+        return [one.record() for one in compare(rows, Question()).statements] if len(rows) > 1 else []
+
     def __len__(self) -> int:
         return len(self._entries)
 

@@ -87,6 +87,13 @@ class Run:
         return _frame(self._directory.steps.rows(), "step")
 
     @property
+    def remark(self) -> dict[str, str] | None:
+        """What happened: `rule`, `message`, and the `command` that tries a remedy; None where nothing is to say."""
+        from dlx.insight import evidence, remarks
+
+        return remarks.record(self._directory, remarks.verdict(evidence.of_run(self._directory)))
+
+    @property
     def spec(self) -> Spec:
         """The spec that it was made from; dlx.run(run.spec, lr=0.01) changes one thing."""
         from dlx.training.experiment import spec_of

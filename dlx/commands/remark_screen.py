@@ -33,11 +33,3 @@ def after(run: Run, experiment: Experiment, root: Path, error: bool, least: int)
     pairs = [("" if place else "change", line) for place, line in enumerate(effect(run, root))]
     pairs += [("baselines", line) for line in against_baselines(run, experiment, root)]
     terminal.fields(pairs, error, least=least)
-
-
-def record(run: Run) -> dict[str, str] | None:
-    """The remark as --json has it; None where there is nothing to say."""
-    remark = remarks.verdict(evidence.of_run(run))
-    if remark is None:
-        return None
-    return {"rule": remark.rule, "message": remark.message, "command": remedy(remark, run)}

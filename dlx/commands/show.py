@@ -40,10 +40,10 @@ def command(run: str, weights: bool, as_json: bool, runs_dir: str | None) -> Non
         return
     info, metrics = existing.info(), existing.metrics() or {}
     if as_json:
-        from dlx.commands.remark_screen import record
+        from dlx.insight import evidence, remarks
 
         record_of = {"run": str(existing.path), "status": existing.status, **info, "metrics": metrics}
-        print(one_line({**record_of, "remark": record(existing)}))
+        print(one_line({**record_of, "remark": remarks.record(existing, remarks.verdict(evidence.of_run(existing)))}))
     else:
         _show(existing, info, metrics, root)
 

@@ -186,6 +186,13 @@ def remedy(remark: Remark, run: Run) -> str:
     return command_line("dlx", "run", str(run.spec_file), *words, runs_dir=run.path.parent)
 
 
+def record(run: Run, remark: Remark | None) -> dict[str, str] | None:
+    """A remark as programs read it; None where there is none."""
+    if remark is None:
+        return None
+    return {"rule": remark.rule, "message": remark.message, "command": remedy(remark, run)}
+
+
 def notes(run: Evidence) -> list[str]:
     """What a reader of the figures should know."""
     if not _weighed(run):

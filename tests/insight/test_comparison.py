@@ -149,3 +149,11 @@ def test_what_cannot_be_asked_is_refused(dlx: Dlx, two: Path) -> None:
     broken = dlx("compare", "d-1", "slow-1")
     assert broken.code == 0
     assert "cannot be read as an array" in broken.out
+
+
+def test_python_has_the_same(two: Path) -> None:
+    import dlx as package
+
+    (one,) = package.compare(["d-1", "slow-1"]).statistics
+    assert "about these two models" in str(one["sentence"])
+    assert package.load("d-1").remark is None

@@ -144,8 +144,11 @@ INLINE = ("repeat", "sequential")
 
 
 def chains(layers: Sequence[Part]) -> Iterator[list[Part]]:
-    """The layers as lists of neighbours. What `repeat` and `sequential` hold stands in its place, up to four times where
-    it is repeated; what other composites hold is a list of its own, after that of their neighbours."""
+    """The layers as lists of neighbours.
+
+    What `repeat` and `sequential` hold stands in its place, up to four times where it is repeated; what other
+    composites hold is a list of its own, after that of their neighbours.
+    """
     chain = list(_inlined(layers))
     yield chain
     for part in {id(part): part for part in chain}.values():

@@ -281,6 +281,7 @@ def more_parameters_than_examples(spec: Spec, known: Known) -> Advice | None:
 RULES = (
     two_linear_layers, no_nonlinearity, activation_twice, bias_before_batch_normalization,
     batch_normalization_after_dropout, small_batches_with_batch_normalization, high_dropout,
-    flatten_feeds_most_parameters, pooled_to_one_pixel, deep_sigmoids, hidden_softmax, unseen_pixels, single_hidden_unit,
-    equal_units, dead_at_the_start, relu_in_a_recurrent_layer, long_sequence, strong_penalty, more_parameters_than_examples,
+    flatten_feeds_most_parameters, pooled_to_one_pixel, deep_sigmoids, hidden_softmax, unseen_pixels,
+    single_hidden_unit, equal_units, dead_at_the_start, relu_in_a_recurrent_layer, long_sequence, strong_penalty,
+    more_parameters_than_examples,
 )  # fmt: skip
