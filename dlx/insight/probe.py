@@ -195,8 +195,8 @@ def checks(figures: Probed, experiment: Experiment) -> list[Check]:
         _start(figures, experiment),
         Check(
             "outputs_depend_on_inputs",
-            not figures.same,
-            "one answer for every example" if figures.same else "other inputs have other outputs",
+            not figures.stuck,
+            "one answer for every example" if figures.stuck else "other inputs have other outputs",
             "look for a layer that passes nothing on: zeros as weights, a dropout near 1, dead units",
         ),
         _dead_units(figures),

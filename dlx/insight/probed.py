@@ -78,6 +78,11 @@ class Probed:
         return self.adam <= LEARNED * self.even
 
     @property
+    def stuck(self) -> bool:
+        """Whether all examples have one answer, and go on to have it: one layer of zeros begins so, and learns."""
+        return self.same and not self.learns
+
+    @property
     def unscaled(self) -> bool:
         return self.rms > LARGEST_INPUT
 

@@ -56,7 +56,7 @@ def unscaled(run: Evidence) -> Remark | None:
 def dead(run: Evidence) -> Remark | None:
     """Most units of a layer answered 0 to everything from the start, or all examples had one answer."""
     probed = run.probed
-    if probed is None or (probed.dead <= MOST_DEAD and not probed.same):
+    if probed is None or (probed.dead <= MOST_DEAD and not probed.stuck):
         return None
     units = f"{100 * probed.dead:.0f} % of the units of {probed.dead_layer}"
     message = f"{units} answer 0 to every example from the start: they learn nothing"

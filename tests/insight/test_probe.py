@@ -30,6 +30,7 @@ def hidden(**arguments: Any) -> list[Any]:
 # what is changed: the questions that fail for it
 BROKEN: dict[str, tuple[dict[str, Any], set[str]]] = {
     "good": ({}, set()),
+    "zeros in one layer": ({"layers": ["flatten", {"output": {"kernel_initializer": "zeros"}}]}, set()),
     "sgd": ({"optimizer": "sgd", "lr": 0.1}, set()),
     "unscaled": ({"preprocess": []}, {"input_scale"}),
     "dead": ({"layers": hidden(bias_initializer={"constant": -9})}, {"dead_units", "outputs_depend_on_inputs"}),
