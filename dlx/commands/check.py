@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dlx.commands import completion
-from dlx.commands.options import Launch, launch_options, overrides
+from dlx.commands.options import PICTURES, Launch, file_to_write, launch_options, overrides
 
 if TYPE_CHECKING:
     from dlx.errors import DlxError
@@ -68,8 +68,11 @@ def command(
     stamps = _stamps(paths)
     if output is not None and not probe:
         raise click.UsageError("-o FILE is for the picture of --probe")
+    picture = None if output is None else file_to_write(output, PICTURES)
+    if picture is not None and len(specs) > 1:
+        raise click.UsageError("-o FILE is for the picture of one spec")
     full = full or watch or probe
-    check = _Check(settings, resolved, full, ignored, strict, launch, environment, _Trial(probe, output))
+    check = _Check(settings, resolved, full, ignored, strict, launch, environment, _Trial(probe, picture))
     code = check.all(paths)
     while watch:
         stamps = _changed(paths, stamps)
@@ -104,7 +107,7 @@ class _Trial:
     """Whether a spec is tried on real data, and where the picture of its rates goes."""
 
     probe: bool = False
-    output: str | None = None
+    output: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlx.commands import completion
-from dlx.commands.options import runs_dir
+from dlx.commands.options import PICTURES, file_to_write, runs_dir
 
 if TYPE_CHECKING:
     from dlx.insight.comparison import Said
@@ -68,7 +69,8 @@ def command(
         raise click.UsageError("-o FILE is for the picture of --flips")
     if apart is not None and not 0 < apart < math.inf:
         raise click.UsageError(f"--seeds-for: expected a difference above 0, got {apart:g}")
-    asked = Asked(against, apart, flips, output)
+    picture = None if output is None else file_to_write(output, PICTURES)
+    asked = Asked(against, apart, flips, picture)
     shown = Shown(sort, columns.split(",") if columns else [], form, _goal(reach), asked)
     compare(runs, find.root(runs_dir), shown)
 
@@ -96,7 +98,7 @@ class Asked:
     against: str | None = None
     apart: float | None = None
     flips: bool = False
-    output: str | None = None
+    output: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Shown:
 def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
     """Print the comparison of the runs that `words` name; remarks go to standard error."""
     from dlx.commands import comparison_screen
+    from dlx.errors import RunError
     from dlx.runs.compare import figure_names, fold, ordered, reach
     from dlx.runs.diff import differences
     from dlx.runs.summary import as_record, gather
@@ -150,7 +153,8 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
             if flipped:
                 comparison_screen.show_flips(flipped)
         elif not entries:
-            terminal.console().print("no runs to compare: dlx run SPEC makes one")
+            hint = "dlx run SPEC makes one, dlx list shows those that are there"
+            raise RunError(f"none of these is a run: {', '.join(words[:5])}", hint=hint)
         damaged: list[Entry] = [entry for entry in entries if entry.reason]
         if damaged:
             out = terminal.console(error=form is not None)
@@ -172,8 +176,11 @@ def _said(rows: Sequence[Row], root: Path, shown: Shown) -> Said | None:
     from dlx.runs.metrics import is_figure
 
     figure = shown.sort if shown.sort and is_figure(shown.sort) else ""
-    question = Question(against, figure, asked.apart)
-    return compare(rows, question)
+    said = compare(rows, Question(against, figure, asked.apart))
+    if asked.apart is not None and not any("takes about" in one.sentence for one in said.statements):
+        words = f"--seeds-for {asked.apart:g} needs two settings of three runs or more that differ among themselves"
+        return dataclasses.replace(said, remarks=[*said.remarks, f"{words}: dlx run SPEC --repeat 5 makes five"])
+    return said
 
 
 def _row_of(word: str, rows: Sequence[Row], root: Path) -> Row:
@@ -202,9 +209,8 @@ def _flips(rows: Sequence[Row], root: Path, asked: Asked) -> Flips:
         raise RunError(f"--flips is of two runs, got {len(rows)}", hint="dlx compare RUN RUN --flips")
     found = flips((Run(first.first.path), Run(others[0].first.path)), images=asked.output is not None)
     if asked.output is not None:
-        path = Path(asked.output)
-        style.save(draw_flips(found), path)
-        terminal.console(error=True).print(terminal.clean(str(path)))
+        style.save(draw_flips(found), asked.output)
+        terminal.console(error=True).print(terminal.clean(str(asked.output)))
     return found
 
 

@@ -62,6 +62,21 @@ def launch_options(*more: str) -> Callable[[F], F]:
     return decorate
 
 
+def file_to_write(name: str, endings: tuple[str, ...]) -> Path:
+    """The file of -o; raises DlxError, before any work, where its name has another ending or it is a folder."""
+    from dlx.errors import DlxError
+
+    path = Path(name)
+    if path.suffix.lower() not in endings:
+        raise DlxError(f"-o {name}: expected a file that ends in {' or '.join(endings)}")
+    if path.is_dir():
+        raise DlxError(f"-o {name}: is a folder, expected a file")
+    return path
+
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
 def runs_dir(function: F) -> F:
     """The option that every command that touches runs has."""
     return click.option(

@@ -26,7 +26,7 @@ def command(name: str | None, advice: bool) -> None:
     dlx parts --advice
     """
     if advice:
-        _rules()
+        _rules(name)
     elif name:
         _explain(name)
     else:
@@ -50,12 +50,13 @@ def _names() -> None:
     out.print("\ndlx parts layers explains one kind, dlx parts NAME one part or key.")
 
 
-def _rules() -> None:
-    """The rules of advice, each with what it is about."""
-    from dlx.insight.advice import RULES
+def _rules(name: str | None) -> None:
+    """The rules of advice, or one of them, each with what it is about."""
+    from dlx.insight.advice import RULES, check_names
     from dlx.system import terminal
 
-    terminal.fields([(name, str(rule.__doc__)) for name, rule in RULES.items()], most=40)
+    check_names([name] if name else [])
+    terminal.fields([(one, str(rule.__doc__)) for one, rule in RULES.items() if name in (None, one)], most=40)
     terminal.console().print("\ndlx check --ignore RULE leaves one out.", style=terminal.SECONDARY)
 
 

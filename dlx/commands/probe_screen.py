@@ -41,9 +41,9 @@ class Tried:
         ]  # fmt: skip
         return {"probe": items, "plan": self.outlook.record()}
 
-    def draw(self, name: str, output: str | None) -> None:
+    def draw(self, name: str, output: Path | None) -> None:
         """Write the picture of the rates, and say where."""
-        path = Path(output or f"{name}-rates.png")
+        path = output or Path(f"{name}-rates.png")
         style.save(draw_rates(self.outlook.rates, name), path)
         terminal.console(error=True).print(terminal.clean(str(path)))
 
@@ -78,7 +78,8 @@ def _show_checks(spec: Spec, answered: Sequence[Check], error: bool) -> None:
         words = f"{check.message} [{check.rule}]"
         terminal.fields([("ok" if check.passed else "FAIL", words)], error, least=6, style=_role(check))
         if not check.passed:
-            change = f"{spec.locate(check.where)}: {check.change}"
+            place = spec.locate(check.where).rpartition(": ")[0]
+            change = f"{place}: {check.change}" if place else check.change
             terminal.fields([("", change)], error, least=6, style=terminal.SECONDARY)
 
 

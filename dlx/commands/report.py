@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dlx.commands import completion
-from dlx.commands.options import allow_code, runs_dir
+from dlx.commands.options import allow_code, file_to_write, runs_dir
+
+if TYPE_CHECKING:
+    from dlx.insight.report import Material
 
 
 @click.command("report", short_help="One page of HTML about runs.")
@@ -33,11 +37,12 @@ def command(runs: tuple[str, ...], output: str | None, browse: bool, runs_dir: s
     from dlx.system import terminal
     from dlx.system.units import byte_size
 
+    chosen = None if output is None else _page(output)
     root = find.root(runs_dir)
     paths = find.runs_of(find.find_all(runs, root))
     material = gather(paths)
     left = len(paths) - len(material.entries)
-    path = Path(output or f"{_stem(material.chosen.name, len(material.entries))}-report.html")
+    path = chosen or Path(f"{_stem(material)}-report.html")
     size = write(material, path)
     terminal.console().print(terminal.clean(f"{path}  {byte_size(size)}"))
     if left:
@@ -46,7 +51,18 @@ def command(runs: tuple[str, ...], output: str | None, browse: bool, runs_dir: s
         click.launch(path.resolve().as_uri())
 
 
-def _stem(name: str, count: int) -> str:
-    from dlx.runs.find import stem
+def _page(name: str) -> Path:
+    """The file of -o; raises DlxError for one that is there and is no report."""
+    from dlx.errors import DlxError
 
-    return name if count == 1 else f"{stem(name)}-{count}-runs"
+    path = file_to_write(name, (".html", ".htm"))
+    if path.is_file():
+        with path.open("rb") as stream:
+            if b"dlx report" not in stream.read(2000):
+                raise DlxError(f"-o {name}: is there already, and is no report", hint="another name, or remove it")
+    return path
+
+
+def _stem(material: Material) -> str:
+    count = len(material.entries)
+    return material.chosen.name if count == 1 else f"{count}-runs"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dlx.training.experiment import Experiment
 
 COLUMN = 12  # where the texts of the plan and of what comes after begin
+ORDERS = 0.7  # auc: a network that orders examples knows something, whatever it answers
 MOST_ADVICE = 3  # lines in the plan
 EXAMPLES = {"image": "IMAGE.png", "table": "TABLE.csv", "text": "TEXTS.txt", "series": "TABLE.csv"}
 
@@ -305,7 +306,7 @@ def no_better(experiment: Experiment, metrics: Mapping[str, Any]) -> str:
         worse = mae is not None and mae >= mean
         return f"no better than always answering the mean of train (mae {mean:.4g})" if worse else ""
     accuracy = metrics.get(f"{split}_accuracy")
-    if task != "classification" or accuracy is None:
+    if task != "classification" or accuracy is None or (metrics.get(f"{split}_auc") or 0.0) > ORDERS:
         return ""
     guess, count = majority_share(judged, len(experiment.facts.classes)), judged.targets.size
     chance = 1.64 * (guess * (1 - guess) / count) ** 0.5 if count >= 100 else 0.0

@@ -11,7 +11,6 @@ from dlx.insight import evidence
 from dlx.insight.baselines import cut_of, existing
 from dlx.insight.comparison import judged
 from dlx.insight.lift import lift
-from dlx.insight.models import compare_models
 from dlx.insight.probe import probe
 from dlx.insight.remarks import Remark, verdict
 from dlx.runs import find
@@ -21,6 +20,8 @@ from dlx.runs.run import Run
 from dlx.runs.summary import identity, read
 from dlx.system import terminal
 from dlx.training.experiment import Experiment
+
+ALIKE = 0.002  # of a figure: so small a difference is none
 
 
 def look_into(run: Run, experiment: Experiment) -> Remark | None:
@@ -41,7 +42,7 @@ def against_baselines(run: Run, experiment: Experiment, root: Path) -> list[str]
     if not there or run.status != "done":
         return []
     rows = [Row([read(path)]) for path in (run.path, *(one.path for one in there.values()))]
-    figure = judged(rows, "test")
+    figure = judged(rows, "val")
     return [sentence for sentence, _ in lift(rows, figure)] if figure else []
 
 
@@ -59,17 +60,15 @@ def effect(run: Run, root: Path) -> list[str]:
     data = [(one.get("dataset") or {}).get("fingerprint") for one in (known, info)]
     if data[0] != data[1] or identity(known["settings"]) == identity(info["settings"]):
         return []
-    names = [name for split in ("test", "val", "train") for name in metrics if name.startswith(f"{split}_")]
-    names = [name for name in names if isinstance(metrics[name], float) and isinstance(before.get(name), float)]
-    names.sort(key=lambda name: name.endswith("loss"))
-    if not names:
+    rows = [Row([read(one.path)]) for one in (run, parent)]
+    name = judged(rows, "val") if metrics and before else ""
+    if not name:
         return [f"{parent.name} had no figures: this one has"] if metrics and not before else []
-    name = names[0]
-    better = metrics[name] > before[name] if maximized(name) else metrics[name] < before[name]
-    word = "as good as" if metrics[name] == before[name] else "better than" if better else "worse than"
-    lines = [
-        f"{word} {parent.name}: {name} {figure_text(name, metrics[name])}, there {figure_text(name, before[name])}"
-    ]
-    with contextlib.suppress(DlxError):
-        lines.append(compare_models((run, parent)).sentence)
-    return lines
+    now, then = (row.figure(name) or 0.0 for row in rows)
+    better = now > then if maximized(name) else now < then
+    word = "better than" if better else "worse than"
+    if abs(now - then) <= ALIKE * max(abs(now), abs(then)):
+        word = "about as good as"
+    figures = f"{name} {figure_text(name, now)}, there {figure_text(name, then)}"
+    compare = find.command_line("dlx", "compare", parent.name, run.name, runs_dir=root)
+    return [f"{word} {parent.name}: {figures} (one seed each; {compare} says what the test split shows)"]

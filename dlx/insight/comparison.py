@@ -57,10 +57,14 @@ def compare(rows: Sequence[Row], question: Question) -> Said:
         return _with_baselines(alike, question)
     groups = [row for row in alike if len(row.entries) >= FEWEST]
     if question.against is None and len(alike) > 2:
+        few = [row for row in alike if row not in groups]
+        left = [f"{row.name}: too few runs to be compared; {REPEAT}" for row in few] if groups else []
         if 2 < len(groups) <= MOST_ROWS:
-            return _many(groups, question)
+            made = _many(groups, question)
+            return replace(made, remarks=[*made.remarks, *left])
         if len(groups) == 2:
-            return _pair((groups[0], groups[1]), question)
+            made = _pair((groups[0], groups[1]), question)
+            return replace(made, remarks=[*made.remarks, *left])
         repeated = question.apart is not None or any(len(row.entries) > 1 for row in alike)
         return Said((), [f"a setting needs three runs to be compared: {REPEAT}"] if repeated and not groups else [])
     said = [_pair((first, row), question) for row in alike if row is not first]

@@ -29,6 +29,7 @@ class Evidence:
     """A run: how it ended, the rows of its epochs, its figures, its settings, and what was probed, if it was.
 
     diverged: its loss, or a weight, is not finite. majority: the share of the most frequent class where it is judged.
+    kind: of the data.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Evidence:
     classes: Sequence[str] = ()
     majority: float | None = None
     probed: Probed | None = None
+    kind: str = ""
 
     @cached_property
     def split(self) -> str:
@@ -86,11 +88,15 @@ class Evidence:
             return 1.0  # nothing to judge it by
         return max(shares)
 
+    @property
+    def long(self) -> bool:
+        """Whether something is to be expected of so many epochs and steps."""
+        return len(self.rows) >= FEWEST and int(self.rows[-1].get("step") or 0) >= STEPS
+
     @cached_property
     def suspicious(self) -> bool:
         """Whether a training is worth a probe: it failed, or was long enough and learned little, or its loss jumped."""
-        long = len(self.rows) >= FEWEST and int(self.rows[-1].get("step") or 0) >= STEPS
-        return self.diverged or (long and (self.learned < HALF or self.jumps > 0))
+        return self.diverged or (self.long and (self.learned < HALF or self.jumps > 0))
 
     @cached_property
     def jumps(self) -> int:
@@ -118,6 +124,7 @@ def of_run(run: Run) -> Evidence:
         classes=tuple(map(str, info.get("classes") or ())),
         majority=(info.get("dataset") or {}).get("most_frequent"),
         probed=_probed(run),
+        kind=str((info.get("input") or {}).get("kind", "")),
     )
 
 

@@ -29,7 +29,8 @@ def best_of(rows: Sequence[Row], figure: str) -> Row | None:
 
 def lift(rows: Sequence[Row], figure: str) -> Iterator[tuple[str, Statement | None]]:
     """(a sentence, the test where two single runs predicted the same) of each network against the best baseline."""
-    best = best_of([row for row in rows if is_baseline(row)], figure)
+    simple = [row for row in rows if is_baseline(row)]
+    best = best_of(simple, figure)
     networks = [row for row in rows if not is_baseline(row) and row.figure(figure) is not None]
     if best is None:
         return
@@ -43,7 +44,8 @@ def lift(rows: Sequence[Row], figure: str) -> Iterator[tuple[str, Statement | No
                 statement = compare_models((Run(row.first.path), Run(best.first.path)))
             except DlxError:
                 statement = None
-        words = f"{row.name} {row.shown(figure)}, the best baseline, {method}, {best.shown(figure)}: "
+        which = f"the best of {len(simple)} baselines here" if len(simple) > 1 else "the baseline"
+        words = f"{row.name} {row.shown(figure)}, {which}, {method}, {best.shown(figure)}: "
         words += f"{difference_text(figure, gap)} of {figure}"
         yield f"{words}. {_judgement(beats, statement)}.", statement
 

@@ -189,7 +189,7 @@ def checks(figures: Probed, experiment: Experiment) -> list[Check]:
             "input_scale",
             not figures.unscaled,
             f"the first layer's input has an RMS of {figures.rms:.3g}",
-            "preprocess: [standardize]; of a table [normalize]",
+            f"preprocess: [{scaling_for(experiment.dataset.kind)}]",
             "preprocess",
         ),
         _start(figures, experiment),
@@ -204,6 +204,11 @@ def checks(figures: Probed, experiment: Experiment) -> list[Check]:
         _steps(figures, experiment),
         _one_batch(figures),
     ]
+
+
+def scaling_for(kind: str) -> str:
+    """The preprocessing that suits a kind of data: of images all values together, else each column."""
+    return "standardize" if kind == "image" else "normalize"
 
 
 def _start(figures: Probed, experiment: Experiment) -> Check:
@@ -242,12 +247,16 @@ def _steps(figures: Probed, experiment: Experiment) -> Check:
     words = f"a step changes weights by {100 * figures.update:.2g} % of their size"
     if large and figures.highest > figures.start:
         words += f", and the loss rises to {figures.highest:.3g}"
-    return Check("update_ratio", passed, words, f"lr: {spec.lr / 10 if large else spec.lr * 10:.2g}", "lr")
+    return Check("update_ratio", passed, words, f"lr: {figures.better_rate(spec.lr):g}", "lr")
 
 
 def _one_batch(figures: Probed) -> Check:
     words = f"{figures.steps} steps on a batch of {BATCH} bring the loss from {figures.start:.3g} to {figures.own:.3g}"
     if not figures.learns:
-        words += f"; Adam at 0.001 to {figures.adam:.3g}"
-    change = "optimizer: adam, lr: 0.001" if figures.could_learn else "a larger network, less dropout, a weaker penalty"
+        words += f", slowly; Adam at 0.001 brings it to {figures.adam:.3g}"
+    change = (
+        "optimizer: adam, lr: 0.001"
+        if figures.could_learn
+        else "a head that fits, a larger network, less dropout, a weaker penalty"
+    )
     return Check("one_batch", figures.learns or (figures.could_learn and not figures.step_small), words, change)

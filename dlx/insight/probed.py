@@ -77,6 +77,13 @@ class Probed:
         """Whether Adam at its usual rate does."""
         return self.adam <= LEARNED * self.even
 
+    def better_rate(self, rate: float) -> float:
+        """A rate with which steps are neither too large nor too small, to one digit."""
+        if self.step_small:
+            return {"sgd": 0.1, "adagrad": 0.1, "ftrl": 0.1, "adadelta": 1.0}.get(self.optimizer, 0.001)
+        factor = min(0.1, 0.02 / self.update) if 0 < self.update < math.inf else 0.1
+        return float(f"{rate * factor:.1g}")
+
     @property
     def stuck(self) -> bool:
         """Whether all examples have one answer, and go on to have it: one layer of zeros begins so, and learns."""

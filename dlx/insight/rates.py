@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 STEPS = 200
 LOWEST, HIGHEST = 1e-6, 10.0
 SMOOTH = 0.9  # of the last mean in the next
+EARLY = 15  # steps whose mean is still settling
 BLOWN = 3.0  # times the lowest loss: the test is over
 
 
@@ -72,10 +74,11 @@ def proposal(rates: Sequence[float], losses: Sequence[float], own: float = 0.0) 
         if smooth[-1] > BLOWN * min(smooth) and count > 20:
             break
     lowest = min(range(len(smooth)), key=smooth.__getitem__, default=0)
-    falls = [smooth[n + 5] - smooth[n - 5] for n in range(5, lowest - 4)]
-    if not falls or smooth[lowest] > 0.9 * smooth[0]:
+    start = statistics.median(smooth[:EARLY]) if smooth else 0.0
+    falls = [smooth[n + 5] - smooth[n - 5] for n in range(EARLY, lowest - 4)]  # the first means are noise
+    if not falls or smooth[lowest] > 0.95 * start:
         return Range(rates[: len(smooth)], smooth, None, own)
-    steepest = 5 + min(range(len(falls)), key=falls.__getitem__)
+    steepest = EARLY + min(range(len(falls)), key=falls.__getitem__)
     return Range(rates[: len(smooth)], smooth, float(f"{rates[steepest]:.1g}"), own)
 
 

@@ -5,12 +5,11 @@ The order is that of cause and effect: what makes a training fail comes before w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlx.insight.evidence import NEAR, Evidence, falls
+from dlx.insight.evidence import HALF, NEAR, Evidence, falls
 from dlx.insight.probed import MOST_DEAD, SMALLEST_GRADIENT
 from dlx.runs.find import command_line
 from dlx.runs.run import Run
@@ -26,12 +25,14 @@ ENOUGH = 0.995  # accuracy with which nobody trains on
 
 @dataclass(frozen=True)
 class Remark:
-    """A verdict: its rule, a sentence, the settings that may mend it, and whether the training goes on with them."""
+    """A verdict: its rule, a sentence, the settings that may mend it; whether the training goes on with them, or the
+    spec should be checked, as no setting is known to."""
 
     rule: str
     message: str
     change: Sequence[str] = ()
     resume: bool = False
+    check: bool = False
 
 
 Rule = Callable[[Evidence], Remark | None]
@@ -49,8 +50,7 @@ def unscaled(run: Evidence) -> Remark | None:
     if run.probed is None or not run.probed.unscaled:
         return None
     message = f"the first layer's input has an RMS of {run.probed.rms:.3g}: values of that size make steps too large"
-    table = any(key.startswith(("dataset.csv", "dataset.series_csv")) for key in run.settings)
-    return Remark("unscaled", message, [f"preprocess=[{'normalize' if table else 'standardize'}]"])
+    return Remark("unscaled", message, [f"preprocess=[{'standardize' if run.kind == 'image' else 'normalize'}]"])
 
 
 def dead(run: Evidence) -> Remark | None:
@@ -106,7 +106,7 @@ def step_small(run: Evidence) -> Remark | None:
         return None
     share = 100 * run.probed.largest_update
     message = f"a step changes the weights by {share:.1g} % of their size at most: the training hardly moves"
-    return Remark("step_small", message, [f"lr={0.1 if run.probed.optimizer in ('sgd', 'adagrad') else 0.001:g}"])
+    return Remark("step_small", message, [f"lr={run.probed.better_rate(0.0):g}"])
 
 
 def cannot_fit(run: Evidence) -> Remark | None:
@@ -144,8 +144,9 @@ def overfit(run: Evidence) -> Remark | None:
     message = (
         f"it overfits: val_loss was best after epoch {epoch} ({best:.3g}), and rose to {last:.3g} while train_loss fell"
     )
-    patience = max(len(val) // 10, 3)
-    return Remark("overfit", message, [f"early_stop={patience}"])
+    penalized = any(key.startswith("regularization.l") for key in run.settings)
+    patience = min(max(len(val) // 10, 3), 50)
+    return Remark("overfit", message, [f"early_stop={patience}" if penalized else "regularization={l2: 0.0005}"])
 
 
 def still_falling(run: Evidence) -> Remark | None:
@@ -165,9 +166,18 @@ def still_falling(run: Evidence) -> Remark | None:
     return Remark("still_falling", message, [f"steps={2 * int(run.settings.get('steps') or 0)}"], resume=True)
 
 
+def learned_little(run: Evidence) -> Remark | None:
+    """No cause is seen, and less than half of what there is to learn was learned."""
+    losses = run.losses("train")
+    if not run.long or run.learned >= HALF or run.even is None or min(losses, default=0.0) < HALF * run.even:
+        return None
+    message = f"it learned little: its train loss comes to {min(losses):.3g}, where a guess has {run.even:.3g}"
+    return Remark("learned_little", message, check=True)
+
+
 RULES: tuple[Rule, ...] = (
     diverged, unscaled, dead, vanishing, imbalance, step_large, step_small, cannot_fit, nothing_learned, overfit,
-    still_falling,
+    still_falling, learned_little,
 )  # fmt: skip
 
 
@@ -178,6 +188,8 @@ def verdict(run: Evidence) -> Remark | None:
 
 def remedy(remark: Remark, run: Run) -> str:
     """The command that tries what a remark proposes; empty where it proposes nothing."""
+    if remark.check:
+        return command_line("dlx", "check", str(run.spec_file), "--probe")
     if not remark.change:
         return ""
     words = [word for setting in remark.change for word in ("-s", setting)]
@@ -208,9 +220,7 @@ def _weighed(run: Evidence) -> bool:
 def _lower(run: Evidence) -> str:
     """A rate with which a step changes the weights by two hundredths, where that is known; else a tenth."""
     rate = float(run.settings.get("lr") or 0.001)
-    update = run.probed.update if run.probed is not None else 0.0
-    factor = min(0.1, 0.02 / update) if 0 < update < math.inf else 0.1
-    return f"lr={float(f'{rate * factor:.1g}'):g}"
+    return f"lr={run.probed.better_rate(rate) if run.probed is not None else rate / 10:.3g}"
 
 
 def _initializers(run: Evidence) -> list[str]:
@@ -238,6 +248,8 @@ def _obstacles(run: Evidence) -> list[str]:
             made.append(f"{key}=32")
         elif key.endswith(".activation") and value == "softmax" and "output" not in key:
             made.append(f"{key}=relu")
+        elif key.endswith("output.activation") and run.task == "regression" and value not in ("auto", "linear"):
+            made.append(f"{key}=linear")
         elif key.endswith("kernel_initializer") and value in ("zeros", "ones"):
             made.append(f"{key}=glorot_uniform")
     return made

@@ -167,6 +167,10 @@ def again(
     info = run.info()
     if info.get("kind") == BASELINE:
         raise RunError("is a baseline: there is no training to repeat", where=str(run.path))
+    if run.status == "running":
+        raise RunError("is running: it has no end yet to compare with", where=str(run.path))
+    if not run.history():
+        raise RunError("finished no epoch: there is nothing to compare with", where=str(run.path))
     _want(info, run, device)
     experiment = prepare(dataclasses.replace(spec_of(run), sweep={}), recorded=info)
     changed = differences(info, conditions(experiment, backend.load()))

@@ -53,10 +53,10 @@ def test_compare_shows_the_lift_and_a_run_its_baselines(dlx: Dlx, world: Path) -
     assert dlx("baseline", "i.yaml").code == 0
     run = dlx("run", "i.yaml")
     assert "baselines" in run.out
-    assert "the best baseline" in " ".join(run.out.split())
+    assert "the best of 4 baselines here" in " ".join(run.out.split())
     result = dlx("compare", "runs/*")
     text = " ".join(result.out.split())
-    assert "the best baseline" in text
+    assert "the best of 4 baselines here" in text
     assert "optimizer" not in text
     record = json.loads(dlx("compare", "runs/*", "--json").out)
     assert [run["settings"].get("baseline") for run in record["runs"]].count(None) == 1

@@ -144,6 +144,12 @@ def test_what_cannot_be_asked_is_refused(dlx: Dlx, two: Path) -> None:
     assert "is of two runs" in dlx("compare", "d-1", "--flips").err
     assert "not among the runs compared" in dlx("compare", "d-1", "--against", "slow-1").err
     assert dlx("compare", "d-1", "slow-1", "-o", "x.png").code == 2
+    for name in ("flips", "flips.txt", "."):
+        assert "ends in .png or .svg or .pdf" in dlx("compare", "d-1", "slow-1", "--flips", "-o", name).err
+    assert "none of these is a run" in dlx("compare", "d.yaml").err
+    assert "needs two settings of three runs" in " ".join(
+        dlx("compare", "d-1", "slow-1", "--seeds-for", "1").out.split()
+    )
     assert "above 0" in dlx("compare", "d-1", "slow-1", "--seeds-for", "0").err
     (two / "runs" / "slow-1" / "predictions.npz").write_bytes(b"PK\x03\x04 torn")
     broken = dlx("compare", "d-1", "slow-1")

@@ -57,6 +57,7 @@ CASES: dict[str, Evidence] = {
     "nothing_learned": run(FLAT, FLAT, 0.1),
     "overfit": run([0.6 - 0.028 * n for n in range(20)], RISES),
     "still_falling": run([2.3 * 0.9**n for n in range(20)], [2.3 * 0.9**n for n in range(20)], 0.8),
+    "learned_little": run([2.3 * 0.99 ** min(n, 9) for n in range(20)], [2.0] * 20, 0.3),
 }
 
 
@@ -78,7 +79,7 @@ def test_remedies_name_the_setting() -> None:
         assert remark is not None
         return list(remark.change)
 
-    assert change("unscaled") == ["preprocess=[standardize]"]
+    assert change("unscaled") == ["preprocess=[normalize]"]
     assert change("dead") == ["layers.1.dense.bias_initializer=zeros"]
     assert change("vanishing") == ["layers.1.dense.activation=relu"]
     assert change("imbalance") == ["class_weight=balanced"]
@@ -140,7 +141,7 @@ def test_a_run_that_failed_says_why_and_its_remedy_says_that_it_helped(dlx: Dlx,
     assert json.loads((world / "runs" / "s-2" / "run.json").read_text())["parent"] == "s-1"
     text = " ".join(second.out.split())
     assert "change better than s-1: val_accuracy" in text
-    assert "about these two models" in text
+    assert "one seed each; dlx compare s-1 s-2 says what the test split shows" in text
 
 
 def test_a_diverged_run_gets_a_remark(dlx: Dlx, world: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_page_is_whole_and_asks_for_nothing(dlx: Dlx, runs: Path) -> None:
     for tag, attributes in page.tags:
         assert not set(attributes) & {"href", "onclick", "onload", "style"}, tag
         assert (attributes.get("src") or "data:").startswith("data:image/png;base64,") or "src" not in attributes
-    for heading in ("Figures", "Curves", "Classes of d-", "Surest mistakes", "Flips", "Conditions"):
+    for heading in ("Figures", "Curves", "Predictions of d-", "Surest mistakes", "Flips", "Conditions"):
         assert heading in content
     assert "about these two models" in content
     assert len(re.findall(r"<img ", content)) >= 5
@@ -80,8 +80,14 @@ def test_the_page_holds_its_json(dlx: Dlx, runs: Path) -> None:
 
 def test_without_a_name_it_says_where_it_wrote(dlx: Dlx, runs: Path) -> None:
     assert "d-1-report.html" in dlx("report", "d-1").out
-    assert "d-2-runs-report.html" in dlx("report", "d-1", "d-2").out
+    assert "2-runs-report.html" in dlx("report", "d-1", "d-2").out
     assert dlx("report", "nothing").code == 2
+    for name, words in (("d.yaml", "ends in .html"), ("runs", "ends in .html"), ("x.pdf", "ends in .html")):
+        assert words in dlx("report", "d-1", "-o", name).err
+    (runs / "mine.html").write_text("<p>mine</p>")
+    assert "is no report" in dlx("report", "d-1", "-o", "mine.html").err
+    assert (runs / "mine.html").read_text() == "<p>mine</p>"
+    assert dlx("report", "d-1", "-o", "d-1-report.html").code == 0
 
 
 def test_hostile_names_are_inert(dlx: Dlx, runs: Path) -> None:

@@ -24,7 +24,7 @@ def unscaled_inputs(spec: Spec, known: Known) -> Advice | None:
     if first.name in SCALING_LAYERS or first.name in TAKES_NUMBERS:
         return None
     message = f"inputs of {data.low:.4g} to {data.high:.4g} reach the first layer as they are"
-    change = "preprocess: [rescale]" if len(known.facts.shape) == 3 and data.high <= 255 else "preprocess: [normalize]"
+    change = f"preprocess: [{'standardize' if data.kind == 'image' else 'normalize'}]"
     return Advice("preprocess", message, f"{change}: trainings on inputs of this size mostly fail")
 
 

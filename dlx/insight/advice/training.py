@@ -13,7 +13,7 @@ from dlx.spec.sections import Spec
 ADAM = (1e-6, 0.05)
 USUAL = {
     "adam": ADAM, "adamw": ADAM, "nadam": ADAM, "adamax": ADAM, "rmsprop": ADAM, "lamb": (1e-6, 0.1),
-    "sgd": (1e-5, 2.0), "adagrad": (1e-4, 1.0), "adadelta": (0.01, 10.0), "lion": (1e-7, 0.003),
+    "sgd": (1e-4, 2.0), "adagrad": (1e-4, 1.0), "adadelta": (0.01, 10.0), "lion": (1e-7, 0.003),
     "adafactor": (1e-5, 0.1), "muon": (1e-5, 0.1), "ftrl": (1e-4, 1.0),
 }  # fmt: skip
 FEW_STEPS = 50
@@ -119,7 +119,9 @@ def noisy_validation(spec: Spec, known: Known) -> Advice | None:
     if points <= NOISE:
         return None
     message = f"{data.validation:,} examples of validation: an accuracy of 90 % is known to ± {points:.0f} points"
-    return Advice("validation", message, "validation: 0.2 or more; or dlx run --folds 5")
+    larger = isinstance(spec.validation, float) and spec.validation < 0.2
+    change = "validation: 0.2; or dlx run SPEC --folds 5" if larger else "dlx run SPEC --folds 5 judges by all of train"
+    return Advice("validation", message, change)
 
 
 def stops_by_train(spec: Spec, known: Known) -> Advice | None:

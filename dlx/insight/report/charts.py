@@ -203,11 +203,14 @@ def confusion(counts: Sequence[Sequence[int]], names: Sequence[str], title: str)
     """How often each class was taken for each: a cell a pair, deep by the root of its share of the true class."""
     count = len(names)
     cell = max(12, min(34, 420 // max(count, 1)))
-    left, top = min(8 * max(map(len, names)) + 12, 120), 24
-    parts = [word(names[c][:3] if cell >= 20 else "", (left + cell * (c + 0.5), 16), "middle") for c in range(count)]
+    numbered = max(map(len, names)) > 3  # then columns have the numbers that stand beside the rows
+    beside = [f"{short[:14]} {number}" if numbered else short for number, short in enumerate(names, 1)]
+    above = [f"{number}" if numbered else short for number, short in enumerate(names, 1)]
+    left, top = min(8 * max(map(len, beside)) + 12, 130), 24
+    parts = [word(above[c] if cell >= 20 else "", (left + cell * (c + 0.5), 16), "middle") for c in range(count)]
     for r, row in enumerate(counts):
         of = max(sum(row), 1)
-        parts.append(word(names[r][:14], (left - 6, top + cell * (r + 0.5) + 4), "end"))
+        parts.append(word(beside[r], (left - 6, top + cell * (r + 0.5) + 4), "end"))
         for c, number in enumerate(row):
             if not number:
                 continue

@@ -14,7 +14,7 @@ from dlx.insight.comparison import Question, Said, compare, judged
 from dlx.insight.flips import Flips, flips
 from dlx.insight.lift import best_of, is_baseline
 from dlx.insight.remarks import Remark, verdict
-from dlx.runs.compare import Row, fold
+from dlx.runs.compare import Row, fold, names_of
 from dlx.runs.diff import row_labels
 from dlx.runs.run import Run
 from dlx.runs.summary import Entry, as_record, read
@@ -37,7 +37,9 @@ class Material:
     @functools.cached_property
     def labels(self) -> list[str]:
         """What tells the rows apart."""
-        return row_labels(list(self.rows)) if len(self.rows) > 1 else [self.rows[0].name]
+        if len(self.rows) == 1 or any(map(is_baseline, self.rows)):
+            return names_of(self.rows)
+        return row_labels(list(self.rows))
 
     @functools.cached_property
     def figure(self) -> str:
@@ -54,8 +56,12 @@ class Material:
     def chosen(self) -> Run:
         """The run that is looked at closely: of several the first of the best row that is no baseline."""
         networks = [row for row in self.rows if not is_baseline(row)] or list(self.rows)
-        best = best_of(networks, self.figure) if self.figure and len(networks) > 1 else None
-        return Run((best or networks[0]).first.path)
+        if not self.figure or len(networks) == 1:
+            return Run(networks[0].first.path)
+        best = best_of(networks, self.figure)
+        equal = [row for row in networks if best is not None and row.figure(self.figure) == best.figure(self.figure)]
+        loss = f"{self.figure.partition('_')[0]}_loss"  # of equal ones that with the lower loss
+        return Run((best_of(equal, loss) or best or networks[0]).first.path)
 
     @functools.cached_property
     def said(self) -> Said:
@@ -112,7 +118,8 @@ def gather(paths: Sequence[Path]) -> Material:
     entries = [read(path) for path in paths]
     readable = [entry for entry in entries if not entry.reason]
     if not readable:
-        raise RunError("no run can be read" if entries else "no runs to report on")
+        reasons = "; ".join(f"{entry.name}: {entry.reason}" for entry in entries[:5])
+        raise RunError(f"no run can be read: {reasons}" if entries else "no runs to report on")
     if len(readable) > MOST_RUNS:
         raise RunError(f"{len(readable):,} runs; a report has room for {MOST_RUNS}", hint="name fewer, or a pattern")
     return Material(readable, fold(readable))

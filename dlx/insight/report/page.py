@@ -26,7 +26,7 @@ def page(material: Material) -> str:
         ("Figures", sections.figures(material)),
         ("Curves", curves),
         ("Settings", sections.scatter(material)),
-        (f"Classes of {material.chosen.name}" if len(material.rows) > 1 else "Examples", sections.classes(material)),
+        ("Predictions" + f" of {material.chosen.name}" * (len(material.rows) > 1), sections.classes(material)),
         ("Surest mistakes", sections.mistakes(material)),
         ("Flips", sections.flips(material)),
         ("Conditions", sections.conditions(material)),

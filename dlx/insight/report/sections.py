@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.inference.evaluate import calibration, confusion_counts, per_class, surest_mistakes
+from dlx.insight import evidence, remarks
 from dlx.insight.lift import is_baseline
 from dlx.insight.remarks import remedy
 from dlx.insight.report import charts
@@ -58,9 +59,11 @@ def answer(material: Material) -> str:
         lines.append(f"<b>{text(material.figure)} {text(material.rows[0].shown(material.figure))}</b>.")
     elif not material.alike:
         lines.append("The runs are on unlike data: their figures say nothing of one another.")
+    lines += [text(line) for line in _status(material)]
     lines += [text(line) for line in material.said.ranking]
     lines += [text(one.sentence) for one in material.said.statements[: material.said.shown][:5]]
     lines += [text(line) for line in material.said.remarks]
+    lines += [text(line) for line in remarks.notes(evidence.of_run(run))]
     paragraphs = "".join(f"<p>{line}</p>" for line in lines)
     if remark is not None:
         command = remedy(remark, run)
@@ -69,13 +72,23 @@ def answer(material: Material) -> str:
     return paragraphs
 
 
+def _status(material: Material) -> Iterator[str]:
+    """Of runs that are not done, how they ended."""
+    for entry in material.entries:
+        if entry.status != "done":
+            message = (Run(entry.path).failure() or {}).get("message")
+            yield f"{entry.name} is {entry.status}" + (f": {message}" if message else "")
+
+
 def figures(material: Material) -> str:
     """The settings that differ, and the figures: a line a row; of one run a line a split."""
     if len(material.rows) == 1 and len(material.entries) == 1:
         return _splits(material)
     names = figure_names(list(material.rows))
-    columns = settings_in(list(material.rows))[:8] if len(material.rows) > 1 else []
-    head = ["run", *(text(heading(column)) for column in columns), *(text(figure) for figure in names)]
+    columns = settings_in(list(material.rows))[:6] if len(material.rows) > 1 else []
+    titles = [heading(column) for column in columns]
+    titles = [c.title if titles.count(t) > 1 else t for c, t in zip(columns, titles, strict=True)]
+    head = ["run", *map(text, titles), *map(text, names)]
     body = []
     for number, row in enumerate(material.rows):
         cells = [name(column.cells[number]) for column in columns]
@@ -106,7 +119,8 @@ def curves(material: Material) -> tuple[str, dict[str, Any]]:
     """(the curves of each figure; for the page's script, the points of each line by chart)"""
     histories = [(label, Run(row.first.path)) for label, row in zip(material.labels, material.rows, strict=True)]
     rows = [(label, run, run.history()) for label, run in histories]
-    rows = [(label, run, history) for label, run, history in rows if history][:CURVES]
+    data = _data(material.chosen)  # curves of unlike data are in no chart together
+    rows = [row for row in rows if row[2] and _data(row[1]) == data][:CURVES]
     if not rows:
         return "", {}
     keys = dict.fromkeys(key for _, _, history in rows for key in history[0] if key.startswith(("train_", "val_")))
@@ -122,6 +136,10 @@ def curves(material: Material) -> tuple[str, dict[str, Any]]:
                           '<p class="hover dim"></p></figure>')  # fmt: skip
             points[key] = {line.key: [[round(a), float(f"{b:.5g}")] for a, b in line.points] for line in series}
     return f'{_legend(rows)}<div class="charts">{"".join(pieces)}</div>', points
+
+
+def _data(run: Run) -> str:
+    return str((run.info().get("dataset") or {}).get("fingerprint"))
 
 
 def _series(rows: Sequence[tuple[str, Run, Any]], figure: str) -> Iterator[Line]:
