@@ -66,6 +66,8 @@ def command(
     launch.want()
     paths = _without_bases(specs)
     stamps = _stamps(paths)
+    if resolved and (probe or strict or launch.json):
+        raise click.UsageError("--print shows the resolved spec alone, without --probe, --strict-advice and --json")
     if output is not None and not probe:
         raise click.UsageError("-o FILE is for the picture of --probe")
     picture = None if output is None else file_to_write(output, PICTURES)

@@ -116,10 +116,9 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
     """Print the comparison of the runs that `words` name; remarks go to standard error."""
     from dlx.commands import comparison_screen
     from dlx.errors import RunError
-    from dlx.runs.compare import figure_names, fold, ordered, reach
+    from dlx.runs.compare import Row, figure_names, fold, ordered, reach
     from dlx.runs.diff import differences
     from dlx.runs.summary import as_record, gather
-    from dlx.system import terminal
     from dlx.system.json_text import one_line
     from dlx.system.machine import uncollected
 
@@ -131,8 +130,10 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
                 reach(entry, *shown.goal)
         form, columns = shown.form, shown.columns
         rows = ordered(fold([entry for entry in entries if not entry.reason]), shown.sort)
-        said = _said(rows, root, shown)
-        flipped = _flips(rows, root, shown.asked) if shown.asked.flips else None
+        asked = [Row([entry]) for row in rows for entry in row.entries]
+        asked = asked if len(asked) == 2 else rows  # two runs are two models, also where they are one setting
+        said = _said(asked, root, shown)
+        flipped = _flips(asked, root, shown.asked) if shown.asked.flips else None
         if form == "json":
             record: dict[str, Any] = {"runs": [as_record(entry) for entry in entries]}
             record["statistics"] = [one.record() for one in said.statements] if said else []
@@ -155,12 +156,18 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
         elif not entries:
             hint = "dlx run SPEC makes one, dlx list shows those that are there"
             raise RunError(f"none of these is a run: {', '.join(words[:5])}", hint=hint)
-        damaged: list[Entry] = [entry for entry in entries if entry.reason]
-        if damaged:
-            out = terminal.console(error=form is not None)
-            out.print("\nnot compared:" if rows else "not compared:")
-            for entry in damaged:
-                out.print(f"  {terminal.clean(str(entry.path))}: {terminal.clean(entry.reason)}")
+        _show_damaged([entry for entry in entries if entry.reason], bool(rows), form is not None)
+
+
+def _show_damaged(damaged: Sequence[Entry], rows: bool, error: bool) -> None:
+    """The runs that cannot be read, and why."""
+    from dlx.system import terminal
+
+    out = terminal.console(error=error)
+    if damaged:
+        out.print("\nnot compared:" if rows else "not compared:")
+    for entry in damaged:
+        out.print(f"  {terminal.clean(str(entry.path))}: {terminal.clean(entry.reason)}")
 
 
 def _said(rows: Sequence[Row], root: Path, shown: Shown) -> Said | None:
@@ -170,13 +177,16 @@ def _said(rows: Sequence[Row], root: Path, shown: Shown) -> Said | None:
     asked = shown.asked
     against = _row_of(asked.against, rows, root) if asked.against else None
     several = any(len(row.entries) > 1 or BASELINE in row.first.settings for row in rows)
-    if len(rows) < 2 or not (several or len(rows) == 2 or against or asked.apart):
+    if not (several or len(rows) == 2 or against or asked.apart) or (len(rows) < 2 and not asked.apart):
         return None
-    from dlx.insight.comparison import Question, compare
+    from dlx.insight.comparison import Question, Said, compare, pilot
     from dlx.runs.metrics import is_figure
 
     figure = shown.sort if shown.sort and is_figure(shown.sort) else ""
-    said = compare(rows, Question(against, figure, asked.apart))
+    question = Question(against, figure, asked.apart)
+    if len(rows) == 1 and (words := pilot(rows[0], question)):
+        return Said((), [words])
+    said = compare(rows, question)
     if asked.apart is not None and not any("takes about" in one.sentence for one in said.statements):
         words = f"--seeds-for {asked.apart:g} needs two settings of three runs or more that differ among themselves"
         return dataclasses.replace(said, remarks=[*said.remarks, f"{words}: dlx run SPEC --repeat 5 makes five"])

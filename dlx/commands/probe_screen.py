@@ -100,7 +100,8 @@ def _show_outlook(expected: Outlook, rows: int, error: bool) -> None:
     if expected.memory is not None:
         pairs.append(("memory", f"{byte_size(expected.memory)} at its peak, so far"))
     pairs.append(("disk", f"up to {byte_size(expected.disk)}"))
-    pairs.append(("batch_size", f"up to {expected.batch:,} fits, {part}"))
+    if expected.batch is not None:
+        pairs.append(("batch_size", f"up to {expected.batch:,} fits, {part}"))
     pairs.append(("lr", f"{proposed} (the spec has {rates.own:g})"))
     terminal.console(error).print()
     terminal.fields(pairs, error, least=12)

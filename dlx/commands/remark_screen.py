@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlx.errors import DlxError
 from dlx.insight import evidence, remarks
 from dlx.insight.remarks import Remark, remedy
 from dlx.runs.run import Run
@@ -27,6 +29,14 @@ def show(remark: Remark | None, run: Run, error: bool, least: int = 0) -> None:
 
 def after(run: Run, experiment: Experiment, root: Path, error: bool, least: int) -> None:
     """What is to be said when a training has ended: the verdict, and whether a change against its parent helped."""
+    try:
+        _after(run, experiment, root, error, least)
+    except Exception as reason:  # a finished training is worth more than a remark on it
+        with contextlib.suppress(DlxError):
+            run.log(f"no remark: {type(reason).__name__}: {reason}")
+
+
+def _after(run: Run, experiment: Experiment, root: Path, error: bool, least: int) -> None:
     from dlx.insight.aftermath import against_baselines, effect, look_into
 
     show(look_into(run, experiment), run, error, least)

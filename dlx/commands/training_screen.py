@@ -180,7 +180,10 @@ class RunScreen(Observer):
             ("run", str(run.path)),
         ]
         terminal.fields(pairs, error=self._json, least=COLUMN)
-        self._advise(experiment, network)
+        try:
+            self._advise(experiment, network)
+        except Exception as error:  # a training is worth more than advice on it
+            run.log(f"no advice: {type(error).__name__}: {error}")
         self._bar = TrainingBar(experiment, run.history()).open()
 
     def _advise(self, experiment: Experiment, network: Network) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx import __version__
 from dlx import spec as specs
-from dlx.data.dataset import Split, Stream
+from dlx.data.dataset import Split
 from dlx.errors import DlxError
 from dlx.inference.exact import mae, of_two_classes
 from dlx.insight.simple_models import METHODS, Predict, Problem, rows_for
@@ -50,14 +50,14 @@ def baselines(experiment: Experiment, root: Path, command: Sequence[str]) -> Ite
         where = experiment.spec.locate("dataset")
         raise DlxError("the data has a class for each step: none of the simpler methods answers that", where=where)
     there = existing(root, cut_of(experiment.spec), experiment.dataset.fingerprint)
-    arrays: dict[str, Any] = {}
+    prepared: tuple[Split, dict[str, Any]] | None = None
     for method in METHODS:
         if method in there:
             info = there[method].info()
             yield Baseline(method, there[method], int(info.get("fitted_on", 0)), made=False)
             continue
-        arrays = arrays or _arrays(experiment)
-        yield _make(method, experiment, arrays, root, command)
+        prepared = prepared or _arrays(experiment)
+        yield _make(method, experiment, prepared, (root, command))
 
 
 def cut_of(spec: Spec) -> dict[str, Any]:
@@ -84,18 +84,17 @@ def existing(root: Path, settings: Mapping[str, Any], fingerprint: str) -> dict[
 
 
 def _make(
-    method: str, experiment: Experiment, arrays: Mapping[str, Any], root: Path, command: Sequence[str]
+    method: str, experiment: Experiment, prepared: tuple[Split, dict[str, Any]], where: tuple[Path, Sequence[str]]
 ) -> Baseline:
-    """Fit a method, and keep what came of it as a run."""
-    spec, began = experiment.spec, time.monotonic()
-    train = experiment.splits.train
+    """Fit a method, and keep what came of it as a run; where: the runs folder, and the command as typed."""
+    spec, began, (root, command), (train, arrays) = experiment.spec, time.monotonic(), where, prepared
     classes = len(experiment.dataset.classes) if experiment.dataset.task == "classification" else 0
     alike = experiment.dataset.kind == "image"
     whole = Problem(experiment.dataset.task, classes, arrays["train"], train.targets, spec.seed, alike)
     problem = whole.at_most(rows_for(method, whole))
     predict = METHODS[method](problem)
     seconds = time.monotonic() - began
-    figures, predictions = _figures(experiment, arrays, predict)
+    figures, predictions = _figures(experiment, prepared, predict)
     figures |= {"train_seconds": round(seconds, 3), "total_seconds": round(time.monotonic() - began, 3)}
     run = Run.create(root, f"{spec.name}_{BASELINE}_{method}")
     try:
@@ -145,26 +144,34 @@ def _keep(run: Run, split: Split, predictions: np.ndarray) -> None:
 
 
 def _figures(
-    experiment: Experiment, arrays: Mapping[str, Any], predict: Predict
+    experiment: Experiment, prepared: tuple[Split, Mapping[str, Any]], predict: Predict
 ) -> tuple[dict[str, Any], tuple[Split, np.ndarray]]:
     """(the figures of validation and test; the split that is judged last, and what was predicted of it)"""
-    splits = experiment.splits
+    splits, (train, arrays) = experiment.splits, prepared
     judged = [("val", splits.validation), ("test", splits.test)]
     if splits.validation is None and splits.test is None:
-        judged = [("train", splits.train)]
+        judged = [("train", train)]
     figures: dict[str, Any] = {}
-    answered: tuple[Split, np.ndarray] = (splits.train, predict(arrays["train"]))
+    answered: tuple[Split, np.ndarray] | None = None
     for name, split in judged:
         if split is None:
             continue
         if name == "test" and splits.test_is_validation:
             figures |= {key.replace("val_", "test_", 1): value for key, value in figures.items()}
             continue
-        answered = (split, answered[1] if name == "train" else predict(arrays[name]))
+        answered = (split, _predicted(predict, arrays[name]))
         figures |= {f"{name}_{key}": value for key, value in _of(experiment, split, answered[1]).items()}
     if splits.test_is_validation:
         figures["test_is_validation"] = True
+    assert answered is not None
     return figures, answered
+
+
+def _predicted(predict: Predict, inputs: Any) -> np.ndarray:
+    """The predictions of inputs, a piece at a time."""
+    import numpy as np
+
+    return np.concatenate([predict(inputs[start : start + PIECE]) for start in range(0, inputs.shape[0], PIECE)])
 
 
 def _of(experiment: Experiment, split: Split, predictions: np.ndarray) -> dict[str, float]:
@@ -193,18 +200,32 @@ def _of(experiment: Experiment, split: Split, predictions: np.ndarray) -> dict[s
 
 # The arrays
 
+ROWS = 50_000  # of train that are prepared: no method is fitted on more of them
+SIDE = 32  # pixels of an image that methods look at, evenly chosen of a larger one
+PIECE = 512
 
-def _arrays(experiment: Experiment) -> dict[str, Any]:
-    """Every split's inputs as a method takes them: (n, d), scaled as the spec says; of texts the counts of words."""
+
+def _arrays(experiment: Experiment) -> tuple[Split, dict[str, Any]]:
+    """(the train examples that are prepared, every split's inputs as a method takes them).
+
+    (n, d), scaled as the spec says, of images every few pixels; of texts the counts of words.
+    """
     import numpy as np
 
     splits = experiment.splits
-    named = {"train": splits.train, "val": splits.validation, "test": splits.test}
+    train = splits.train
+    if len(train) > ROWS and experiment.dataset.kind != "text":
+        chosen = np.random.default_rng(experiment.spec.seed).permutation(len(train))[:ROWS]
+        train = train.take(np.sort(chosen))
+    named = {"train": train, "val": splits.validation}
+    if not splits.test_is_validation:
+        named["test"] = splits.test
+    there = {name: split for name, split in named.items() if split is not None}
     if experiment.dataset.kind == "text":
-        size = int(max(np.asarray(split.inputs[:]).max() for split in named.values() if split is not None)) + 1
-        return {name: _words(np.asarray(split.inputs[:]), size) for name, split in named.items() if split is not None}
-    scale = _Scale(experiment)
-    return {name: scale(split) for name, split in named.items() if split is not None}
+        size = int(max(np.asarray(split.inputs[:]).max() for split in there.values())) + 1
+        return train, {name: _words(np.asarray(split.inputs[:]), size) for name, split in there.items()}
+    scale = _Scale(experiment, train)
+    return train, {name: scale(split) for name, split in there.items()}
 
 
 def _words(tokens: np.ndarray, size: int) -> Any:
@@ -223,17 +244,14 @@ def _words(tokens: np.ndarray, size: int) -> Any:
 class _Scale:
     """The spec's preprocessing, fitted on train, and then flat."""
 
-    def __init__(self, experiment: Experiment) -> None:
-        import numpy as np
-
+    def __init__(self, experiment: Experiment, train: Split) -> None:
         self._layers: list[Any] = []
         made = [REGISTRIES["preprocess"].make(part) for part in experiment.spec.preprocess]
-        train = np.asarray(experiment.splits.train.inputs[:50_000])
         for number, one in enumerate(made):
             if one.statistics is not None and number == 0 and experiment.dataset.input_scaling is not None:
                 continue  # the inputs are scaled already
             if one.statistics is not None:
-                one.layer.adapt(self._through(train))
+                one.layer.adapt(self._through(_read(train, 0, 10 * PIECE)))
             self._layers.append(one.layer)
 
     def _through(self, values: np.ndarray) -> np.ndarray:
@@ -247,7 +265,18 @@ class _Scale:
     def __call__(self, split: Split) -> np.ndarray:
         import numpy as np
 
-        inputs = np.asarray(split.inputs[:]) if isinstance(split.inputs, Stream) else split.inputs
-        pieces = [self._through(inputs[start : start + 2048]) for start in range(0, len(inputs), 2048)]
-        flat_inputs = np.concatenate(pieces).reshape(len(inputs), -1)
-        return flat_inputs.astype(np.float64 if flat_inputs.size < 10**7 else np.float32)
+        pieces = []
+        for start in range(0, len(split), PIECE):
+            values = self._through(_read(split, start, PIECE))
+            if values.ndim == 4:
+                step = -(-max(values.shape[1:3]) // SIDE)
+                values = values[:, ::step, ::step]
+            pieces.append(values.reshape(len(values), -1))
+        return np.concatenate(pieces)
+
+
+def _read(split: Split, start: int, count: int) -> np.ndarray:
+    """Some examples in order, read from their files where they stay on disk."""
+    import numpy as np
+
+    return np.asarray(split.inputs[start : start + count])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from dlx.errors import DlxError
 from dlx.insight.lift import is_baseline, lift
 from dlx.insight.models import compare_models
-from dlx.insight.significance import LEVEL, Finding, deviation_bound, holm, paired, seeds_needed, welch
+from dlx.insight.significance import LEVEL, Finding, Grain, deviation_bound, holm, paired, seeds_needed, welch
 from dlx.insight.statement import HALF_A_POINT, Statement, amount_text, bound_text, difference_text
 from dlx.runs.compare import Row, figure_names, spread
 from dlx.runs.diff import row_labels
@@ -20,7 +20,8 @@ from dlx.runs.run import Run
 from dlx.runs.summary import SPREAD, Entry
 
 FEWEST = 3  # seeds of a setting: fewer say nothing of how far chance goes
-MOST_ROWS = 30  # all pairs of more are not compared
+MOST_TIES = 5  # that are named
+MOST_ROWS = 60  # all pairs of more are not compared
 PART = 0.05  # of a figure that is no share: the difference that seeds are planned for
 REPEAT = "dlx run SPEC --repeat 5 trains five seeds"
 
@@ -65,9 +66,23 @@ def compare(rows: Sequence[Row], question: Question) -> Said:
         if len(groups) == 2:
             made = _pair((groups[0], groups[1]), question)
             return replace(made, remarks=[*made.remarks, *left])
+        if len(groups) > MOST_ROWS:
+            words = f"{len(groups)} settings are too many to compare all pairs of: --against RUN compares them with one"
+            return Said((), [words])
         repeated = question.apart is not None or any(len(row.entries) > 1 for row in alike)
         return Said((), [f"a setting needs three runs to be compared: {REPEAT}"] if repeated and not groups else [])
-    said = [_pair((first, row), question) for row in alike if row is not first]
+    return _against(first, [row for row in alike if row is not first], question)
+
+
+def _against(first: Row, others: Sequence[Row], question: Question) -> Said:
+    """One row against each of the others; where several are groups, Holm over their pairs."""
+    groups = [row for row in others if min(len(row.entries), len(first.entries)) >= FEWEST]
+    said = [_pair((first, row), question) for row in others if row not in groups or len(groups) == 1]
+    if len(groups) > 1:
+        figure = question.figure or judged([first, *groups], "test")
+        labels = row_labels([first, *groups])
+        pairs = [(0, number) for number in range(1, len(groups) + 1)]
+        said.append(Said(_family([first, *groups], labels, (figure, pairs), question)))
     remarks = dict.fromkeys(remark for part in said for remark in part.remarks)
     return Said([one for part in said for one in part.statements], list(remarks))
 
@@ -76,8 +91,11 @@ def _with_baselines(alike: Sequence[Row], question: Question) -> Said:
     """The networks among themselves, and each against the best baseline."""
     networks = [row for row in alike if not is_baseline(row)]
     among = compare(networks, question) if len(networks) > 1 else Said()
-    figure = question.figure or judged(alike, "test")
+    figure = judged(alike, "test")
     lifts = list(lift(alike, figure)) if figure and networks else []
+    if figure.startswith("train_"):
+        unseen = "there is no test and no validation: figures of train say nothing of a network and a simpler method"
+        return replace(among, remarks=[*among.remarks, unseen])
     statements = [statement for _, statement in lifts if statement is not None]
     remarks = [*among.remarks, *(sentence for sentence, _ in lifts)]
     return Said([*among.statements, *statements], remarks, among.ranking, len(among.statements))
@@ -102,7 +120,7 @@ def _pair(pair: tuple[Row, Row], question: Question) -> Said:
         words = ", ".join(f"{label} has {size}" for label, size in zip(labels, sizes, strict=True))
         return Said((), [f"a setting needs three runs to be compared, but {words}: {REPEAT}"])
     figure = question.figure or judged(pair, "test")
-    made = _compared(pair, figure, question.apart)
+    made = _compared(pair, figure, question.apart, 1)
     if made is None:
         return Said((), [f"{labels[0]} and {labels[1]} have no figure that all their runs reached"])
     return Said([_stated(made, labels, figure, made.finding)])
@@ -142,25 +160,25 @@ class _Compared:
     needed: int | None
 
 
-def _compared(pair: tuple[Row, Row], figure: str, apart: float | None) -> _Compared | None:
+def _compared(pair: tuple[Row, Row], figure: str, apart: float | None, pairs: int) -> _Compared | None:
     """Two groups compared, pair by pair where all their seeds match; None where a run has no such figure."""
     if not figure or any(row.figure(figure) is None for row in pair):
         return None
     a, b = (row.values(figure) for row in pair)
     by_seed = [dict(zip(map(_cut, row.entries), values, strict=True)) for row, values in zip(pair, (a, b), strict=True)]
     matched = set(by_seed[0]) == set(by_seed[1])
-    overlap = _overlap(pair)
+    grain = Grain(_least(pair, figure), _overlap(pair), pairs)
     if matched:
         differences = [value - by_seed[1][seed] for seed, value in by_seed[0].items()]
-        finding, sd, freedom = paired(differences, overlap), statistics.stdev(differences), len(differences) - 1
+        finding, sd, freedom = paired(differences, grain), statistics.stdev(differences), len(differences) - 1
     else:
-        finding, freedom = welch(a, b, overlap), len(a) + len(b) - 2
+        finding, freedom = welch(a, b, grain), len(a) + len(b) - 2
         sd = math.sqrt(sum(statistics.variance(v) * (len(v) - 1) for v in (a, b)) / freedom)
     if apart is not None:
         wanted = apart / 100 if is_share(figure) else apart
     else:
         wanted = HALF_A_POINT if is_share(figure) else PART * abs(statistics.fmean(a))
-    plans = wanted > 0 and sd > 0 and not overlap
+    plans = wanted > 0 and sd > 0 and not grain.overlap
     plans = plans and (apart is not None or not finding.real)
     needed = seeds_needed(wanted, deviation_bound(sd, freedom), matched) if plans else None
     return _Compared(pair, (a, b), finding, matched, wanted, needed)
@@ -169,6 +187,13 @@ def _compared(pair: tuple[Row, Row], figure: str, apart: float | None) -> _Compa
 def _cut(entry: Entry) -> tuple[str, ...]:
     """The seed, the split seed and the fold of a run."""
     return tuple(repr(spread(entry, key)) for key in SPREAD)
+
+
+def _least(pair: tuple[Row, Row], figure: str) -> float:
+    """An example of the split that a share is of: a smaller deviation is none that so few rows can show."""
+    split = {"val": "validation"}.get(figure.removeprefix("last_").partition("_")[0], figure.partition("_")[0])
+    rows = (pair[0].first.info.get("dataset") or {}).get(split)
+    return 1 / rows if is_share(figure) and isinstance(rows, int) and rows > 0 else 0.0
 
 
 def _overlap(pair: tuple[Row, Row]) -> float:
@@ -200,22 +225,46 @@ def _stated(made: _Compared, labels: Sequence[str], figure: str, found: Finding)
 def _many(groups: Sequence[Row], question: Question) -> Said:
     """Three groups or more: every pair, and who is first, tied with whom (Holm over all pairs)."""
     figure, labels = question.figure or judged(groups, "val"), row_labels(groups)
-    pairs = itertools.combinations(range(len(groups)), 2)
-    made = {(i, j): _compared((groups[i], groups[j]), figure, question.apart) for i, j in pairs}
-    known = {pair: one for pair, one in made.items() if one is not None}
-    if not known:
+    pairs = list(itertools.combinations(range(len(groups)), 2))
+    stated = _family(groups, labels, (figure, pairs), question)
+    if not stated:
         return Said((), ["the rows have no figure that all their runs reached"])
-    ps = holm({pair: one.finding.p for pair, one in known.items()})
-    stated = []
-    for (i, j), one in known.items():
-        found = replace(one.finding, p=ps[i, j], test=f"{one.finding.test}, Holm over {len(ps)} pairs")
-        stated.append(_stated(one, (labels[i], labels[j]), figure, found))
+    place = {str(row.first.path): number for number, row in enumerate(groups)}
+    ps = {(place[one.a], place[one.b]): one.finding.p for one in stated}
     sign = -1 if maximized(figure) else 1
     means = {number: mean for number, row in enumerate(groups) if (mean := row.figure(figure)) is not None}
     order = sorted(means, key=lambda number: sign * means[number])
     path = str(groups[order[0]].first.path)
     stated.sort(key=lambda one: path not in (one.a, one.b))  # those of the first before the others
     return Said(stated, ranking=list(_ranking(groups, labels, (figure, order), ps)))
+
+
+def _family(
+    rows: Sequence[Row], labels: Sequence[str], asked: tuple[str, Sequence[tuple[int, int]]], question: Question
+) -> list[Statement]:
+    """Pairs of rows that are compared at once: p by Holm, intervals that hold for all; asked: the figure, the pairs."""
+    figure, pairs = asked
+    made = {(i, j): _compared((rows[i], rows[j]), figure, question.apart, len(pairs)) for i, j in pairs}
+    known = {pair: one for pair, one in made.items() if one is not None}
+    ps = holm({pair: one.finding.p for pair, one in known.items()})
+    stated = []
+    for (i, j), one in known.items():
+        found = replace(one.finding, p=ps[i, j], test=f"{one.finding.test}, {len(ps)} pairs at once")
+        stated.append(_stated(one, (labels[i], labels[j]), figure, found))
+    return stated
+
+
+def pilot(row: Row, question: Question) -> str:
+    """How many seeds a side would tell a difference apart, by the runs of one setting; empty where nothing is known."""
+    figure = question.figure or judged([row], "test")
+    if question.apart is None or len(row.entries) < FEWEST or not figure or row.figure(figure) is None:
+        return ""
+    values = row.values(figure)
+    sd = max(statistics.stdev(values), _least((row, row), figure))
+    wanted = question.apart / 100 if is_share(figure) else question.apart
+    needed = seeds_needed(wanted, deviation_bound(sd, len(values) - 1)) if sd > 0 else None
+    count = f"about {needed:,} seeds a side" if needed is not None else "more than 100,000 seeds a side"
+    return f"{row.name} {row.shown(figure)} of {figure}: to tell {amount_text(figure, wanted)} apart takes {count}"
 
 
 def _ranking(
@@ -227,6 +276,7 @@ def _ranking(
     """Who is first, and who is not shown to be worse; `ordered`: the figure, and the rows by it, the best first."""
     figure, (best, *others) = ordered
     ties = [labels[number] for number in others if ps[min(best, number), max(best, number)] >= LEVEL]
+    ties = [*ties[:MOST_TIES], f"{len(ties) - MOST_TIES} more"] if len(ties) > MOST_TIES + 1 else ties
     words = f"First by {figure}: {labels[best]} ({groups[best].shown(figure)})"
     words += f", tied with {', '.join(ties)}" if ties else f", shown to be better than the other {len(others)}"
     yield f"{words} (Holm over all {len(ps)} pairs)."

@@ -147,6 +147,6 @@ def falls(losses: Sequence[float], share: float = 0.2) -> float:
     if len(losses) < FEW:
         steady = losses[-1] < losses[-2] < losses[-3]
         return (losses[-2] - losses[-1]) / losses[-2] if steady and losses[-2] > 0 else 0.0
-    start = len(losses) - max(round(share * len(losses)), 2) - 1
-    before, after = statistics.median(losses[max(start - 1, 0) : start + 2]), statistics.median(losses[-3:])
+    middle = len(losses) - 2 - round(share * len(losses))
+    before, after = statistics.median(losses[middle - 1 : middle + 2]), statistics.median(losses[-3:])
     return (before - after) / before if before > 0 else 0.0

@@ -58,8 +58,14 @@ def predictions(run: Run) -> Kept:
     index, label, prediction = (arrays[key] for key in ("index", "label", "prediction"))
     if not len(index) == len(label) == len(prediction) or index.ndim != 1 or not len(index):
         raise RunError("predictions.npz holds arrays of unlike lengths", where=run.name)
-    split = "test" if isinstance((info.get("dataset") or {}).get("test"), int) else "validation"
     classes = tuple(str(name) for name in info.get("classes") or ())
+    if info.get("task") == "classification":
+        known = label.dtype.kind in "iu" and 0 <= label.min() <= label.max() < len(classes)
+        if not known or prediction.shape[-1] != len(classes):
+            raise RunError("predictions.npz is not of the classes in run.json", where=run.name)
+    if not np.isfinite(prediction).all():
+        raise RunError("predictions.npz holds predictions that are not finite", where=run.name)
+    split = "test" if isinstance((info.get("dataset") or {}).get("test"), int) else "validation"
     return Kept(split, str(info.get("task")), classes, index, label, np.asarray(prediction, np.float64))
 
 

@@ -41,6 +41,8 @@ def _classes(a: Kept, b: Kept, names: tuple[str, str]) -> tuple[str, Finding, st
 
 def _values(a: Kept, b: Kept, names: tuple[str, str]) -> tuple[str, Finding, str]:
     found = paired([float(one) for one in a.errors() - b.errors()], test="paired t over rows")
+    if not found.difference:
+        return "mae", found, f"the mean absolute error of {names[0]} is that of {names[1]}"
     by = f"{number_text(abs(found.difference))} {'smaller' if found.difference < 0 else 'larger'}"
     interval = f"95 % interval {bound_text('mae', found.low)} to {bound_text('mae', found.high)}, {found.test}"
     return "mae", found, f"the mean absolute error of {names[0]} is {by} than that of {names[1]} ({interval})"

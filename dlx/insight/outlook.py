@@ -29,7 +29,7 @@ class Outlook:
     memory: int | None
     disk: int
     device: str
-    batch: int
+    batch: int | None
     rates: Range
 
     def record(self) -> dict[str, Any]:
@@ -46,13 +46,14 @@ def outlook(experiment: Experiment, trainings: int = 1) -> Outlook:
     needed = needs(experiment, network, make_optimizer(experiment.spec))
     rates = range_test(experiment)
     seconds = estimate(experiment, ProgramCache())
+    on_gpu = backend.load().device != "cpu"  # of whose memory nothing is measured here
     return Outlook(
         seconds=(FASTER * seconds, SLOWER * seconds),
         trainings=trainings,
-        memory=_peak(),
+        memory=None if on_gpu else _peak(),
         disk=needed.disk,
         device=backend.load().shown,
-        batch=_largest(len(experiment.splits.train), needed.data + needed.weights, needed.each),
+        batch=None if on_gpu else _largest(len(experiment.splits.train), needed.data + needed.weights, needed.each),
         rates=rates,
     )
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 EXAMPLES, BATCH, STEPS = 256, 32, 150  # that are looked at; that are learned by heart, in so many steps
 ENOUGH = 0.3  # times the loss of an even guess: there the probe ends
 ADAM, ADAM_RATE = Part("adam", {}), 1e-3
-SLOW, MORE_STEPS = ("simple_rnn", "lstm", "gru", "bidirectional"), 1000  # layers that need more steps to begin
+SLOW, MORE_STEPS = (
+    ("simple_rnn", "lstm", "gru", "bidirectional", "embedding"),
+    1000,
+)  # layers that need more steps to begin
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,10 @@ def probe(experiment: Experiment) -> Probed:
     gradient = brief.train(experiment, split, 1, Part("sgd", {}), 1.0)
     usual = experiment.spec.optimizer.name == "adam" and abs(math.log10(experiment.spec.lr / ADAM_RATE)) < 0.1
     adam = own if usual else brief.train(experiment, batch, STEPS, ADAM, ADAM_RATE, enough=ENOUGH * even)
+    rate = experiment.spec.lr if usual else ADAM_RATE
     if _end(adam.losses) > LEARNED * even and any(part.name in SLOW for part in all_parts(experiment.spec.layers)):
-        adam = brief.train(experiment, batch, MORE_STEPS, ADAM, 10 * ADAM_RATE, enough=ENOUGH * even)
+        rate = 10 * ADAM_RATE
+        adam = brief.train(experiment, batch, MORE_STEPS, ADAM, rate, enough=ENOUGH * even)
     hidden, dead = _hidden(network, split)
     update, largest = _update(own)
     ratio, without = _gradient(gradient)
@@ -69,6 +74,7 @@ def probe(experiment: Experiment) -> Probed:
         same=bool(np.ptp(logits, axis=0).max() <= 1e-6 * max(float(np.abs(logits).max()), 1e-30)),
         own=_end(own.losses),
         adam=_end(adam.losses),
+        adam_rate=rate,
         highest=max([loss if math.isfinite(loss) else math.inf for loss in own.losses], default=math.inf),
         steps=len(own.losses),
     )
@@ -188,7 +194,9 @@ def checks(figures: Probed, experiment: Experiment) -> list[Check]:
         Check(
             "input_scale",
             not figures.unscaled,
-            f"the first layer's input has an RMS of {figures.rms:.3g}",
+            f"the first layer's input has an RMS of {figures.rms:.3g}"
+            if figures.rms
+            else "the first layer takes words",
             f"preprocess: [{scaling_for(experiment.dataset.kind)}]",
             "preprocess",
         ),
@@ -217,7 +225,7 @@ def _start(figures: Probed, experiment: Experiment) -> Check:
     guess = f"an even guess has {figures.even:.3g}"
     if classes and abs(figures.even - math.log(classes)) < 0.01:
         guess = f"ln {classes} is {math.log(classes):.3g}"
-    elif not classes:
+    elif experiment.dataset.task == "regression":
         guess = f"always the mean has {figures.even:.3g}"
     high = figures.start > LARGEST_LOSS * max(figures.even, 1e-9)
     passed = not high or (figures.learns and not figures.unscaled)
@@ -253,10 +261,8 @@ def _steps(figures: Probed, experiment: Experiment) -> Check:
 def _one_batch(figures: Probed) -> Check:
     words = f"{figures.steps} steps on a batch of {BATCH} bring the loss from {figures.start:.3g} to {figures.own:.3g}"
     if not figures.learns:
-        words += f", slowly; Adam at 0.001 brings it to {figures.adam:.3g}"
-    change = (
-        "optimizer: adam, lr: 0.001"
-        if figures.could_learn
-        else "a head that fits, a larger network, less dropout, a weaker penalty"
-    )
+        words += f", slowly; Adam at {figures.adam_rate:g} brings it to {figures.adam:.3g}"
+    change = "a head that fits, a larger network, less dropout, a weaker penalty"
+    if figures.could_learn:
+        change = f"optimizer: adam, lr: {figures.adam_rate:g}"
     return Check("one_batch", figures.learns or (figures.could_learn and not figures.step_small), words, change)

@@ -30,7 +30,7 @@ class Probed:
     rms: of the first layer's input. update, largest_update: median and largest over the kernels. dead: the share of its
     units in dead_layer. gradient: of the first kernel over that of the last; without: layers that get none. spread: the
     sd of the last hidden layer's outputs over examples. same: whether all examples get one answer. own, adam: the loss
-    of one batch after some steps, by the spec's optimizer and by Adam; highest: the largest on the way there.
+    of one batch after some steps, by the spec's optimizer and by Adam at adam_rate; highest: the largest on the way.
     """
 
     optimizer: str
@@ -49,6 +49,7 @@ class Probed:
     adam: float
     highest: float
     steps: int
+    adam_rate: float = 0.001
 
     def record(self) -> dict[str, Any]:
         """As probe.json holds it."""
@@ -59,6 +60,7 @@ class Probed:
         """What `record` wrote; None where it is something else."""
         known: dict[str, Any] = {field.name: record.get(field.name) for field in fields(cls)}
         texts = ("optimizer", "dead_layer")
+        known["adam_rate"] = known["adam_rate"] or 0.001
         numbers = [key for key in known if key not in (*texts, "without", "same")]
         if not all(known[key] is None or isinstance(known[key], (int, float)) for key in numbers):
             return None

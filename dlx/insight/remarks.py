@@ -5,6 +5,7 @@ The order is that of cause and effect: what makes a training fail comes before w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,21 +115,24 @@ def cannot_fit(run: Evidence) -> Remark | None:
     probed = run.probed
     if probed is None or probed.could_learn or probed.learns:
         return None
-    losses = f"Adam brings their loss to {probed.adam:.3g}, a guess has {probed.even:.3g}"
+    losses = f"Adam at {probed.adam_rate:g} brings their loss to {probed.adam:.3g}, a guess has {probed.even:.3g}"
     message = f"not even 32 examples can be learned: {losses}"
     return Remark("cannot_fit", message, _obstacles(run))
 
 
 def nothing_learned(run: Evidence) -> Remark | None:
     """The figures are those of a guess."""
-    losses = run.losses("train")
-    if not losses or run.even is None or min(losses) <= NOTHING * run.even:
+    losses = [loss for loss in run.losses("train") if math.isfinite(loss)]
+    if not losses or run.even is None:
         return None
-    if run.accuracy is not None and run.accuracy > run.guess + 5 * NEAR:
+    guesses = run.accuracy is not None and run.accuracy <= run.guess + NEAR and not _weighed(run)
+    if run.long and guesses and min(losses) > HALF * run.even:
+        message = f"its accuracy is that of always answering the most frequent class ({100 * run.guess:.1f} %)"
+        return Remark("nothing_learned", message, check=True)
+    if min(losses) <= NOTHING * run.even or (run.accuracy is not None and run.accuracy > run.guess + 5 * NEAR):
         return None
-    return Remark(
-        "nothing_learned", f"it learned nothing: its train loss stays at {min(losses):.3g}, that of a guess", []
-    )
+    message = f"it learned nothing: its train loss stays at {min(losses):.3g}, that of a guess"
+    return Remark("nothing_learned", message, check=True)
 
 
 def overfit(run: Evidence) -> Remark | None:
@@ -168,7 +172,7 @@ def still_falling(run: Evidence) -> Remark | None:
 
 def learned_little(run: Evidence) -> Remark | None:
     """No cause is seen, and less than half of what there is to learn was learned."""
-    losses = run.losses("train")
+    losses = [loss for loss in run.losses("train") if math.isfinite(loss)]
     if not run.long or run.learned >= HALF or run.even is None or min(losses, default=0.0) < HALF * run.even:
         return None
     message = f"it learned little: its train loss comes to {min(losses):.3g}, where a guess has {run.even:.3g}"

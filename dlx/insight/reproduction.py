@@ -64,7 +64,7 @@ def judge(before: Run, again: Run) -> Reproduced:
             return Reproduced("no", len(first), int(old["epoch"]), figure, old.get(figure), new.get(figure), same)
         if gap > 0 and exact is None:
             exact = (int(old["epoch"]), figure, old.get(figure), new.get(figure))
-    if len(first) != len(second):
+    if len(first) != len(second) and (before.metrics() is not None or len(first) > len(second)):
         epoch = min(len(first), len(second)) + 1
         return Reproduced("no", len(first), epoch, "the number of epochs", len(first), len(second), same)
     if exact is not None:

@@ -48,40 +48,56 @@ def mcnemar(only_a: int, only_b: int, rows: int) -> Finding:
     b, c, n = only_a + 0.5, only_b + 0.5, rows + 2
     half = 1.959964 * math.sqrt(max(b + c - (b - c) ** 2 / n, 0.0)) / n
     middle = (b - c) / n
-    return Finding((only_a - only_b) / rows, middle - half, middle + half, p, "McNemar mid-p")
+    return Finding((only_a - only_b) / rows, max(middle - half, -1.0), min(middle + half, 1.0), p, "McNemar mid-p")
 
 
 def _log_binomial(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def paired(differences: Sequence[float], overlap: float = 0.0, test: str = "paired t") -> Finding:
-    """The mean of two or more differences, each of two trainings of one seed, or of two models on one example.
+@dataclass(frozen=True)
+class Grain:
+    """What a comparison of trainings has to know beside the figures.
 
-    overlap: the examples that are judged by, over those that are trained on, where each training has other ones: their
-    train splits share examples, and the variance is corrected (Nadeau and Bengio 2003).
+    least: the smallest standard deviation that can be told from none, as figures are of so many rows. overlap: the
+    examples judged by over those trained on, where each training has other ones: their train splits share examples, and
+    the variance is corrected (Nadeau and Bengio 2003). pairs: how many are compared at once; intervals hold for all.
     """
+
+    least: float = 0.0
+    overlap: float = 0.0
+    pairs: int = 1
+
+
+ONE = Grain()
+
+
+def paired(differences: Sequence[float], grain: Grain = ONE, test: str = "paired t") -> Finding:
+    """The mean of two or more differences, each of two trainings of one seed, or of two models on one example."""
     n = len(differences)
-    mean, sd = _mean(differences), _sd(differences)
-    return _finding(mean, sd * math.sqrt(1 / n + overlap), n - 1, f"corrected {test}" if overlap else test)
+    mean, sd = _mean(differences), max(_sd(differences), grain.least)
+    name = f"corrected {test}" if grain.overlap else test
+    return _finding((mean, sd * math.sqrt(1 / n + grain.overlap), n - 1), name, grain.pairs)
 
 
-def welch(a: Sequence[float], b: Sequence[float], overlap: float = 0.0) -> Finding:
+def welch(a: Sequence[float], b: Sequence[float], grain: Grain = ONE) -> Finding:
     """The difference of the means of two groups of two or more, whose variances may differ (Welch 1947)."""
-    parts = [_sd(group) ** 2 * (1 / len(group) + overlap) for group in (a, b)]
+    parts = [max(_sd(group), grain.least) ** 2 * (1 / len(group) + grain.overlap) for group in (a, b)]
     squares = sum(part**2 / (len(group) - 1) for part, group in zip(parts, (a, b), strict=True))
     freedom = sum(parts) ** 2 / squares if squares else len(a) + len(b) - 2
-    name = "corrected Welch" if overlap else "Welch"
-    return _finding(_mean(a) - _mean(b), math.sqrt(sum(parts)), freedom, name)
+    name = "corrected Welch" if grain.overlap else "Welch"
+    return _finding((_mean(a) - _mean(b), math.sqrt(sum(parts)), freedom), name, grain.pairs)
 
 
-def _finding(difference: float, error: float, freedom: float, test: str) -> Finding:
-    """What Student's t says of a difference with its standard error."""
+def _finding(measured: tuple[float, float, float], test: str, pairs: int) -> Finding:
+    """What Student's t says of (a difference, its standard error, degrees of freedom); the interval is one of `pairs`
+    that all hold together (Bonferroni)."""
     from scipy.special import stdtr, stdtrit
 
+    difference, error, freedom = measured
     if error == 0:
         return Finding(difference, difference, difference, 0.0 if difference else 1.0, test)
-    half = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
+    half = float(stdtrit(freedom, 1 - LEVEL / 2 / pairs)) * error
     p = 2 * float(stdtr(freedom, -abs(difference) / error))
     return Finding(difference, difference - half, difference + half, p, test)
 

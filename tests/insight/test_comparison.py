@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from conftest import Dlx
 
-from dlx.insight.comparison import Question, Said, compare
+from dlx.insight.comparison import Question, Said, compare, pilot
 from dlx.runs.compare import fold
 from dlx.runs.summary import Entry
 
 
 def entry(name: str, lr: float, seed: int, accuracy: float, **more: Any) -> Entry:
     settings = {"name": "mine", "lr": lr, "seed": seed, "split_seed": more.pop("split_seed", 0), "validation": 0.1}
-    info = {"dataset": {"fingerprint": "f", "train": 80, "validation": 10, "test": 20}, "task": "classification"}
+    info = {"dataset": {"fingerprint": "f", "train": 8000, "validation": 1000, "test": 2000}, "task": "classification"}
     metrics = {"val_accuracy": accuracy, "val_loss": 1 - accuracy, "test_accuracy": accuracy - 0.01, "test_loss": 0.5}
     return Entry(Path(name), "done", settings, metrics, {**info, **more})
 
@@ -66,12 +66,32 @@ def test_of_three_groups_one_is_first_and_ties_are_named() -> None:
     assert "tied with lr 0.3 (Holm over all 3 pairs)" in made.ranking[0]
     assert "lr 0.1" not in made.ranking[0]
     assert "chosen by val_accuracy" in made.ranking[1]
-    assert all("Holm over 3 pairs" in one.finding.test for one in made.statements)
+    assert all("3 pairs at once" in one.finding.test for one in made.statements)
 
 
 def test_against_a_row_the_others_are_compared_with_it() -> None:
     made = said(group(0.1, LOW), group(0.2, HIGH), group(0.3, HIGH), against=2)
     assert [(one.a, one.b) for one in made.statements] == [("mine-0.3-0", "mine-0.1-0"), ("mine-0.3-0", "mine-0.2-0")]
+
+
+def test_against_several_rows_p_is_adjusted_and_the_interval_holds_for_all() -> None:
+    alone = said(group(0.1, LOW), group(0.2, HIGH, 50)).statements[0].finding
+    several = said(group(0.1, LOW), group(0.2, HIGH, 50), group(0.3, HIGH, 90), against=0).statements[0].finding
+    assert several.p >= alone.p
+    assert several.low < alone.low
+
+
+def test_groups_without_spread_differ_by_more_than_an_example_can_show() -> None:
+    one_row = said(group(0.1, [0.9] * 3), group(0.2, [0.901] * 3)).statements[0]
+    assert one_row.finding.low < 0 < one_row.finding.high
+    many_rows = said(group(0.1, [0.9] * 3), group(0.2, [0.95] * 3)).statements[0]
+    assert many_rows.finding.real
+
+
+def test_seeds_are_planned_from_a_pilot() -> None:
+    (row,) = fold(group(0.1, LOW))
+    assert "to tell half a point apart takes about" in pilot(row, Question(apart=0.5))
+    assert pilot(row, Question()) == ""
 
 
 def test_other_cuts_of_the_data_have_a_corrected_variance() -> None:
@@ -138,6 +158,13 @@ def test_flips_are_counted_listed_and_drawn(dlx: Dlx, two: Path) -> None:
     result = dlx("compare", "d-1", "slow-1", "--flips", "-o", "flips.png")
     assert f"{len(flips)} of 359 test rows flip" in result.out
     assert (two / "flips.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_two_runs_of_one_setting_are_two_models_too(dlx: Dlx, two: Path) -> None:
+    assert dlx("run", "d.yaml", "-s", "seed=7").code == 0
+    result = dlx("compare", "d-1", "d-2", "--flips")
+    assert "about these two models" in " ".join(result.out.split())
+    assert "of 359 test rows flip" in result.out
 
 
 def test_what_cannot_be_asked_is_refused(dlx: Dlx, two: Path) -> None:

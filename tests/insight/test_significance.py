@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dlx.insight.significance import deviation_bound, holm, mcnemar, paired, seeds_needed, welch
+from dlx.insight.significance import Grain, deviation_bound, holm, mcnemar, paired, seeds_needed, welch
 
 values = st.lists(st.floats(-100, 100).map(lambda x: round(x, 3)), min_size=3, max_size=12)
 
@@ -44,10 +44,11 @@ def test_mid_p_is_the_binomial_one(a: int, b: int) -> None:
 def test_groups_without_spread_differ_or_are_equal() -> None:
     assert welch([1.0, 1.0, 1.0], [2.0, 2.0, 2.0]).p == 0
     assert paired([0.0, 0.0, 0.0]).p == 1
+    assert welch([0.9] * 3, [0.9028] * 3, Grain(least=0.0014)).p > 0.05
 
 
 def test_overlapping_train_splits_widen_the_interval() -> None:
-    plain, corrected = paired([0.1, 0.2, 0.15, 0.3, 0.1]), paired([0.1, 0.2, 0.15, 0.3, 0.1], overlap=0.25)
+    plain, corrected = paired([0.1, 0.2, 0.15, 0.3, 0.1]), paired([0.1, 0.2, 0.15, 0.3, 0.1], Grain(overlap=0.25))
     assert corrected.high - corrected.low == pytest.approx((plain.high - plain.low) * 1.5)
     assert corrected.test == "corrected paired t"
 

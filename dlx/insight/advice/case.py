@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dlx.model.network import Network
     from dlx.training.experiment import Experiment
 
-SAMPLE = 2000  # rows that are looked at for the range of the inputs
+NUMBERS, FILES = 1_000_000, 8  # values, and examples on disk, that are looked at for the range of the inputs
 UNKNOWN_WORD = 1  # the number of a word outside of the vocabulary; 0 is padding
 
 
@@ -110,16 +110,18 @@ def _data(experiment: Experiment) -> Data:
 
     dataset, splits = experiment.dataset, experiment.splits
     inputs, validation = splits.train.inputs, splits.validation
-    rows = np.linspace(0, len(splits.train) - 1, min(SAMPLE, len(splits.train))).astype(int)
+    each = max(int(np.prod(inputs.shape[1:])), 1)
+    count = min(max(NUMBERS // each, 8), FILES if isinstance(inputs, Stream) else len(splits.train), len(splits.train))
+    rows = np.linspace(0, len(splits.train) - 1, count).astype(int)
     # What stays on disk is read in order; float64 inputs were scaled before they became float32.
     sample = np.asarray(inputs[: len(rows)] if isinstance(inputs, Stream) else inputs[rows])
-    numbers = np.zeros((1,)) if dataset.kind == "text" else sample.astype(np.float64)
+    numbers = np.zeros((1,), np.float32) if dataset.kind == "text" else sample.astype(np.float32)
     words = sample[sample > 0] if dataset.kind == "text" else sample[:0]
     classes = len(dataset.classes) if dataset.task == "classification" else 0
     return Data(
         train=len(splits.train),
         validation=None if validation is None else len(validation),
-        rms=float(np.sqrt(np.square(numbers).mean())) if numbers.size else 0.0,
+        rms=float(np.sqrt(np.square(numbers).mean(dtype=np.float64))) if numbers.size else 0.0,
         low=float(numbers.min()) if numbers.size else 0.0,
         high=float(numbers.max()) if numbers.size else 0.0,
         shares=_shares(splits.train.targets, classes),

@@ -55,7 +55,7 @@ def flip_changes_the_class(spec: Spec, known: Known) -> Advice | None:
     classes = known.facts.classes
     for part in spec.augment:
         direction = str(part.args.get("direction", "horizontal")) if part.name == "flip" else ""
-        if direction and _written(classes):
+        if direction and _written(classes) and known.facts.shape[-1:] == (1,):
             message = "a mirrored digit or letter is another one, or none"
             return Advice(part.where, message, "no flip; shift: 0.1 or rotate: 10 keep the class")
         if direction in ("horizontal", "both") and _sided(classes):
@@ -65,9 +65,10 @@ def flip_changes_the_class(spec: Spec, known: Known) -> Advice | None:
 
 def rotation_changes_the_class(spec: Spec, known: Known) -> Advice | None:
     """Digits and letters turned by more than 45 degrees: 6 is 9, N is Z."""
+    grey = known.facts.shape[-1:] == (1,)
     for part in spec.augment:
         degrees = part.args.get("degrees", 0) if part.name == "rotate" else 0
-        if isinstance(degrees, (int, float)) and abs(degrees) > 45 and _written(known.facts.classes):
+        if isinstance(degrees, (int, float)) and abs(degrees) > 45 and grey and _written(known.facts.classes):
             message = f"turned by up to {degrees:g} degrees, 6 is 9 and N is Z"
             return Advice(part.where, message, "rotate: 15")
     return None
@@ -84,8 +85,9 @@ def vocabulary_misses_words(spec: Spec, known: Known) -> Advice | None:
 
 
 def _written(classes: tuple[str, ...]) -> bool:
-    """Whether the classes are digits or letters."""
-    return len(classes) > 2 and all(re.fullmatch(r"[0-9A-Za-z]", name) for name in classes)
+    """Whether the classes are the ten digits, or most letters: numbers alone may stand for anything."""
+    letters = [name for name in classes if re.fullmatch(r"[A-Za-z]", name)]
+    return set(classes) >= set("0123456789") or len({name.lower() for name in letters}) >= 20
 
 
 def _sided(classes: tuple[str, ...]) -> bool:

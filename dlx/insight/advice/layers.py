@@ -40,7 +40,7 @@ def two_linear_layers(spec: Spec, known: Known) -> Advice | None:
     if no_nonlinearity(spec, known):
         return None
     for first, second in pairs(spec, BETWEEN):
-        if linear(first) and second.name in (*KERNELS, "output"):
+        if linear(first) and not first.name.startswith("depthwise") and second.name in (*KERNELS, "output"):
             message = f"without an activation, {first.name} and the {second.name} after it are one linear layer"
             return Advice(first.where, message, "activation: relu")
     return None

@@ -100,10 +100,10 @@ class Material:
     @functools.cached_property
     def flips(self) -> Flips | None:
         """The flips of two single runs."""
-        if len(self.rows) != 2 or any(len(row.entries) > 1 for row in self.rows):
+        if len(self.entries) != 2:
             return None
         try:
-            return flips((Run(self.rows[0].first.path), Run(self.rows[1].first.path)))
+            return flips((Run(self.entries[0].path), Run(self.entries[1].path)))
         except DlxError:
             return None
 

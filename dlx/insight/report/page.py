@@ -9,11 +9,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from dlx.errors import RunError
 from dlx.insight.report import sections
 from dlx.insight.report.charts import text
 from dlx.insight.report.material import Material
 from dlx.system.files import disk, replacing
 from dlx.system.json_text import finite
+from dlx.system.units import byte_size
 
 LARGEST = 1_000_000  # bytes
 
@@ -83,6 +85,9 @@ def _hash(content: str) -> str:
 def write(material: Material, path: Path) -> int:
     """Write the page whole or not at all; returns its size in bytes."""
     content = page(material).encode("utf-8", "backslashreplace")
+    if len(content) > LARGEST:
+        message = f"the page would have {byte_size(len(content))}, more than anybody wants to be sent"
+        raise RunError(message, hint="name fewer runs")
     with disk(path), replacing(path) as temporary:
         temporary.write_bytes(content)
     return len(content)

@@ -19,6 +19,7 @@ from dlx.runs.diff import heading, settings_in
 from dlx.runs.find import command_line
 from dlx.runs.metrics import figure_text, is_number, is_share, number_text, plain_name
 from dlx.runs.run import Run
+from dlx.runs.summary import BASELINE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -326,6 +327,13 @@ def _number(cell: str) -> float | None:
         return None
 
 
+def _repeat(run: Run) -> str:
+    """The command that repeats a run."""
+    if BASELINE in run.info()["settings"]:
+        return command_line("dlx", "baseline", str(run.spec_file), runs_dir=run.path.parent)
+    return command_line("dlx", "reproduce", run.name, runs_dir=run.path.parent)
+
+
 def conditions(material: Material) -> str:
     """What made the run that is looked at closely, and the command that repeats it."""
     info = material.chosen.info()
@@ -338,7 +346,7 @@ def conditions(material: Material) -> str:
         ("data", f"{data.get('source', '?')}: {sizes}"), ("fingerprint", str(data.get("fingerprint", ""))[:16]),
         ("device", str(info.get("device_name", ""))), ("threads", str(info.get("threads", ""))),
         ("versions", f"dlx {info.get('dlx', '?')}, {versions}"), ("git", commit),
-        ("repeat", command_line("dlx", "reproduce", material.chosen.name)),
+        ("repeat", _repeat(material.chosen)),
     ]  # fmt: skip
     lines = "".join(f"<dt>{text(key)}</dt><dd>{text(value[:400])}</dd>" for key, value in pairs if value)
     spec = text(material.chosen.text("spec.yaml")[:20_000])
