@@ -20,6 +20,7 @@ NOTHING = 0.9  # times the loss of an even guess: nothing was learned
 WORSE, APART = 1.1, 0.05  # times its best, and times ln C: where validation has risen
 GAP = 0.7  # train over validation loss, below which the network has learned train by heart
 BY_HEART = 0.8  # of what there is to learn: without a validation nobody knows whether more is good
+DONE = 0.1  # times the loss of an even guess: what is left to learn is little
 FALLING = 0.15  # by so much over the last fifth: there was more to learn
 ENOUGH = 0.995  # accuracy with which nobody trains on
 
@@ -160,7 +161,7 @@ def still_falling(run: Evidence) -> Remark | None:
     losses = run.losses(run.split)
     if run.split == "train" and run.learned > BY_HEART:  # what is left may be noise
         return None
-    if falls(losses) <= FALLING or (run.even and losses[-1] < 0.01 * run.even) or losses[-1] > 1.05 * min(losses):
+    if falls(losses) <= FALLING or (run.even and losses[-1] < DONE * run.even) or losses[-1] > 1.05 * min(losses):
         return None
     fell = f"{run.split}_loss still fell by {100 * falls(losses):.0f} % over the last fifth of the epochs"
     message = f"{fell}: there is more to learn"
