@@ -190,10 +190,10 @@ def _cut(entry: Entry) -> tuple[str, ...]:
 
 
 def _least(pair: tuple[Row, Row], figure: str) -> float:
-    """An example of the split that a share is of: a smaller deviation is none that so few rows can show."""
+    """Half an example of the split that a share is of: a smaller deviation is none that so few rows can show."""
     split = {"val": "validation"}.get(figure.removeprefix("last_").partition("_")[0], figure.partition("_")[0])
     rows = (pair[0].first.info.get("dataset") or {}).get(split)
-    return 1 / rows if is_share(figure) and isinstance(rows, int) and rows > 0 else 0.0
+    return 0.5 / rows if is_share(figure) and isinstance(rows, int) and rows > 0 else 0.0
 
 
 def _overlap(pair: tuple[Row, Row]) -> float:
