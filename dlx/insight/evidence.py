@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from dlx.insight.probed import Probed
+from dlx.insight.probed import LARGEST_LOSS, Probed
 from dlx.runs.metrics import is_number
 from dlx.runs.run import Run
 from dlx.system import files
@@ -95,8 +95,9 @@ class Evidence:
 
     @cached_property
     def suspicious(self) -> bool:
-        """Whether a training is worth a probe: it failed, or was long enough and learned little, or its loss jumped."""
-        return self.diverged or (self.long and (self.learned < HALF or self.jumps > 0))
+        """Whether a training is worth a probe: it failed, or was long enough and learned little, or its loss is odd."""
+        blown = bool(self.even and self.rows and self.losses("train")[-1] > LARGEST_LOSS * self.even)
+        return self.diverged or (self.long and (self.learned < HALF or self.jumps > 0 or blown))
 
     @cached_property
     def jumps(self) -> int:
