@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dlx.plots import style
+from dlx.runs.history import thinned
 from dlx.runs.metrics import figure_text, is_figure, is_number
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 def panel(figure: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """The curves of a figure over the epochs, train dashed and validation solid, as SVG; empty where there are none."""
-    if len(rows) > POINTS:
-        rows = [rows[round(place * (len(rows) - 1) / (POINTS - 1))] for place in range(POINTS)]
+    rows = thinned(rows, POINTS)
     series = {
         split: [(row["epoch"], row.get(f"{split}_{figure}")) for row in rows if is_number(row.get(f"{split}_{figure}"))]
         for split in COLOURS

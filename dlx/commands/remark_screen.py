@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlx.errors import DlxError
-from dlx.insight import evidence, remarks
-from dlx.insight.remarks import Remark, remedy
+from dlx.insight import remarks
+from dlx.insight.evidence import Evidence
 from dlx.runs.run import Run
 from dlx.system import terminal
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 Pairs = list[tuple[str, str]]
 
 
-def show(remark: Remark | None, run: Run, error: bool, least: int = 0) -> None:
-    """Print a remark and its command, and what a reader of the figures should know."""
+def show(found: Evidence, run: Run, error: bool, least: int = 0) -> None:
+    """Print the verdict on what a run shows with its command, and what a reader of the figures should know."""
+    remark = remarks.verdict(found)
     pairs: Pairs = [("remark", remark.message)] if remark is not None else []
-    if remark is not None and (command := remedy(remark, run)):
+    if remark is not None and (command := remarks.remedy(remark, run)):
         pairs.append(("try", command))
-    pairs += [("note", line) for line in remarks.notes(evidence.of_run(run))]
+    pairs += [("note", line) for line in remarks.notes(found)]
     terminal.fields(pairs, error, least=least, style=terminal.DOUBT)
 
 

@@ -51,7 +51,6 @@ def command(run: str, weights: bool, as_json: bool, runs_dir: str | None) -> Non
 def _show(run: Run, info: dict[str, Any], metrics: dict[str, Any], root: Path) -> None:
     from dlx.commands import remark_screen
     from dlx.insight import evidence
-    from dlx.insight.remarks import verdict
     from dlx.runs.compare import sparkline
     from dlx.runs.summary import read
     from dlx.system import terminal
@@ -64,7 +63,7 @@ def _show(run: Run, info: dict[str, Any], metrics: dict[str, Any], root: Path) -
         out.print("\nfigures", style=terminal.HEADING)
         terminal.fields([(key, _text(key, value)) for key, value in metrics.items()])
     out.print()
-    remark_screen.show(verdict(evidence.of_run(run)), run, error=False, least=12)
+    remark_screen.show(evidence.of_run(run), run, error=False, least=12)
     curve = sparkline(read(run.path), 40)
     if curve:
         out.print()

@@ -117,6 +117,7 @@ def page(name: str, rows: Sequence[Mapping[str, Any]], monitor: str, epochs: int
 
 def curve(values: Sequence[Any], width: int, tall: int = TALL, figure: str = "") -> list[str]:
     """A figure over the epochs as lines of text, its lowest and highest value beside them; a gap where it is none."""
+    from dlx.runs.history import thinned
     from dlx.runs.metrics import figure_text, is_number
 
     numbers = [float(value) for value in values if is_number(value)]
@@ -126,8 +127,7 @@ def curve(values: Sequence[Any], width: int, tall: int = TALL, figure: str = "")
     names = [figure_text(figure, high), *("" for _ in range(tall - 2)), figure_text(figure, low)]
     margin = max(map(len, names)) + 1
     room = max(10, width - margin - 1)
-    if len(values) > room:
-        values = [values[round(place * (len(values) - 1) / (room - 1))] for place in range(room)]
+    values = thinned(values, room)
     span = (high - low) or 1.0
     eighths = [1 + round((float(v) - low) / span * (8 * tall - 1)) if is_number(v) else 0 for v in values]
     lines = []

@@ -32,9 +32,7 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
         logits = np.concatenate(list(forward(network.logits, in_batches(split.inputs, size))))
         penalty = float(sum(network.logits.losses))
     predictions = network.answers(logits)
-    targets = keras.ops.convert_to_tensor(network.learned(split.targets))
-    each = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
-    loss = float(keras.ops.convert_to_numpy(each).mean(dtype=np.float64))
+    loss = data_loss(network, split, logits)
     figures = {"loss": loss + penalty, **({"data_loss": loss} if network.logits.losses else {})}
     if split.targets.dtype == np.float64:  # values
         predictions = np.asarray(predictions, np.float64)
@@ -46,6 +44,15 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
         metrics.update(metric, *map(keras.ops.convert_to_tensor, pair))
         figures[metric.name] = float(metric.result())
     return figures, predictions
+
+
+def data_loss(network: Any, split: Any, logits: np.ndarray) -> float:
+    """The mean loss of a split's examples for given logits, (n, units), without penalties."""
+    import numpy as np
+
+    targets = keras.ops.convert_to_tensor(network.learned(split.targets))
+    each = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
+    return float(keras.ops.convert_to_numpy(each).mean(dtype=np.float64))
 
 
 def _float32(values: np.ndarray) -> np.ndarray:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from dlx.errors import DlxError
 from dlx.insight import evidence
 from dlx.insight.baselines import cut_of, existing
 from dlx.insight.comparison import judged
+from dlx.insight.evidence import Evidence
 from dlx.insight.lift import lift
 from dlx.insight.probe import probe
-from dlx.insight.remarks import Remark, verdict
 from dlx.runs import find
 from dlx.runs.compare import Row
 from dlx.runs.metrics import figure_text, maximized
@@ -24,16 +25,15 @@ from dlx.training.experiment import Experiment
 ALIKE = 0.002  # of a figure: so small a difference is none
 
 
-def look_into(run: Run, experiment: Experiment) -> Remark | None:
-    """The verdict on a run that has ended; one that is suspicious is probed, and the figures are kept in the run."""
+def look_into(run: Run, experiment: Experiment) -> Evidence:
+    """What a run that has ended shows; one that is suspicious is probed, and the figures are kept in the run."""
     found = evidence.of_run(run)
     if found.suspicious and found.probed is None:
         with terminal.doing("looking for the reason"), contextlib.suppress(DlxError):
-            text = json.dumps(probe(experiment).record(), allow_nan=False)
-            with run.replacing(evidence.PROBE) as path:
-                path.write_text(text)
-        found = evidence.of_run(run)
-    return verdict(found)
+            probed = probe(experiment)
+            found = replace(found, probed=probed)
+            run.write(evidence.PROBE, json.dumps(probed.record(), allow_nan=False))
+    return found
 
 
 def against_baselines(run: Run, experiment: Experiment, root: Path) -> list[str]:

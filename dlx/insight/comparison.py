@@ -11,15 +11,14 @@ from dataclasses import dataclass, replace
 from dlx.errors import DlxError
 from dlx.insight.lift import is_baseline, lift
 from dlx.insight.models import compare_models
-from dlx.insight.significance import LEVEL, Finding, Grain, deviation_bound, holm, paired, seeds_needed, welch
+from dlx.insight.significance import FEWEST, LEVEL, Finding, Grain, deviation_bound, holm, paired, seeds_needed, welch
 from dlx.insight.statement import HALF_A_POINT, Statement, amount_text, bound_text, difference_text
-from dlx.runs.compare import Row, figure_names, spread
+from dlx.runs.compare import Row, figure_names, ordered, spread
 from dlx.runs.diff import row_labels
 from dlx.runs.metrics import is_figure, is_share, maximized, mean_text
 from dlx.runs.run import Run
 from dlx.runs.summary import SPREAD, Entry
 
-FEWEST = 3  # seeds of a setting: fewer say nothing of how far chance goes
 MOST_TIES = 5  # that are named
 MOST_ROWS = 60  # all pairs of more are not compared
 PART = 0.05  # of a figure that is no share: the difference that seeds are planned for
@@ -231,9 +230,8 @@ def _many(groups: Sequence[Row], question: Question) -> Said:
         return Said((), ["the rows have no figure that all their runs reached"])
     place = {str(row.first.path): number for number, row in enumerate(groups)}
     ps = {(place[one.a], place[one.b]): one.finding.p for one in stated}
-    sign = -1 if maximized(figure) else 1
-    means = {number: mean for number, row in enumerate(groups) if (mean := row.figure(figure)) is not None}
-    order = sorted(means, key=lambda number: sign * means[number])
+    having = [row for row in groups if row.figure(figure) is not None]
+    order = [place[str(row.first.path)] for row in ordered(having, figure)]
     path = str(groups[order[0]].first.path)
     stated.sort(key=lambda one: path not in (one.a, one.b))  # those of the first before the others
     return Said(stated, ranking=list(_ranking(groups, labels, (figure, order), ps)))
@@ -270,11 +268,11 @@ def pilot(row: Row, question: Question) -> str:
 def _ranking(
     groups: Sequence[Row],
     labels: Sequence[str],
-    ordered: tuple[str, Sequence[int]],
+    ranked: tuple[str, Sequence[int]],
     ps: Mapping[tuple[int, int], float],
 ) -> Iterator[str]:
-    """Who is first, and who is not shown to be worse; `ordered`: the figure, and the rows by it, the best first."""
-    figure, (best, *others) = ordered
+    """Who is first, and who is not shown to be worse; `ranked`: the figure, and the rows by it, the best first."""
+    figure, (best, *others) = ranked
     ties = [labels[number] for number in others if ps[min(best, number), max(best, number)] >= LEVEL]
     ties = [*ties[:MOST_TIES], f"{len(ties) - MOST_TIES} more"] if len(ties) > MOST_TIES + 1 else ties
     words = f"First by {figure}: {labels[best]} ({groups[best].shown(figure)})"

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dlx.errors import DataError, RunError
+from dlx.errors import RunError
 from dlx.inference.forward import classes_of
 from dlx.insight import kept
 from dlx.plots.classification import draw_mistakes
 from dlx.runs.run import Run
-from dlx.training.experiment import prepare, spec_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +69,7 @@ def flips(runs: tuple[Run, Run], images: bool = False) -> Flips:
     if a.task != "classification" or a.label.ndim != 1:
         raise RunError(f"flips are of single classes, but the task is {a.task.replace('_', ' ')}", where=runs[0].name)
     foldered = any(key.startswith("dataset.image_folder") for key in runs[0].info()["settings"])
-    examples = _examples(runs[0], a) if images or foldered else None
+    examples = kept.examples(runs[0], a)[1] if images or foldered else None
     place: Callable[[int], str] = examples.place if examples is not None and examples.place else lambda index: ""
     answers = [classes_of(one.prediction) for one in (a, b)]
 
@@ -89,17 +88,6 @@ def flips(runs: tuple[Run, Run], images: bool = False) -> Flips:
         counts.append((name, *(int(which.sum()) for which in (of_class, only[0] & of_class, only[1] & of_class))))
     names = (runs[0].name, runs[1].name)
     return Flips(a.split, len(a), names, listed(only[0]), listed(only[1]), counts, examples)  # type: ignore[arg-type]
-
-
-def _examples(run: Run, predicted: kept.Kept) -> Split:
-    """The examples that a run predicted. Raises DataError where its data is another now."""
-    import numpy as np
-
-    splits = prepare(spec_of(run), recorded=run.info()).splits
-    split = splits.test if predicted.split == "test" else splits.validation
-    if split is None or not np.array_equal(split.index, predicted.index):
-        raise DataError("its data is not what it was trained on", where=run.name)
-    return split
 
 
 def draw_flips(found: Flips) -> Figure:

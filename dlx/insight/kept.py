@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dlx.data.npz import read_arrays
-from dlx.errors import RunError
+from dlx.errors import DataError, RunError
 from dlx.inference.forward import decisions
 from dlx.runs.run import Run
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from dlx.data.dataset import Dataset, Split
 
 MOST = 4 * 2**30  # bytes of a predictions.npz
 
@@ -67,6 +69,19 @@ def predictions(run: Run) -> Kept:
         raise RunError("predictions.npz holds predictions that are not finite", where=run.name)
     split = "test" if isinstance((info.get("dataset") or {}).get("test"), int) else "validation"
     return Kept(split, str(info.get("task")), classes, index, label, np.asarray(prediction, np.float64))
+
+
+def examples(run: Run, predicted: Kept) -> tuple[Dataset, Split]:
+    """The data of a run, and the examples that it predicted. Raises DataError where its data is another now."""
+    import numpy as np
+
+    from dlx.training.experiment import prepare, spec_of  # what compares predictions needs no spec
+
+    experiment = prepare(spec_of(run), recorded=run.info())
+    split = experiment.splits.test if predicted.split == "test" else experiment.splits.validation
+    if split is None or not np.array_equal(split.index, predicted.index):
+        raise DataError("its data is not what it was trained on", where=run.name)
+    return experiment.dataset, split
 
 
 def same_rows(a: Kept, b: Kept) -> bool:

@@ -6,15 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from dlx.errors import DlxError
 from dlx.insight.models import compare_models
-from dlx.insight.significance import Finding, paired
+from dlx.insight.significance import FEWEST, Finding, paired
 from dlx.insight.statement import Statement, difference_text
-from dlx.runs.compare import Row
+from dlx.runs.compare import Row, ordered
 from dlx.runs.metrics import maximized, plain_name
 from dlx.runs.run import Run
 from dlx.runs.summary import BASELINE
 
 MOST = 8  # networks that are held against the best baseline
-FEWEST = 3  # seeds of a network from which its mean is tested
 
 
 def is_baseline(row: Row) -> bool:
@@ -25,8 +24,7 @@ def is_baseline(row: Row) -> bool:
 def best_of(rows: Sequence[Row], figure: str) -> Row | None:
     """The row with the best figure; None where none has one."""
     having = [row for row in rows if row.figure(figure) is not None]
-    sign = -1 if maximized(figure) else 1
-    return min(having, key=lambda row: sign * (row.figure(figure) or 0.0), default=None)
+    return next(iter(ordered(having, figure)), None)
 
 
 def lift(rows: Sequence[Row], figure: str) -> Iterator[tuple[str, Statement | None]]:

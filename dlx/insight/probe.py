@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dlx.data.dataset import Split
+from dlx.inference.evaluate import data_loss
 from dlx.inference.forward import forward, in_batches
 from dlx.insight import brief
-from dlx.insight.probed import LARGEST_LOSS, LEARNED, MOST_DEAD, Probed
+from dlx.insight.probed import LARGEST_LOSS, LEARNED, MOST_DEAD, Probed, scaling_for
 from dlx.model.network import Network
 from dlx.parts.registry import Part
 from dlx.spec.rules import all_parts
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
 EXAMPLES, BATCH, STEPS = 256, 32, 150  # that are looked at; that are learned by heart, in so many steps
 ENOUGH = 0.3  # times the loss of an even guess: there the probe ends
 ADAM, ADAM_RATE = Part("adam", {}), 1e-3
-SLOW, MORE_STEPS = (
-    ("simple_rnn", "lstm", "gru", "bidirectional", "embedding"),
-    1000,
-)  # layers that need more steps to begin
+SLOW = ("simple_rnn", "lstm", "gru", "bidirectional", "embedding")  # layers that need more steps to begin
+MORE_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def probe(experiment: Experiment) -> Probed:
     network = brief.network(experiment)
     split, batch = brief.sample(experiment, EXAMPLES), brief.sample(experiment, BATCH, seed=1)
     logits = np.concatenate(list(forward(network.logits, in_batches(split.inputs))))
-    even = loss_of(network, split, np.broadcast_to(_even(network, split, logits), logits.shape))
+    even = data_loss(network, split, np.broadcast_to(_even(network, split, logits), logits.shape))
     own = brief.train(experiment, batch, STEPS, enough=ENOUGH * even)
     gradient = brief.train(experiment, split, 1, Part("sgd", {}), 1.0)
     usual = experiment.spec.optimizer.name == "adam" and abs(math.log10(experiment.spec.lr / ADAM_RATE)) < 0.1
@@ -62,7 +61,7 @@ def probe(experiment: Experiment) -> Probed:
     return Probed(
         optimizer=experiment.spec.optimizer.name,
         even=even,
-        start=loss_of(network, split, logits),
+        start=data_loss(network, split, logits),
         rms=_rms(network, split),
         update=update,
         largest_update=largest,
@@ -86,13 +85,6 @@ def _end(losses: Sequence[float]) -> float:
 
     last = losses[-10:]
     return statistics.median(last) if last and all(map(math.isfinite, last)) else math.inf
-
-
-def loss_of(network: Network, split: Split, logits: np.ndarray) -> float:
-    """The mean loss of a split's examples for given outputs, without penalties."""
-    targets = keras.ops.convert_to_tensor(network.learned(split.targets))
-    each = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
-    return float(keras.ops.convert_to_numpy(each).mean())
 
 
 def _even(network: Network, split: Split, logits: np.ndarray) -> Any:
@@ -212,11 +204,6 @@ def checks(figures: Probed, experiment: Experiment) -> list[Check]:
         _steps(figures, experiment),
         _one_batch(figures),
     ]
-
-
-def scaling_for(kind: str) -> str:
-    """The preprocessing that suits a kind of data: of images all values together, else each column."""
-    return "standardize" if kind == "image" else "normalize"
 
 
 def _start(figures: Probed, experiment: Experiment) -> Check:

@@ -19,7 +19,13 @@ MOST_DEAD = 0.5  # share of units that answer 0 to every example, in the worst l
 SMALLEST_GRADIENT = 1e-3  # of the first kernel over that of the last; good: 0.3
 SMALLEST_SPREAD = 1e-3  # of the last hidden layer's outputs over examples; good: 0.05
 LEARNED = 0.7  # times the loss of an even guess, after 150 steps on one batch; good: 0.67 or less
+IMBALANCED = 0.7  # the share of a class from which accuracy says little, and which a network may answer always
 ADAPTIVE = ("adam", "adamw", "nadam", "adamax", "rmsprop", "lion", "adafactor", "lamb", "muon")  # a step is about lr
+
+
+def scaling_for(kind: str) -> str:
+    """The preprocessing that suits a kind of data: of images all values together, else each column."""
+    return "standardize" if kind == "image" else "normalize"
 
 
 @dataclass(frozen=True)

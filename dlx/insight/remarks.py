@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlx.insight.evidence import HALF, NEAR, Evidence, falls
-from dlx.insight.probed import MOST_DEAD, SMALLEST_GRADIENT
+from dlx.insight.probed import IMBALANCED, MOST_DEAD, SMALLEST_GRADIENT, scaling_for
 from dlx.runs.find import command_line
 from dlx.runs.run import Run
 
-IMBALANCED = 0.7  # the share of a class that a network may answer always
 NOTHING = 0.9  # times the loss of an even guess: nothing was learned
 WORSE, APART = 1.1, 0.05  # times its best, and times ln C: where validation has risen
 GAP = 0.7  # train over validation loss, below which the network has learned train by heart
@@ -52,7 +51,7 @@ def unscaled(run: Evidence) -> Remark | None:
     if run.probed is None or not run.probed.unscaled:
         return None
     message = f"the first layer's input has an RMS of {run.probed.rms:.3g}: values of that size make steps too large"
-    return Remark("unscaled", message, [f"preprocess=[{'standardize' if run.kind == 'image' else 'normalize'}]"])
+    return Remark("unscaled", message, [f"preprocess=[{scaling_for(run.kind)}]"])
 
 
 def dead(run: Evidence) -> Remark | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 LEVEL = 0.05  # of a test; intervals are of 1 - LEVEL
 POWER = 0.8
+FEWEST = 3  # seeds of a setting: fewer say nothing of how far chance goes
 UPPER = 0.8  # the bound of a standard deviation that a number of seeds is planned with
 MOST_SEEDS = 100_000
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dlx.inference.evaluate import confusion_counts, surest_mistakes
 from dlx.inference.forward import classes_of
 from dlx.plots.style import (
     DOTTED,
@@ -202,9 +203,7 @@ def counts_of(subject: Subject) -> np.ndarray:
     """(classes, classes) how many held-out examples of each class, a row, were taken for each."""
     import numpy as np
 
-    counts = np.zeros((len(subject.classes),) * 2, np.int64)
-    np.add.at(counts, (np.asarray(subject.held_out[1].targets), classes_of(subject.predictions)), 1)
-    return counts
+    return confusion_counts(np.asarray(subject.held_out[1].targets), subject.predictions, len(subject.classes))
 
 
 def verdict(counts: np.ndarray, classes: Sequence[str], name: str, split: str) -> str:
@@ -244,12 +243,10 @@ def surest(subject: Subject, most: int) -> tuple[np.ndarray, list[tuple[str, str
     _, split = subject.held_out
     predictions = subject.predictions
     predicted, truth = classes_of(predictions), np.asarray(split.targets)
-    wrong = np.flatnonzero(predicted != truth)
-    order = np.argsort(-predictions[wrong, predicted[wrong]], kind="stable")[:most]
-    worst = wrong[order]
+    worst = surest_mistakes(truth, predictions, most)
     names = distinct(subject.classes)
     captions = [
         (names[truth[row]], f"{names[number]}, {100 * predictions[row, number]:.0f} %")
         for row, number in zip(worst, predicted[worst], strict=True)
     ]
-    return np.asarray(split.inputs[worst]), captions, len(wrong)
+    return np.asarray(split.inputs[worst]), captions, int((predicted != truth).sum())

@@ -10,6 +10,7 @@ from dlx.errors import DlxError
 from dlx.plots import style
 from dlx.plots.style import FOOTER, LEAST, WIDTH, blank, distinct, look, short, show_image, styled
 from dlx.plots.subject import Subject
+from dlx.runs.history import thinned
 from dlx.system.backend import keras
 
 if TYPE_CHECKING:
@@ -210,8 +211,7 @@ def activations(subject: Subject, image: np.ndarray | None = None, source: str =
         if subject.dataset.task == "classification":
             source += f", a {names[int(split.targets[0])]}"
     layers = [layer for layer in subject.model.layers if _shows(layer)]
-    if len(layers) > MAX_ROWS:  # evenly spread over the depth
-        layers = [layers[round(n * (len(layers) - 1) / (MAX_ROWS - 1))] for n in range(MAX_ROWS)]
+    layers = list(thinned(layers, MAX_ROWS))
     seen = np.concatenate([image[None], np.asarray(split.inputs[: LOOKED_AT - 1])])
     outputs = []
     if layers:

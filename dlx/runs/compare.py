@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlx.errors import RunError, did_you_mean
+from dlx.runs.history import thinned
 from dlx.runs.metrics import figure_text, is_figure, is_number, maximized, mean_text, reached, unasked
 from dlx.runs.run import Run
 from dlx.runs.summary import LABELS, SPREAD, Entry, same_setting
@@ -277,12 +278,7 @@ def sparkline(entry: Entry, width: int = 12) -> str:
     values = Run(entry.path).epochs.curve(monitor)
     if not values:
         return ""
-    places = (
-        [round(i * (len(values) - 1) / (width - 1)) for i in range(width)]
-        if len(values) > width
-        else range(len(values))
-    )
-    picked = [values[place] for place in places]
+    picked = thinned(values, width)
     finite = [v for v in picked if is_number(v)]
     if not finite:
         return " " * len(picked)

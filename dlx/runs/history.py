@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dlx.errors import RunError
 from dlx.system import files
@@ -20,7 +20,15 @@ from dlx.system.json_text import DECODER, finite
 EPOCHS, STEPS = "history.jsonl", "steps.jsonl"
 MOST = 256 * 2**20  # bytes
 Row = dict[str, Any]
+T = TypeVar("T")
 _ENCODE = json.JSONEncoder(allow_nan=False).encode
+
+
+def thinned(values: Sequence[T], most: int) -> Sequence[T]:
+    """So many of the values, evenly chosen, the first and the last among them; all where there are no more."""
+    if len(values) <= most:
+        return values
+    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
 
 
 class History:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dlx.data.dataset import Facts, Stream
-from dlx.data.splits import majority_share
 from dlx.parts.registry import Part
 from dlx.spec.sections import Spec
 
@@ -44,9 +43,8 @@ class Layer:
 class Data:
     """What is known of data that is loaded: rows of train and of validation (None without one).
 
-    rms: the root of the inputs' mean square, and low to high their range, as they are stored; majority: the share of
-    the most frequent class of train, 0 where there are none; shares: of each class; unknown: of words outside of the
-    vocabulary.
+    rms: the root of the inputs' mean square, and low to high their range, as they are stored; shares: of each class of
+    train; unknown: of words outside of the vocabulary.
     """
 
     train: int
@@ -54,10 +52,14 @@ class Data:
     rms: float = 0.0
     low: float = 0.0
     high: float = 0.0
-    majority: float = 0.0
     shares: tuple[float, ...] = ()
     unknown: float = 0.0
     kind: str = "array"
+
+    @property
+    def majority(self) -> float:
+        """The share of the most frequent class of train, 0 where there are no classes."""
+        return max(self.shares, default=0.0)
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,6 @@ def _data(experiment: Experiment) -> Data:
         low=float(numbers.min()) if numbers.size else 0.0,
         high=float(numbers.max()) if numbers.size else 0.0,
         shares=_shares(splits.train.targets, classes),
-        majority=majority_share(splits.train, classes) if classes else 0.0,
         unknown=float((words == UNKNOWN_WORD).mean()) if words.size else 0.0,
         kind=dataset.kind,
     )

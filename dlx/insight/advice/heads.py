@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dlx.insight.advice.case import ACTIVATIONS, DROPOUTS, KERNELS, Advice, Known, activation, main
+from dlx.insight.probed import IMBALANCED
 from dlx.parts import losses
 from dlx.parts.metrics import metric_name
 from dlx.parts.registry import Part
 from dlx.spec.sections import Spec
 
 TOY = 20  # examples: a truth table is what it is
-IMBALANCED = 0.7  # the share of a class from which accuracy says little
 
 
 def _head(spec: Spec) -> tuple[Part, str]:

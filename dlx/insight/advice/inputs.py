@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from dlx.insight.advice.case import Advice, Known
+from dlx.insight.probed import LARGEST_INPUT, scaling_for
 from dlx.spec.sections import Spec
 
-LARGEST_RMS = 10  # of the first layer's input: trainings above it failed, good ones lie below 1
 SCALES = ("rescale", "normalize", "standardize")
 SCALING_LAYERS = ("rescaling", "batch_normalization", "layer_normalization", "group_normalization",
                   "rms_normalization", "unit_normalization")  # fmt: skip
@@ -19,12 +19,12 @@ def unscaled_inputs(spec: Spec, known: Known) -> Advice | None:
     """Inputs far from 0..1 that nothing scales: the first layer's outputs, and the steps, become far too large."""
     data = known.data
     first = next((part for part in spec.layers if part.name not in LOOKS), None)
-    if data is None or data.rms <= LARGEST_RMS or first is None or any(p.name in SCALES for p in spec.preprocess):
+    if data is None or data.rms <= LARGEST_INPUT or first is None or any(p.name in SCALES for p in spec.preprocess):
         return None
     if first.name in SCALING_LAYERS or first.name in TAKES_NUMBERS:
         return None
     message = f"inputs of {data.low:.4g} to {data.high:.4g} reach the first layer as they are"
-    change = f"preprocess: [{'standardize' if data.kind == 'image' else 'normalize'}]"
+    change = f"preprocess: [{scaling_for(data.kind)}]"
     return Advice("preprocess", message, f"{change}: trainings on inputs of this size mostly fail")
 
 

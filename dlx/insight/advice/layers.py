@@ -24,12 +24,7 @@ from dlx.spec.rules import all_parts
 from dlx.spec.sections import Spec
 
 BETWEEN = ("flatten", "reshape", "permute", "identity", *DROPOUTS)  # what keeps a linear function linear
-NOT_LINEAR = ("relu", "max", "attention", "transformer", "pretrained", "squeeze", "dense_block", "residual", "elu",
-              "parallel", "softmax", "normalization", "embedding")  # fmt: skip
-LOGITS = ("residual",)  # composites that may end without an activation, because one follows
-MANY_SIGMOIDS = (
-    3  # hidden layers of sigmoids behind one another whose gradients vanish (insight: first over last kernel)
-)
+MANY_SIGMOIDS = 3  # hidden layers of sigmoids behind one another whose gradients vanish
 FLATTENED, LARGE = 0.8, 1_000_000
 EXAMPLES_EACH = 1000  # parameters for an example
 PENALTY = {"l1": 0.01, "l2": 0.1}

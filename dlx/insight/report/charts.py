@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from dlx.system.terminal import clean_lines
+
 WIDTH, HEIGHT = 460, 240
 LEFT, RIGHT, TOP, BOTTOM = 56, 24, 10, 34
 COLOURS = 6
@@ -17,13 +19,7 @@ COLOURS = 6
 
 def text(words: str) -> str:
     """Words as HTML and SVG hold them: nothing in them is markup, and none turns the writing of others around."""
-    return html.escape("".join(_plain(letter) for letter in words), quote=True)
-
-
-def _plain(letter: str) -> str:
-    code = ord(letter)
-    turns = 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 or code in (0x200E, 0x200F, 0x061C)
-    return f"\\u{code:04x}" if turns or (code < 32 and letter not in "\n\t") or 0xD800 <= code <= 0xDFFF else letter
+    return html.escape(clean_lines(words), quote=True)
 
 
 @dataclass(frozen=True)

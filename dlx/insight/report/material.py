@@ -18,7 +18,6 @@ from dlx.runs.compare import Row, fold, names_of
 from dlx.runs.diff import row_labels
 from dlx.runs.run import Run
 from dlx.runs.summary import Entry, as_record, read
-from dlx.training.experiment import prepare, spec_of
 
 if TYPE_CHECKING:
     from dlx.data.dataset import Dataset, Split
@@ -84,18 +83,10 @@ class Material:
     @functools.cached_property
     def examples(self) -> tuple[Dataset, Split] | None:
         """The data and the examples that it predicted; None where the data is not here any more."""
-        import numpy as np
-
-        if self.kept is None:
-            return None
         try:
-            experiment = prepare(spec_of(self.chosen), recorded=self.chosen.info())
+            return kept.examples(self.chosen, self.kept) if self.kept is not None else None
         except DlxError:
             return None
-        split = experiment.splits.test if self.kept.split == "test" else experiment.splits.validation
-        if split is None or not np.array_equal(split.index, self.kept.index):
-            return None
-        return experiment.dataset, split
 
     @functools.cached_property
     def flips(self) -> Flips | None:

@@ -17,6 +17,7 @@ from dlx.insight.report.material import Material
 from dlx.runs.compare import figure_names
 from dlx.runs.diff import heading, settings_in
 from dlx.runs.find import command_line
+from dlx.runs.history import thinned
 from dlx.runs.metrics import figure_text, is_number, is_share, number_text, plain_name
 from dlx.runs.run import Run
 from dlx.runs.summary import BASELINE
@@ -156,13 +157,7 @@ def _series(rows: Sequence[tuple[str, Run, Any]], figure: str) -> Iterator[Line]
                 continue
             colour = split if single else f"c{number % charts.COLOURS}"
             ring = next((point for point in points if judged and point[0] == best), None)
-            yield Line(f"{label} {split}", colour, _thin(points), not judged, ring)
-
-
-def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    if len(points) <= POINTS:
-        return points
-    return [points[round(place * (len(points) - 1) / (POINTS - 1))] for place in range(POINTS)]
+            yield Line(f"{label} {split}", colour, thinned(points, POINTS), not judged, ring)
 
 
 def _legend(rows: Sequence[tuple[str, Run, Any]]) -> str:
