@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dlx.data.dataset import Stream, padded
+from dlx.engine.jax_lanes import lanes
 from dlx.engine.jax_loop import LOG, JaxLoop
 from dlx.engine.plan import ROWS, Block, Pieces, Plan, Program, State, plain_array
 
@@ -39,6 +40,8 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
         kept = {name: value for name, value in state.items() if name != LOG}
         return {name: plain_array(value) for name, value in jax.device_get(kept).items()}
 
+    streamed = any(isinstance(array, Stream) for array in data)
+    side_by_side = None if streamed or loop.stepwise else partial(lanes, loop, data, network, optimizer)
     call, pieces = _by_steps(loop) if loop.stepwise else chunk, _pieces(loop)
 
     def reuse(network: Any, optimizer: Any, plan: Plan) -> Program:
@@ -65,6 +68,7 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
             reuse=reuse,
             save=save,
             load=load,
+            lanes=side_by_side,
         )
 
     return reuse(network, optimizer, plan)

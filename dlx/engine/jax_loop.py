@@ -33,6 +33,7 @@ class JaxLoop(Loop):
         self.fresh = {f"accumulators/{n}": jnp.array(v.value) for n, v in enumerate(self.counted)}
         rate = optimizer.learning_rate
         self.rate = next(f"optimizer/{n}" for n, v in enumerate(optimizer.variables) if v is rate)
+        self.own_strengths = [float(variable.value) for variable in self.strengths]
         self.counters = ("step", "epochs", "best_epoch", "bad_step", "stopped")
         self.named = {
             **{f"weights/{n}": v for n, v in enumerate(self.weights)},
@@ -50,7 +51,11 @@ class JaxLoop(Loop):
             "bases": jnp.array(self.seeds_of(plan), jnp.uint32),
         }
         weights = network.logits.weights
-        penalties.retune(self.strengths, network.logits.trainable_variables)
+        if network is self.network:  # its penalties have these very variables
+            for variable, strength in zip(self.strengths, self.own_strengths, strict=True):
+                variable.assign(strength)
+        else:
+            penalties.retune(self.strengths, network.logits.trainable_variables)
         return {
             **{f"weights/{n}": jnp.array(variable.value) for n, variable in enumerate(weights)},
             **{f"best/{n}": jnp.array(variable.value) for n, variable in enumerate(weights)},

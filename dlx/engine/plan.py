@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -70,7 +70,9 @@ class Program:
     order.
     `pieces` are the parts of an epoch, for inputs that stay on disk. `reuse(network, optimizer, plan)` is the same
     program for a training that differs in the seed, the rate and the strengths of penalties alone: nothing is compiled.
-    `save` gives the state as arrays, `load` a state from such arrays: see `with_state`.
+    `save` gives the state as arrays, `load` a state from such arrays: see `with_state`. `lanes` makes one program of
+    several trainings that `reuse` would take, and that may also differ in dropout and momentum; None where none can be
+    made.
     """
 
     state: State
@@ -86,6 +88,34 @@ class Program:
     reuse: Callable[[Any, Any, Plan], Program]
     save: Callable[[State], dict[str, np.ndarray]]
     load: Callable[[Mapping[str, np.ndarray]], State]
+    lanes: Callable[[Sequence[Member]], Lanes] | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of several trainings of one structure: its network, its optimizer and its plan."""
+
+    network: Any
+    optimizer: Any
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Several trainings as one program, a lane each; `states` are those of a Program, stacked, (lanes, …) each.
+
+    numbers: (lanes, n) what lanes differ in beside their states: dropout rates, momenta. chunk: the states, the
+    numbers, the step that all are at, so many steps -> the states, the rows of each lane. lane: one lane's state; take:
+    the states and numbers of some lanes; counters: (lanes,) each; fetch: the states as arrays of NumPy.
+    """
+
+    states: State
+    numbers: Any
+    chunk: Callable[[State, Any, int, int], tuple[State, list[np.ndarray]]]
+    lane: Callable[[State, int], State]
+    take: Callable[[State, Any, Sequence[int]], tuple[State, Any]]
+    counters: Callable[[State], Mapping[str, np.ndarray]]
+    fetch: Callable[[State], Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
