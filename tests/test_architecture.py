@@ -42,6 +42,7 @@ BACKENDS = {
     "engine/xla.py": {"tensorflow"},
     "engine/jax.py": {"jax"},
     "engine/jax_loop.py": {"jax"},
+    "engine/jax_lanes.py": {"jax"},
 }
 # At module level a command imports no more than these, so that --help loads none of the work.
 FOR_COMMANDS = {"click", "dlx.commands", "dlx.commands.completion", "dlx.commands.options"}

@@ -15,7 +15,7 @@ from dlx.commands.options import Launch, launch_options, overrides
 if TYPE_CHECKING:
     from dlx.runs.run import Run
     from dlx.search.local import Here
-    from dlx.spec.grid import Trial
+    from dlx.spec.space import Trial
 
 
 @click.command("sweep", short_help="Train every combination of alternatives.")

@@ -11,7 +11,7 @@ from dlx.runs.metrics import figure_text, is_figure, unasked
 from dlx.runs.run import Run
 from dlx.search.sweep import Result
 from dlx.spec import write_value
-from dlx.spec.grid import Trial
+from dlx.spec.space import Trial
 from dlx.system import problems, terminal
 from dlx.system.units import duration
 from dlx.training.experiment import Experiment

@@ -36,12 +36,7 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
         counters = jax.device_get({name: state[f"loop/{name}"] for name in loop.counters})
         return {name: float(value) for name, value in counters.items()}
 
-    def save(state: State) -> dict[str, np.ndarray]:
-        kept = {name: value for name, value in state.items() if name != LOG}
-        return {name: plain_array(value) for name, value in jax.device_get(kept).items()}
-
-    streamed = any(isinstance(array, Stream) for array in data)
-    side_by_side = None if streamed or loop.stepwise else partial(lanes, loop, data, network, optimizer)
+    alone = loop.stepwise or any(isinstance(array, Stream) for array in data)
     call, pieces = _by_steps(loop) if loop.stepwise else chunk, _pieces(loop)
 
     def reuse(network: Any, optimizer: Any, plan: Plan) -> Program:
@@ -66,12 +61,18 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
             weights=lambda state: [plain_array(state[f"weights/{n}"]) for n in range(len(loop.weights))],
             pieces=pieces,
             reuse=reuse,
-            save=save,
+            save=_saved,
             load=load,
-            lanes=side_by_side,
+            lanes=None if alone else partial(lanes, loop, data, network, optimizer),
         )
 
     return reuse(network, optimizer, plan)
+
+
+def _saved(state: State) -> dict[str, np.ndarray]:
+    """A state as arrays of NumPy, without what no checkpoint keeps."""
+    kept = {name: value for name, value in state.items() if name != LOG}
+    return {name: plain_array(value) for name, value in jax.device_get(kept).items()}
 
 
 def _pieces(loop: JaxLoop) -> Pieces:

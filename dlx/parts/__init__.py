@@ -1,6 +1,6 @@
 """Every part that a spec can name. The imports below fill the registries."""
 
-from dlx.parts import augment, blocks, datasets, layers, losses, metrics, optimizers, preprocess, schedules
+from dlx.parts import augment, blocks, datasets, layers, losses, metrics, optimizers, preprocess, schedules, searches
 from dlx.parts.registry import Registry
 
 REGISTRIES: dict[str, Registry] = {
@@ -12,9 +12,11 @@ REGISTRIES: dict[str, Registry] = {
     "schedule": schedules.registry,
     "loss": losses.registry,
     "metric": metrics.registry,
+    "search": searches.registry,
+    "pruner": searches.pruners,
 }
 
 __all__ = [
     "REGISTRIES", "augment", "blocks", "datasets", "layers", "losses", "metrics", "optimizers", "preprocess",
-    "schedules",
+    "schedules", "searches",
 ]  # fmt: skip

@@ -17,8 +17,8 @@ from dlx.runs import find
 from dlx.runs.run import Run
 from dlx.runs.summary import NOTES, Entry, identity, read
 from dlx.search.sweep import Result
-from dlx.spec.grid import Trial
 from dlx.spec.sections import Spec, changes, defaults, flat, resolved
+from dlx.spec.space import Trial
 from dlx.system import backend, signals
 from dlx.system.files import disk, make_private
 from dlx.system.json_text import finite

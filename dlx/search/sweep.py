@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dlx.errors import DlxError
 from dlx.runs.run import Run
-from dlx.spec.grid import Trial
+from dlx.spec.space import Trial
 from dlx.system import signals
 
 

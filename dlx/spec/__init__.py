@@ -11,12 +11,13 @@ from typing import Any
 from yaml import YAMLError
 
 from dlx.errors import DlxError, SpecError
+from dlx.spec import space
 from dlx.spec.describe import describe
-from dlx.spec.grid import Trial, check_alternatives, combinations
 from dlx.spec.inherit import gather
 from dlx.spec.parse import write_value
 from dlx.spec.rules import all_parts
 from dlx.spec.sections import EarlyStop, Regularization, Spec, flat, resolved
+from dlx.spec.space import Space, Trial, check_alternatives
 from dlx.spec.validate import validate
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | Spec
@@ -48,7 +49,12 @@ def trials_of(source: Source, overrides: Sequence[str] = ()) -> list[Trial]:
 
     An override of an address replaces its alternatives in the spec. Raises SpecError with every problem.
     """
-    return combinations(*written(source), overrides)
+    return space.trials_of(space_of(source, overrides))
+
+
+def space_of(source: Source, overrides: Sequence[str] = ()) -> Space:
+    """What a spec's `sweep`, and `address=a,b,…` or `address=low..high`, vary. Raises SpecError with every problem."""
+    return space.space_of(*written(source), overrides)
 
 
 def written(source: Source) -> tuple[Path | str, str]:
@@ -88,6 +94,7 @@ __all__ = [
     "EarlyStop",
     "Regularization",
     "Source",
+    "Space",
     "Spec",
     "Trial",
     "all_parts",
@@ -96,6 +103,7 @@ __all__ = [
     "flat",
     "load",
     "resolved",
+    "space_of",
     "trials_of",
     "write_value",
     "written",

@@ -175,5 +175,6 @@ KEY_HELP = {
     "strict": "Refuses data in which train lacks a class, or shares examples with validation or test; else they count.",
     "tags": "Words to find the run by.",
     "imports": "Python files with parts of your own; they run only with --allow-code, and are copied into the run.",
-    "sweep": "Alternatives by address, for `dlx sweep`.",
+    "sweep": "What `dlx sweep` varies, by address: a list of alternatives, or a range such as `log 1e-5..1e-1`.",
+    "search": "How `dlx sweep` searches: which trial comes next, how many, by which figures. Default: grid.",
 }

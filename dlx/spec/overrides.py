@@ -32,8 +32,13 @@ def override(root: Node, text: str, registries: Registries = REGISTRIES) -> Node
     return put(root, address.strip(), node, shown, registries)
 
 
-def put(root: Node, address: str, value: Node, where: str, registries: Registries = REGISTRIES) -> Node:
-    """The tree with `value` at the dotted address. Raises SpecError, located at `where`."""
+def put(
+    root: Node, address: str, value: Node, where: str, registries: Registries = REGISTRIES, known: bool = False
+) -> Node:
+    """The tree with `value` at the dotted address. Raises SpecError, located at `where`.
+
+    `known`: also where a part on the way has no parameter of that name, which else is for the check of the whole spec.
+    """
     section, *rest = address.split(".")
     if section not in SECTIONS:
         problem = unknown_key(section, where)
@@ -46,7 +51,7 @@ def put(root: Node, address: str, value: Node, where: str, registries: Registrie
     if current is None:
         current = Node(_default(section), where, value.base)
     try:
-        changed = _Placement(value, registries).into(current, rest, section, kind_of(section))
+        changed = _Placement(value, registries, known).into(current, rest, section, kind_of(section))
     except DlxError as error:
         raise SpecError([DlxError(error.message, where=where, hint=error.hint)]) from error
     entries = {key: node for key, node in without_rival(root.value, {section: value}).items() if key != section}
@@ -69,6 +74,7 @@ class _Placement:
 
     value: Node
     registries: Registries
+    known: bool = False
 
     def into(self, node: Node, rest: list[str], address: str, kind: Any) -> Node:
         if not rest:
@@ -106,6 +112,8 @@ class _Placement:
             raise DlxError(f"{address} is {name}, not {rest[0]}", hint=hint)
         key = rest[0]
         parameter = parameters.get(key)
+        if parameter is None and self.known:
+            raise DlxError(f"{name} has no parameter {key!r}{did_you_mean(key, parameters)}")
         kind_inside = annotation_kind(parameter.annotation) if parameter else None
         default = [] if isinstance(kind_inside, list) else getattr(parameter, "default", None)
         empty = {} if default in (None, inspect.Parameter.empty) else default
@@ -116,10 +124,42 @@ class _Placement:
 
     def _into_list(self, node: Node, rest: list[str], address: str, kind: Parts) -> Node:
         items = list(node.value) if node.is_list else []
+        if rest[0] == "*":
+            return self._into_all(node, rest[1:], address, kind)
         number = self._position(items, rest[0], address, kind)
         changed = self.into(items[number], rest[1:], f"{address}.{number}", kind)
         items[number : number + 1] = [] if changed.value is None else [changed]
         return node.with_value(items)
+
+    def _into_all(self, node: Node, rest: list[str], address: str, kind: Parts) -> Node:
+        """The value laid into every part of the kind that `*` is followed by, however deep it stands."""
+        registry = self.registries[kind.kind]
+        if len(rest) < 2 or rest[0] not in registry:
+            hint = f"{address}.*.dropout.rate is the rate of every dropout" if kind.kind == "layer" else ""
+            found = f": {rest[0]!r}{did_you_mean(rest[0], registry, registry.aliases)}" if rest else ""
+            raise DlxError(f"{address}.* expects the name of a {kind.kind} and a parameter{found}", hint=hint)
+        changed, count = self._each(node, rest, f"{address}.*", kind)
+        if not count:
+            raise DlxError(f"{address} has no {rest[0]!r} for {address}.* to mean")
+        return changed
+
+    def _each(self, node: Node, rest: list[str], address: str, kind: Parts) -> tuple[Node, int]:
+        """(the list with the value laid into every part of a kind, those inside of parts too; how many they are)"""
+        items, count = [], 0
+        for item in node.value if node.is_list else []:
+            part = part_of(item, kind.kind, self.registries)
+            if part is not None and part[0] == rest[0]:
+                item, count = self.into(item, rest, address, kind), count + 1
+            elif part is not None and part[0] in self.registries[kind.kind]:
+                name, args = part
+                entries = dict(args.value)
+                for key, parameter in self.registries[kind.kind].parameters(name).items():
+                    if key in entries and isinstance(annotation_kind(parameter.annotation), list):
+                        entries[key], inner = self._each(entries[key], rest, address, kind)
+                        count += inner
+                item = item.with_value({name: args.with_value(entries)}) if entries else item
+            items.append(item)
+        return node.with_value(items), count
 
     def _position(self, items: list[Node], word: str, address: str, kind: Parts) -> int:
         """The item that `word` means: a number from 0, or a name that one item alone has."""

@@ -85,7 +85,8 @@ class Spec:
     strict: bool = False
     tags: list[str] = field(default_factory=list)
     imports: list[FilePath] = field(default_factory=list)
-    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = field(default_factory=dict)
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)] | str] = field(default_factory=dict)
+    search: Annotated[Part, Parts("search")] | None = None
     marks: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     code: UserCode = field(default_factory=UserCode, compare=False, repr=False)
 
@@ -116,7 +117,7 @@ ORDER = (
     "name", "description", "dataset", "task", "test", "validation", "preprocess", "augment", "layers", "optimizer",
     "lr", "schedule", "loss", "metrics", "regularization", "class_weight", "weights",
     "batch_size", "epochs", "steps", "monitor", "keep", "early_stop", "stop_at", "log_every", "snapshots", "histograms",
-    "precision", "seed", "split_seed", "plots", "strict", "tags", "imports", "sweep",
+    "precision", "seed", "split_seed", "plots", "strict", "tags", "imports", "sweep", "search",
 )  # fmt: skip
 INTERNAL = ("marks", "code")  # what no file can set
 DEFAULT_EPOCHS = 10

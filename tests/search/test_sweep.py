@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dlx.errors import SpecError
 from dlx.search.local import Finished, claimed
 from dlx.spec import trials_of
-from dlx.spec.grid import _alternatives
+from dlx.spec.dimensions import alternatives_of
 from dlx.spec.parse import write_value
 
 GATE = """\
@@ -62,7 +62,7 @@ def test_the_shell_replaces_and_fixes_alternatives(spec: Path) -> None:
 @given(st.lists(st.one_of(st.integers(1, 9), st.lists(st.integers(), max_size=3), st.text("a,'\"[]{} :#", max_size=6),
                           st.dictionaries(st.sampled_from("ab"), st.integers())), min_size=2, max_size=4))  # fmt: skip
 def test_commas_inside_brackets_and_quotes_part_nothing(values: list[object]) -> None:
-    address, nodes = _alternatives(f"a.b={write_value(values)[1:-1]}")
+    address, nodes = alternatives_of(f"a.b={write_value(values)[1:-1]}")
     assert (address, [node.plain() for node in nodes]) == ("a.b", values)
 
 

@@ -92,6 +92,8 @@ def test_the_example_of_a_part_is_a_valid_spec(
     section = {"layer": "layers", "metric": "metrics"}.get(kind, kind)
     value = [said, "output"] if kind == "layer" and name != "output" else [said]
     whole = {**BASE, section: value if kind in ("layer", "metric", "augment", "preprocess") else said}
+    if kind == "pruner":
+        whole = {**BASE, "search": {"random": {"prune": said}}}
     assert [error.message for error in validator.iter_errors(whole)] == []
     (world / "x.yaml").write_text("\n".join(f"{key}: {write_value(part)}" for key, part in whole.items()) + "\n")
     assert specs.load(world / "x.yaml").name == "x"

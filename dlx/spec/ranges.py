@@ -1,0 +1,70 @@
+"""Ranges: `16..512`, `log 1e-5..1e-1`, `0..0.6 step 0.1`, as a sweep writes them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
+_RANGE = re.compile(
+    rf"(?P<log>log\s+)?(?P<low>{_NUMBER})\s*\.\.\s*(?P<high>{_NUMBER})(?:\s+step\s+(?P<step>{_NUMBER}))?"
+)
+_WHOLE = re.compile(r"[-+]?\d+")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, both among them; whole numbers where both ends are written as such.
+
+    log: drawn so that each factor is as probable as another. step: only low, low + step, …
+    """
+
+    text: str
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+    whole: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
+            return False
+        if self.whole and value != int(value):
+            return False
+        return self.step is None or math.isclose(round((value - self.low) / self.step) * self.step + self.low, value)
+
+    def values(self) -> Sequence[float]:
+        """All of its numbers; empty where they are not counted."""
+        step = self.step or (1 if self.whole else None)
+        if step is None:
+            return []
+        count = math.floor((self.high - self.low) / step + 1e-9) + 1
+        return [self.number(self.low + n * step) for n in range(count)]
+
+    def number(self, value: float) -> float:
+        """The number as a spec has it: 3 and not 3.0000000000000004."""
+        return round(value) if self.whole else float(f"{value:.12g}")
+
+
+def parse_range(text: object) -> Range | None:
+    """The range that a text is; None where it is none. Raises ValueError, saying what is wrong with its numbers."""
+    match = _RANGE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        return None
+    low, high = float(match["low"]), float(match["high"])
+    step = float(match["step"]) if match["step"] else None
+    numbers = (match["low"], match["high"], *([match["step"]] if match["step"] else []))
+    whole = all(_WHOLE.fullmatch(number) for number in numbers)
+    if not low < high:
+        raise ValueError(f"the range {text} is empty; expected the smaller end first")
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise ValueError(f"the range {text} has an end that is no number")
+    if match["log"] and low <= 0:
+        raise ValueError(f"a log range begins above 0, got {match['low']}")
+    if match["log"] and step is not None:
+        raise ValueError("a log range has no step")
+    if step is not None and not 0 < step <= high - low:
+        raise ValueError(f"the step {match['step']} does not fit into {match['low']}..{match['high']}")
+    return Range(str(text).strip(), low, high, bool(match["log"]), step, whole)

@@ -1,0 +1,248 @@
+"""The space of a sweep: alternatives and ranges by address, and the specs that come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dlx.errors import DlxError, SpecError
+from dlx.parts.user_code import UserCode
+from dlx.spec.dimensions import Dimension, check_same, declared, dimensions_of, ordered
+from dlx.spec.inherit import gather
+from dlx.spec.overrides import put
+from dlx.spec.parse import Node, write_value
+from dlx.spec.ranges import Range
+from dlx.spec.sections import Spec, resolved
+from dlx.spec.validate import validate
+
+MAX_TRIALS = 10_000
+Values = Mapping[str, Any]  # by a dimension's name: a number of its range, or the place of an alternative
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One choice: its settings, by address; the whole spec that comes of them; the values of the dimensions it has."""
+
+    settings: dict[str, Any]
+    spec: Spec
+    values: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The settings as a shell would write them."""
+        return " ".join(f"{address}={write_value(value)}" for address, value in self.settings.items())
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other trial."""
+        return repr(resolved(self.spec))
+
+
+@dataclass(frozen=True)
+class Space:
+    """A spec, and what of it a sweep varies."""
+
+    root: Node
+    code: UserCode
+    stem: str
+    dimensions: tuple[Dimension, ...]
+    place: str
+
+    def trial(self, choose: Callable[[Dimension], Any]) -> Trial:
+        """The trial of what `choose` says of each dimension that there is, those that others depend on first.
+
+        Raises SpecError where the spec that comes of it is none.
+        """
+        root, values, chosen = self.root, dict[str, Any](), dict[str, Node]()
+        for dimension in self.dimensions:
+            if not self.has(dimension, root, values):
+                continue
+            values[dimension.name] = value = choose(dimension)
+            node = dimension.node(value)
+            root = put(root, dimension.address, node, node.where, self.code.registries)
+            chosen[dimension.address] = node
+        return Trial({address: node.plain() for address, node in chosen.items()}, self._spec(root, chosen), values)
+
+    def of(self, values: Values) -> Trial:
+        """The trial of these values. Raises KeyError where one is missing, SpecError as `trial` does."""
+        return self.trial(lambda dimension: values[dimension.name])
+
+    def has(self, dimension: Dimension, root: Node, values: Values) -> bool:
+        """Whether a dimension is one in a tree, after the values of those before it."""
+        if dimension.parent is not None:
+            return values.get(dimension.parent[0]) == dimension.parent[1]
+        if not self._depends(dimension):
+            return True
+        try:
+            put(root, dimension.address, Node(0, dimension.where, root.base), "", self.code.registries, known=True)
+        except SpecError:
+            return False
+        return True
+
+    def _depends(self, dimension: Dimension) -> bool:
+        """Whether another dimension may choose the part that this one is a setting of."""
+        return any(self.leads(other, dimension) for other in self.dimensions)
+
+    def leads(self, other: Dimension, dimension: Dimension) -> bool:
+        """Whether what `other` chooses may be the part that a dimension is a setting of."""
+        same = other.address.partition(".")[0] == dimension.address.partition(".")[0]
+        return same and other.structural and other.address.count(".") < dimension.address.count(".")
+
+    def _spec(self, root: Node, chosen: Mapping[str, Node]) -> Spec:
+        spec = validate(root, self.stem, self.code)
+        texts = {node.where: f"-s {address}={write_value(node.plain())}" for address, node in chosen.items()}
+        # A place says which of the alternatives it is.
+        return replace(spec, marks={key: texts.get(mark, mark) for key, mark in spec.marks.items()})
+
+    @property
+    def base(self) -> Spec:
+        """The spec as it stands without the sweep. Raises SpecError where something is missing."""
+        return validate(self.root, self.stem, self.code)
+
+    def every(self) -> Iterator[dict[str, Any]]:
+        """The values of every trial of a space without ranges that nobody can count, in their order."""
+
+        def below(values: dict[str, Any], root: Node, rest: Sequence[Dimension]) -> Iterator[dict[str, Any]]:
+            if not rest:
+                yield values
+                return
+            first, *others = rest
+            if not self.has(first, root, values):
+                yield from below(values, root, others)
+                return
+            for value in first.range.values() if first.range else range(len(first.alternatives)):
+                node = first.node(value)
+                changed = put(root, first.address, node, node.where, self.code.registries)
+                yield from below({**values, first.name: value}, changed, others)
+
+        return below({}, self.root, self.dimensions)
+
+    def count(self, most: int = MAX_TRIALS) -> int | None:
+        """How many trials there are; None where they are more than `most` or nobody can count them."""
+        if any(d.range is not None and not _countable(d.range, most) for d in self.dimensions):
+            return None
+        count = 0
+        for count, _ in enumerate(self.every(), 1):
+            if count > most:
+                return None
+        return count
+
+
+def _countable(numbers: Range, most: int) -> bool:
+    step = numbers.step or (1 if numbers.whole else None)
+    return step is not None and (numbers.high - numbers.low) / step < most
+
+
+def space_of(source: Path | str, stem: str, overrides: Sequence[str] = ()) -> Space:
+    """What a spec's `sweep` and `-s address=a,b,…` vary; an override of an address replaces what the spec says of it.
+
+    source, stem: as `dlx.spec.written` gives them.
+    Raises SpecError with every problem of the spec, and of each alternative and the ends of each range in it.
+    """
+    root, code = gather(source)
+    place = str(source) if isinstance(source, Path) else "spec"
+    root, dimensions = dimensions_of(root, code, overrides)
+    plain = root.with_value({key: node for key, node in root.value.items() if key != "sweep"})
+    if not dimensions:
+        validate(plain, stem, code)
+        hint = "a section `sweep: {lr: [0.001, 0.01]}`, or -s lr=0.001,0.01"
+        raise SpecError([DlxError("there are no alternatives to try", where=place, hint=hint)])
+    check_same(root, code, dimensions, place)
+    space = Space(plain, code, stem, tuple(ordered(dimensions)), place)
+    check_space(space)
+    return space
+
+
+def trials_of(space: Space) -> list[Trial]:
+    """Every combination of the alternatives, in their order, each once. Raises SpecError with every problem."""
+    problems: list[DlxError] = []
+    trials: dict[str, Trial] = {}
+    _check_count(space)
+    for values in space.every():
+        try:
+            trial = space.of(values)
+            trials.setdefault(trial.key, trial)  # the same combination twice is one
+        except SpecError as error:
+            problems += error.problems
+    _raise_distinct(problems)
+    return list(trials.values())
+
+
+def _check_count(space: Space) -> None:
+    """Raise SpecError where a grid cannot have all that the space has."""
+    ranges = [d for d in space.dimensions if d.range is not None]
+    if ranges:
+        hint = "--search tpe --trials 50, or search: {tpe: 50} in the spec; a grid takes lists"
+        raise SpecError([
+            DlxError(f"{d.address}: the range {d.range.text} needs a search", where=d.where, hint=hint)
+            for d in ranges if d.range is not None
+        ])  # fmt: skip
+    count = 1
+    for dimension in space.dimensions:
+        count *= len(dimension.alternatives)
+    if count > MAX_TRIALS and space.count() is None:
+        message = f"{count:,} combinations; expected at most {MAX_TRIALS:,}"
+        raise SpecError([DlxError(message, where=space.place, hint="fewer alternatives, or --search random")])
+
+
+def check_space(space: Space) -> None:
+    """Raise SpecError with the problems of every alternative and of the ends of every range, each tried alone."""
+    problems: list[DlxError] = []
+    for dimension in space.dimensions:
+        values = [dimension.range.low, dimension.range.high] if dimension.range else range(len(dimension.alternatives))
+        if dimension.range:
+            values = [dimension.range.number(value) for value in values]
+        for value in values:
+            try:
+                _alone(space, dimension, value)
+            except SpecError as error:
+                problems += error.problems
+    _raise_distinct(problems)
+
+
+def _alone(space: Space, dimension: Dimension, value: Any) -> None:
+    """Raise SpecError where a value does not fit the spec, whatever the dimensions that it depends on choose.
+
+    The others choose their first value.
+    """
+    first: SpecError | None = None
+    for chosen in _choices(space, dimension):
+        given = {dimension.name: value, **chosen}
+        try:
+            trial = space.trial(lambda d, given=given: given.get(d.name, d.first))  # type: ignore[misc]
+        except SpecError as error:
+            first = first or error
+            continue
+        if dimension.name in trial.values:
+            return
+    if first is None:  # no choice has such a setting
+        node = dimension.node(value)
+        validate(put(space.root, dimension.address, node, node.where, space.code.registries), space.stem, space.code)
+        message = f"{dimension.address}: nothing in the sweep has this setting"
+        raise SpecError([DlxError(message, where=dimension.where)])
+    raise first
+
+
+def _choices(space: Space, dimension: Dimension) -> Iterator[dict[str, int]]:
+    """What the dimensions may choose, one at a time, without which a dimension may be none."""
+    if dimension.parent is not None:
+        yield dict([dimension.parent])
+        return
+    yield {}
+    for other in space.dimensions:
+        if space.leads(other, dimension):
+            yield from ({other.name: place} for place in range(1, len(other.alternatives)))
+
+
+def check_alternatives(root: Node, code: UserCode, stem: str) -> None:
+    """Raise SpecError with the problems of every alternative of `sweep`, each tried alone on the rest of the spec."""
+    plain = root.with_value({key: node for key, node in root.value.items() if key != "sweep"})
+    check_space(Space(plain, code, stem, tuple(ordered(declared(root))), "spec"))
+
+
+def _raise_distinct(problems: Sequence[DlxError]) -> None:
+    """Raise SpecError with each problem once, where there are some."""
+    if problems:
+        raise SpecError(list({str(problem): problem for problem in problems}.values()))
