@@ -37,6 +37,7 @@ HEAVY = {"matplotlib", "keras", "tensorflow", "jax", "torch", "numpy", "pydantic
 # Who imports Keras or a backend by itself; all others take Keras from system.backend, where it is loaded on first touch.
 BACKENDS = {
     "system/backend.py": {"keras", "tensorflow", "jax"},
+    "system/pooling.py": {"jax"},
     "engine/tensorflow.py": {"tensorflow"},
     "engine/tensorflow_loop.py": {"tensorflow"},
     "engine/xla.py": {"tensorflow"},

@@ -195,6 +195,7 @@ def _jax(wanted: str) -> Device:
         unused = _unused_gpu(wanted, "JAX", "pip install 'jax[cuda13]'")
         return Device("jax", "cpu", _cpu(wanted, threads), threads, unused)
     jax.config.update("jax_default_device", gpus[0])
+    importlib.import_module("dlx.system.pooling").install(importlib.import_module("keras.src.backend.jax.nn"))
     return Device("jax", f"gpu:{gpus[0].id}", f"GPU {gpus[0].id}: {gpus[0].device_kind}", threads)
 
 
