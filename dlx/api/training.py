@@ -56,8 +56,9 @@ def sweep(spec: Source, runs_dir: Place | None = None, verbose: int = 1, **setti
     A combination that is done is not trained again. One that fails is left out, as `dlx sweep` does.
     """
     from dlx.search.local import Here
+    from dlx.search.study import study_of
     from dlx.search.sweep import sweep as trained
-    from dlx.spec import trials_of, write_value
+    from dlx.spec import space_of, write_value
     from dlx.training.initial_weights import settled
 
     root = find.root(runs_dir)
@@ -65,9 +66,11 @@ def sweep(spec: Source, runs_dir: Place | None = None, verbose: int = 1, **setti
     for address, value in settings.items():
         several = value if isinstance(value, (list, tuple)) else [value]
         texts.append(f"{address}={','.join(map(write_value, several))}")
-    trials = [dataclasses.replace(trial, spec=settled(trial.spec, root)) for trial in trials_of(spec, texts)]
-    options = dataclasses.replace(_options(verbose), parent=trials[0].spec.name)
-    results = trained(trials, Here(root, options, lambda: options.observer), lambda trial, result: None)
+    settle = lambda trial: dataclasses.replace(trial, spec=settled(trial.spec, root))  # noqa: E731
+    study = study_of(space_of(spec, texts), root, settle)
+    options = dataclasses.replace(_options(verbose), parent=study.name)
+    with study.held():
+        results = trained(study, Here(root, options, study.equip), lambda task, result: None)
     if results and results[-1].stop:
         raise KeyboardInterrupt
     return Comparison(read(result.run.path) for result in results if result.run is not None)
@@ -88,7 +91,7 @@ def _loaded(spec: Source, settings: Mapping[str, object], root: os.PathLike[str]
     from dlx import spec as specs
     from dlx.training.initial_weights import settled
 
-    return settled(dataclasses.replace(specs.load(spec, _texts(settings)), sweep={}), Path(root))
+    return settled(specs.load(spec, _texts(settings)).alone, Path(root))
 
 
 def _texts(settings: Mapping[str, object]) -> Sequence[str]:

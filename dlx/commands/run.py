@@ -165,7 +165,7 @@ def load_all(paths: Sequence[str], settings: Sequence[str], launch: Launch, repo
         if spec.sweep:
             hint = f"{command_line('dlx', 'sweep', path)} trains its alternatives of {', '.join(spec.sweep)}"
             terminal.console(error=True).print(terminal.clean(f"{spec.name} is trained without its sweep; {hint}"))
-        loaded.append(dataclasses.replace(spec, sweep={}))
+        loaded.append(spec.alone)
     return loaded
 
 

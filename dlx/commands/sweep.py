@@ -15,6 +15,8 @@ from dlx.commands.options import Launch, launch_options, overrides
 if TYPE_CHECKING:
     from dlx.runs.run import Run
     from dlx.search.local import Here
+    from dlx.search.study import Study
+    from dlx.search.sweep import Result
     from dlx.spec.space import Trial
 
 
@@ -77,38 +79,61 @@ def _show_best(runs: Sequence[Run]) -> None:
 
 def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> tuple[list[Run], int]:
     """(the runs of the trials, the exit code: of the first that did not end well, else 0)."""
+    from dlx import spec as specs
     from dlx.commands.sweep_screen import SweepScreen, show_plan
     from dlx.search.local import Here
+    from dlx.search.study import study_of
     from dlx.search.sweep import sweep
-    from dlx.spec import trials_of
-    from dlx.system import files, signals, terminal
+    from dlx.system import files
     from dlx.training.session import Options
 
     launch.want()
-    trials = [_settled(trial, launch) for trial in trials_of(path, settings)]
-    screen = SweepScreen(len(trials), launch.json)
-    options = Options(["dlx", *sys.argv[1:]], parent=trials[0].spec.name, deadline=launch.deadline)
-    here = Here(launch.root, options, screen.observer)
-    missing = [trial for trial in trials if here.finished.find(trial) is None]
-    show_plan(trials, missing, error=launch.json)
+    space = specs.space_of(path, settings)
+    study = study_of(space, launch.root, lambda trial: _settled(trial, launch))
+    screen = SweepScreen(study, launch.json)
+    options = Options(["dlx", *sys.argv[1:]], parent=study.name, deadline=launch.deadline)
+    here = Here(launch.root, options, screen.equip)
+    show_plan(study, error=launch.json)
     if dry_run:
-        return [], _list(trials, here)
+        return [], _list(list(study.fixed), here)
     files.check_writable(launch.root)
-    results = sweep(trials, here, screen.report)
-    away = [number for number, result in enumerate(results) if result.status == "running"]
-    if away:
-        here.finished.refresh()
-        for number in away:
-            results[number].run = here.finished.find(trials[number])
-        still = sum(results[number].run is None for number in away)
-        if still:
-            words = f"{still} combination{'s' * (still > 1)} still running in another process; not in what follows"
-            terminal.console(error=True).print(words)
+    with study.held():
+        results = sweep(study, here, screen.report)
+    return _runs(study, here), _code(study, results)
+
+
+def _code(study: Study, results: Sequence[Result]) -> int:
+    """The exit code, and why the sweep ended before its time."""
+    from dlx.system import signals, terminal
+
+    out = terminal.console(error=True)
     code = next((result.exit_code for result in results if result.exit_code), 0)
-    if results and results[-1].stop and len(results) < len(trials):
-        code = signals.code(results[-1].stop)
-        terminal.console(error=True).print("stopped; the same command continues with what is missing")
-    return [result.run for result in results if result.run is not None], code
+    stop = next((result.stop for result in results if result.stop), "")
+    if study.hopeless:
+        out.print(terminal.clean(f"ended: {study.hopeless}"))
+    if study.exhausted:
+        out.print(f"every combination has been tried: {len(study.observations)}")
+    if stop and study.left:
+        code = signals.code(stop)
+        out.print("stopped; the same command continues with what is missing")
+    return code
+
+
+def _runs(study: Study, here: Here) -> list[Run]:
+    """The runs of all trials, in their order; what another process has ended by now is among them."""
+    from dlx.runs.run import Run
+    from dlx.system import terminal
+
+    here.finished.refresh()
+    found, still = [], 0
+    for observation in study.observations:
+        run = here.finished.find(study.trials[observation.number].spec) if observation.status == "running" else None
+        still += observation.status == "running" and run is None
+        found += [run.path] if run is not None else observation.runs
+    if still:
+        words = f"{still} combination{'s' * (still > 1)} still running in another process; not in what follows"
+        terminal.console(error=True).print(words)
+    return [Run(path) for path in dict.fromkeys(found)]
 
 
 def _settled(trial: Trial, launch: Launch) -> Trial:
@@ -137,7 +162,7 @@ def _list(trials: Sequence[Trial], here: Here) -> int:
     problems: list[tuple[Trial, DlxError]] = []
     with terminal.Bar(len(trials), "combinations measured") as bar:
         for number, trial in enumerate(trials, 1):
-            run = here.finished.find(trial)
+            run = here.finished.find(trial.spec)
             if run is not None:
                 seconds = (run.metrics() or {}).get("total_seconds")
                 times.append(f"done, took {duration(float(seconds or 0))}")

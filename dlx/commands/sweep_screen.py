@@ -2,55 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dlx.commands.training_screen import run_line
 from dlx.engine.plan import Progress
 from dlx.runs.metrics import figure_text, is_figure, unasked
 from dlx.runs.run import Run
+from dlx.search.study import Study, Task
 from dlx.search.sweep import Result
 from dlx.spec import write_value
-from dlx.spec.space import Trial
 from dlx.system import problems, terminal
 from dlx.system.units import duration
 from dlx.training.experiment import Experiment
 from dlx.training.outcome import Observer, Outcome
 from dlx.training.progress_bar import TrainingBar
+from dlx.training.session import Options
 
 if TYPE_CHECKING:
     from dlx.model.network import Network
 
 
-def show_plan(trials: Sequence[Trial], missing: Sequence[Trial], error: bool) -> None:
-    """The alternatives, and how many combinations are left."""
-    spec = trials[0].spec
-    out = terminal.console(error)
-    out.print(spec.name, style=terminal.HEADING)
-    for line in terminal.wrapped(spec.description):
+def show_plan(study: Study, error: bool) -> None:
+    """What varies, how it is searched, and how much is left."""
+    space, out = study.space, terminal.console(error)
+    out.print(study.name, style=terminal.HEADING)
+    description = space.root.value.get("description")
+    for line in terminal.wrapped(str(description.value) if description is not None and description.value else ""):
         out.print(line)
-    values: dict[str, dict[str, None]] = {}
-    for trial in trials:
-        for address, value in trial.settings.items():
-            values.setdefault(address, {})[write_value(value)] = None
-    terminal.fields([(address, ", ".join(texts)) for address, texts in values.items()], error)
-    done = len(trials) - len(missing)
-    count = f"{len(trials)} combination{'s' * (len(trials) != 1)}"
-    out.print(f"{count}, {done} of them finished before" if done else count)
+    varied = [
+        (d.name, d.range.text if d.range is not None else ", ".join(write_value(n.plain()) for n in d.alternatives))
+        for d in space.dimensions
+    ]
+    terminal.fields(varied, error)
+    done = sum(observation.status in ("done", "pruned") for observation in study.observations)
+    if study.ledger is None:
+        count = f"{len(study.fixed)} combination{'s' * (len(study.fixed) != 1)}"
+        out.print(f"{count}, {done} of them finished before" if done else count)
+        return
+    search = study.search
+    words = f"{search.by}: {search.trials} trials by {', '.join(study.objectives)}"
+    words += f", {search.repeats} seeds each" if search.repeats > 1 else ""
+    words += f", pruned by {search.prune.by}" if search.prune else ""
+    out.print(f"{words}; {done} of them finished before" if done else words)
 
 
 class SweepScreen:
     """A bar while a trial trains, and a line when it has ended. The bar shows which trial it is."""
 
-    def __init__(self, of: int, json: bool) -> None:
-        self._of, self._json, self._number = of, json, 0
+    def __init__(self, study: Study, json: bool) -> None:
+        self._study, self._json, self._number = study, json, 0
+        trials = len(study.fixed) or study.search.trials or 0
+        self._of = trials * study.search.repeats
+
+    def equip(self, options: Options, task: Task) -> Options:
+        """The options of a trial's training, and who watches it."""
+        return dataclasses.replace(self._study.equip(options, task), observer=self.observer())
 
     def observer(self) -> Observer:
         """An Observer for the next training."""
         return _TrialBar(f"{self._number + 1}/{self._of}")
 
-    def report(self, trial: Trial, result: Result) -> None:
-        """A line for a trial that has ended."""
+    def report(self, task: Task, result: Result) -> None:
+        """A line for a training that has ended."""
+        trial = task.trial
         self._number += 1
         out = terminal.console(error=self._json)
         count = f"{self._number:>{len(str(self._of))}}/{self._of}"
@@ -68,9 +84,10 @@ class SweepScreen:
             out.print(terminal.clean(line))
         else:
             words = "is running in another process" if result.status == "running" else result.status
+            words += f" ({result.why})" if result.why else ""
             out.print(
                 terminal.clean(f"{count}  {name}{trial.label}  {words}"),
-                style=terminal.ERROR * (words == result.status),
+                style=terminal.ERROR * (result.status in ("failed", "interrupted")),
             )
             if result.error is not None:
                 problems.show(f"  {result.error}")

@@ -29,7 +29,7 @@ class Plan:
     units: by the metric's name, what its figures are multiplied by: the loop computes them in units of its own.
     stop_at: the training ends after the first epoch in which every column named here is at least as good as its number.
     log_every: steps from one row of train figures to the next, None for no such rows.
-    snapshots, histograms: after these epochs, and after every so many, a chunk ends.
+    snapshots, judged, histograms: after these epochs, and after every so many, a chunk ends.
     """
 
     seed: int
@@ -48,13 +48,14 @@ class Plan:
     stop_at: Mapping[str, float] = field(default_factory=dict)
     log_every: int | None = None
     snapshots: tuple[int, ...] = ()
+    judged: tuple[int, ...] = ()
     histograms: int | None = None
     usual_lr: float | None = None
 
     def pause(self, step: int) -> int:
         """The first step after `step` at which a chunk must end."""
         epoch = step // self.steps_per_epoch
-        epochs = [after for after in self.snapshots if after > epoch]
+        epochs = [after for after in (*self.snapshots, *self.judged) if after > epoch]
         if self.histograms:
             epochs.append((epoch // self.histograms + 1) * self.histograms)
         ends = [self.steps, *(after * self.steps_per_epoch for after in epochs)]

@@ -93,7 +93,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """done | failed | interrupted | running | crashed; unknown where another host may be at it."""
+        """done | failed | interrupted | pruned | running | crashed; unknown where another host may be at it."""
         if (self.path / "metrics.json").is_file():
             return "done"
         lock, _ = locks.state(self.path, "lock")
@@ -101,7 +101,8 @@ class Run:
             return "running"
         failure = self.failure()
         if failure is not None:
-            return "interrupted" if failure.get("kind") == "interrupted" else "failed"
+            kind = failure.get("kind")
+            return kind if kind in ("interrupted", "pruned") else "failed"
         return "unknown" if lock == "unknown" else "crashed"
 
     def seen(self) -> str:
@@ -248,7 +249,7 @@ class Run:
         self.release()
 
     def fail(self, kind: str, message: str, **details: Any) -> None:
-        """Write failure.json: kind is "failed" or "interrupted"."""
+        """Write failure.json: kind is "failed", "interrupted" or "pruned"."""
         self.write("failure.json", document({"kind": kind, "message": message, **details}))
         self.release()
 

@@ -28,7 +28,7 @@ LABELS = (*NOTES, *WATCHED, "seed", "split_seed")
 # Of run.json, beside the settings.
 KEPT = (
     "dataset", "task", "monitor", "start", "started", "code", "backend", "device", "device_name", "parent", "spec",
-    "changed",
+    "changed", "trial", "parameters",
 )  # fmt: skip
 
 

@@ -16,14 +16,14 @@ from dlx.parts.registry import FilePath
 from dlx.runs import find
 from dlx.runs.run import Run
 from dlx.runs.summary import NOTES, Entry, identity, read
+from dlx.search.study import Task
 from dlx.search.sweep import Result
 from dlx.spec.sections import Spec, changes, defaults, flat, resolved
-from dlx.spec.space import Trial
 from dlx.system import backend, signals
 from dlx.system.files import disk, make_private
 from dlx.system.json_text import finite
 from dlx.training.experiment import Experiment, prepare
-from dlx.training.outcome import Observer, Outcome
+from dlx.training.outcome import Outcome
 from dlx.training.resume import resume, unfinished
 from dlx.training.session import Options
 from dlx.training.train import train
@@ -82,16 +82,16 @@ class Finished:
                 self._seen.add(path)
                 self._runs[_named(entry.settings)] = entry
 
-    def find(self, trial: Trial) -> Run | None:
-        """The run that has the settings of a trial."""
-        spec, base = self._as_recorded(trial.spec)
-        code = trial.spec.code.digests()
+    def find(self, wanted: Spec) -> Run | None:
+        """The run that has the settings of a spec."""
+        spec, base = self._as_recorded(wanted)
+        code = wanted.code.digests()
         settings = finite(flat(resolved(spec, str(base))))
         entry = self._runs.get(_named(settings)) or self._older(spec, settings)
         if entry is None or (entry.info.get("code") or {}) != code:
             return None
         recorded = (entry.info.get("dataset") or {}).get("fingerprint")
-        return Run(entry.path) if self._fingerprint(trial.spec) in (None, recorded) else None
+        return Run(entry.path) if self._fingerprint(wanted) in (None, recorded) else None
 
     def identity(self, spec: Spec) -> str:
         """What tells a spec from every other: its settings as a run records them, and its code."""
@@ -118,50 +118,65 @@ def _named(settings: Mapping[str, Any]) -> str:
 
 
 class Here:
-    """This process: Keras is imported once, and the data and the compiled program are kept while they fit."""
+    """This process: Keras is imported once, and the data and the compiled program are kept while they fit.
 
-    def __init__(self, root: Path, options: Options, observer: Callable[[], Observer]) -> None:
-        self._root, self._options, self._observer = root, options, observer
+    equip: the options of a task's training: who watches it, and who may end it early.
+    """
+
+    slots = 1
+
+    def __init__(self, root: Path, options: Options, equip: Callable[[Options, Task], Options]) -> None:
+        self._root, self._options, self._equip = root, options, equip
         self._data: tuple[Any, Dataset] | None = None
-        self.finished = Finished(root, self._fingerprint)
+        self._tasks: list[Task] = []
+        self.finished = Finished(root, self.fingerprint)
 
-    def __call__(self, trial: Trial) -> Result:
-        if (run := self.finished.find(trial)) is not None:
+    def submit(self, task: Task) -> None:
+        """Begin a training, as soon as somebody waits for it."""
+        self._tasks.append(task)
+
+    def ended(self) -> list[tuple[Task, Result]]:
+        """The training that was submitted, done."""
+        task = self._tasks.pop(0)
+        return [(task, self.train(task))]
+
+    def train(self, task: Task) -> Result:
+        """How a training ends here."""
+        if (run := self.finished.find(task.spec)) is not None:
             return Result("done", run, fresh=False)
         if late := signals.Stop(self._options.deadline).reason:
             return Result("not begun", stop=late)
         try:
-            with claimed(self._root, self.finished.identity(trial.spec)) as free:
+            with claimed(self._root, self.finished.identity(task.spec)) as free:
                 if not free:
                     return Result("running", fresh=False)
-                return self._trained(trial)
+                return self._trained(task)
         except DlxError as error:
             return Result("failed", error=error)
 
-    def _trained(self, trial: Trial) -> Result:
-        """How a trial that no other process trains ends here; one may have finished it in between."""
+    def _trained(self, task: Task) -> Result:
+        """How a training that no other process does ends here; one may have finished it in between."""
         self.finished.refresh()
-        if (run := self.finished.find(trial)) is not None:
+        if (run := self.finished.find(task.spec)) is not None:
             return Result("done", run, fresh=False)
-        outcome = self._resumed(trial.spec)
+        options = self._equip(self._options, task)
+        outcome = self._resumed(task, options)
         if outcome is None:
-            outcome = train(self.prepare(trial.spec), self._root, self._watched())
-        return Result(outcome.status, outcome.run, outcome.error, outcome.stop)
+            outcome = train(self.prepare(task.spec), self._root, options)
+        return Result(outcome.status, outcome.run, outcome.error, outcome.stop, why=outcome.pruned)
 
-    def _watched(self) -> Options:
-        return dataclasses.replace(self._options, observer=self._observer())
-
-    def _resumed(self, spec: Spec) -> Outcome | None:
-        """The outcome of continuing a trial that was stopped; None where there is none, or it differs by now."""
-        if (run := unfinished(spec, self._root)) is None:
+    def _resumed(self, task: Task, options: Options) -> Outcome | None:
+        """The outcome of continuing a training that was stopped; None where there is none, or it differs by now."""
+        run = Run(task.entry.path) if task.promoted and task.entry is not None else unfinished(task.spec, self._root)
+        if run is None:
             return None
         device = backend.load()  # this sweep's, whatever the run was made on
         try:
-            return resume(run, device={"backend": device.backend, "device": device.device}, options=self._watched())
+            return resume(run, device={"backend": device.backend, "device": device.device}, options=options)
         except DlxError:
             return None
 
-    def _fingerprint(self, spec: Spec) -> str | None:
+    def fingerprint(self, spec: Spec) -> str | None:
         """That of the spec's data as it is now; None where it cannot be loaded."""
         try:
             return self._dataset(spec).fingerprint

@@ -1,16 +1,17 @@
-"""The loop of a sweep: trials, one after another, at a place.
+"""The loop of a sweep: a study says what to train next, a place trains it.
 
-What to try next (`trials`, any iterable) and where it runs (`Here`, a trial to a result) are all that it knows.
+A place is all that knows where: this process (`local`), others beside it (`workers`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from dlx.errors import DlxError
 from dlx.runs.run import Run
-from dlx.spec.space import Trial
+from dlx.search.study import Study, Task
 from dlx.system import signals
 
 
@@ -23,6 +24,7 @@ class Result:
     error: DlxError | None = None
     stop: str = ""
     fresh: bool = True
+    why: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -31,14 +33,35 @@ class Result:
         return self.error.exit_code if self.error else 0
 
 
-def sweep(
-    trials: Iterable[Trial], place: Callable[[Trial], Result], report: Callable[[Trial, Result], None]
-) -> list[Result]:
-    """Run the trials at a place, in their order; a failed one is reported and the rest continue, a stop ends it."""
-    results = []
-    for trial in trials:
-        results.append(place(trial))
-        report(trial, results[-1])
-        if results[-1].stop:
-            break
-    return results
+class Place(Protocol):
+    """Where trainings run: as many at once as `slots`."""
+
+    slots: int
+
+    def submit(self, task: Task) -> None:
+        """Begin a training."""
+
+    def ended(self) -> list[tuple[Task, Result]]:
+        """The trainings that have ended; waits until there is one."""
+
+
+def sweep(study: Study, place: Place, report: Callable[[Task, Result], None]) -> list[Result]:
+    """Train what the study asks for; a failed trial is reported and the rest continue, a stop ends it."""
+    results: list[Result] = []
+    running, stopped = 0, False
+    while True:
+        while not stopped and not study.hopeless and running < place.slots:
+            task = study.next()
+            if task is None:
+                break
+            place.submit(task)
+            running += 1
+        if not running:
+            return results
+        for task, result in place.ended():
+            running -= 1
+            stopped = stopped or bool(result.stop)
+            status = "interrupted" if result.status == "not begun" else result.status
+            study.finish(task, status, result.run, result.error)
+            results.append(result)
+            report(task, result)

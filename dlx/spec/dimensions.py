@@ -77,8 +77,8 @@ def dimensions_of(root: Node, code: UserCode, overrides: Sequence[str]) -> tuple
             problems += error.problems
     if problems:
         raise SpecError(problems)
-    taken = {_place(root, code, address) for address in (*(d.address for d in added), *fixed)}
-    written = [d for d in declared(root) if _place(root, code, d.address) not in taken]
+    taken = {place_of(root, code, address) for address in (*(d.address for d in added), *fixed)}
+    written = [d for d in declared(root) if place_of(root, code, d.address) not in taken]
     return root, [*written, *added]
 
 
@@ -124,7 +124,7 @@ def _range(value: Any, where: str) -> Range | None:
 def check_same(root: Node, code: UserCode, dimensions: Sequence[Dimension], where: str) -> None:
     """Raise SpecError where two addresses mean one setting."""
     own = [d for d in dimensions if d.parent is None]
-    places = [_place(root, code, d.address) for d in own]
+    places = [place_of(root, code, d.address) for d in own]
     for dimension, place in zip(own, places, strict=True):
         if places.count(place) > 1:
             same = " and ".join(other.address for other, its in zip(own, places, strict=True) if its == place)
@@ -132,7 +132,7 @@ def check_same(root: Node, code: UserCode, dimensions: Sequence[Dimension], wher
             raise SpecError([problem])
 
 
-def _place(root: Node, code: UserCode, address: str) -> str:
+def place_of(root: Node, code: UserCode, address: str) -> str:
     """The place that an address means, whichever way it is written: layers.hidden.units is layers/0/dense/units."""
     marker = Node("\0", "", root.base)
     try:

@@ -43,6 +43,24 @@ class Range:
         count = math.floor((self.high - self.low) / step + 1e-9) + 1
         return [self.number(self.low + n * step) for n in range(count)]
 
+    def between(self, share: float) -> float:
+        """The number at a share of the way from `low` to `high`, 0..1."""
+        low, high = self.low, self.high
+        if self.whole and self.step is None:  # each whole number as probable as another
+            low, high = low - 0.5, high + 0.5
+        value = math.exp(math.log(low) + share * math.log(high / low)) if self.log else low + share * (high - low)
+        if self.step is not None:
+            value = self.low + round((value - self.low) / self.step) * self.step
+        return min(max(value, self.low), self.high)
+
+    def place(self, value: float) -> float:
+        """The share of the way from `low` to `high` at which a number lies: what `between` takes."""
+        low, high = self.low, self.high
+        if self.whole and self.step is None:
+            low, high = low - 0.5, high + 0.5
+        place = math.log(value / low) / math.log(high / low) if self.log else (value - low) / (high - low)
+        return min(max(place, 0.0), 1.0)
+
     def number(self, value: float) -> float:
         """The number as a spec has it: 3 and not 3.0000000000000004."""
         return round(value) if self.whole else float(f"{value:.12g}")

@@ -91,6 +91,11 @@ class Spec:
     code: UserCode = field(default_factory=UserCode, compare=False, repr=False)
 
     @property
+    def alone(self) -> Spec:
+        """The experiment by itself: without what a sweep makes of it."""
+        return replace(self, sweep={}, search=None)
+
+    @property
     def registries(self) -> Registries:
         return self.code.registries
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from dlx.errors import DlxError, SpecError
+from dlx.parts.registry import Part
 from dlx.parts.user_code import UserCode
-from dlx.spec.dimensions import Dimension, check_same, declared, dimensions_of, ordered
+from dlx.spec.dimensions import Dimension, check_same, declared, dimensions_of, label, ordered, place_of
 from dlx.spec.inherit import gather
 from dlx.spec.overrides import put
-from dlx.spec.parse import Node, write_value
+from dlx.spec.parse import Node, read_text, write_value
 from dlx.spec.ranges import Range
-from dlx.spec.sections import Spec, resolved
+from dlx.spec.sections import Spec, resolved, run_name
 from dlx.spec.validate import validate
 
 MAX_TRIALS = 10_000
@@ -49,6 +50,7 @@ class Space:
     stem: str
     dimensions: tuple[Dimension, ...]
     place: str
+    search: Part | None = None
 
     def trial(self, choose: Callable[[Dimension], Any]) -> Trial:
         """The trial of what `choose` says of each dimension that there is, those that others depend on first.
@@ -68,6 +70,51 @@ class Space:
     def of(self, values: Values) -> Trial:
         """The trial of these values. Raises KeyError where one is missing, SpecError as `trial` does."""
         return self.trial(lambda dimension: values[dimension.name])
+
+    @property
+    def name(self) -> str:
+        """What the runs of the sweep are called."""
+        node = self.root.value.get("name")
+        return str(node.value) if node is not None and node.value else run_name(self.stem)
+
+    def with_sections(self, sections: Mapping[str, Any], words: Mapping[str, Any]) -> Trial:
+        """The trial of whole sections in place of the spec's own; words: its settings, for those who read."""
+        nodes = {key: read_text(write_value(value), "sweep", self.root.base, False) for key, value in sections.items()}
+        root = self.root.with_value({**self.root.value, **{key: node for key, node in nodes.items() if node}})
+        return Trial(dict(words), validate(root, self.stem, self.code).alone, {})
+
+    def filled(self, words: Mapping[str, Any]) -> dict[str, Any]:
+        """Words of an earlier space with those of a later one: a setting that was no dimension has the spec's value."""
+        known = {dimension.name for dimension in self.dimensions}
+        found = {name: word for name, word in words.items() if name in known}
+        for dimension in self.dimensions:
+            if dimension.name not in found and dimension.parent is None and not self._depends(dimension):
+                found[dimension.name] = label(self._written(dimension))
+        return found
+
+    def _written(self, dimension: Dimension) -> Any:
+        """What the spec says where a dimension would change it. Raises KeyError where it says nothing."""
+        way = place_of(self.root, self.code, dimension.address).strip("/").split("/")
+        node = self.root
+        for key in way:
+            node = node.value[int(key)] if node.is_list else node.value[key]
+        return node.plain()
+
+    def words(self, values: Values) -> dict[str, Any]:
+        """Values as a file keeps them: numbers of ranges, and of alternatives their words."""
+        known = {dimension.name: dimension for dimension in self.dimensions}
+        return {n: v if known[n].range is not None else known[n].labels()[v] for n, v in values.items()}
+
+    def places(self, words: Mapping[str, Any]) -> dict[str, Any]:
+        """What `words` was made from. Raises KeyError and ValueError where it lies in another space."""
+        known = {dimension.name: dimension for dimension in self.dimensions}
+        values = {}
+        for name, word in words.items():
+            numbers = known[name].range
+            if numbers is not None and word not in numbers:
+                raise ValueError(f"{name}: {word} is not in {numbers.text}")
+            values[name] = word if numbers is not None else known[name].labels().index(word)
+        return values
 
     def has(self, dimension: Dimension, root: Node, values: Values) -> bool:
         """Whether a dimension is one in a tree, after the values of those before it."""
@@ -91,7 +138,7 @@ class Space:
         return same and other.structural and other.address.count(".") < dimension.address.count(".")
 
     def _spec(self, root: Node, chosen: Mapping[str, Node]) -> Spec:
-        spec = validate(root, self.stem, self.code)
+        spec = validate(root, self.stem, self.code).alone
         texts = {node.where: f"-s {address}={write_value(node.plain())}" for address, node in chosen.items()}
         # A place says which of the alternatives it is.
         return replace(spec, marks={key: texts.get(mark, mark) for key, mark in spec.marks.items()})
@@ -152,7 +199,18 @@ def space_of(source: Path | str, stem: str, overrides: Sequence[str] = ()) -> Sp
     check_same(root, code, dimensions, place)
     space = Space(plain, code, stem, tuple(ordered(dimensions)), place)
     check_space(space)
-    return space
+    return replace(space, search=validate(_first(space), stem, code).search)
+
+
+def _first(space: Space) -> Node:
+    """The tree of the trial whose dimensions all have their first value."""
+    root, values = space.root, dict[str, Any]()
+    for dimension in space.dimensions:
+        if space.has(dimension, root, values):
+            values[dimension.name] = dimension.first
+            node = dimension.node(dimension.first)
+            root = put(root, dimension.address, node, node.where, space.code.registries)
+    return root
 
 
 def trials_of(space: Space) -> list[Trial]:

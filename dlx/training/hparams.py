@@ -12,7 +12,7 @@ from dlx.spec.sections import KINDS, Spec, flat, resolved
 from dlx.system import terminal
 from dlx.training.experiment import Experiment
 
-APART = ("name", "description", "tags", "plots", "strict", "imports", "sweep", "task", *KINDS)
+APART = ("name", "description", "tags", "plots", "strict", "imports", "sweep", "search", "task", *KINDS)
 LONGEST = 60  # letters of a setting
 
 Setting = bool | float | str

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Outcome:
-    """How a run ended: its status, its figures, the error if there was one, and what stopped it, if something did.
+    """How a run ended: its status, its figures, the error if there was one, and what stopped or pruned it.
 
     examples: predictions beside the truth, a line each, of a dataset that says how its examples are read.
     out_of_fold: of a run that validates on a fold, that fold's row numbers, targets and predictions.
@@ -32,6 +32,7 @@ class Outcome:
     metrics: dict[str, Any] = field(default_factory=dict)
     error: DlxError | None = None
     stop: str = ""
+    pruned: str = ""
     examples: list[str] = field(default_factory=list)
     out_of_fold: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 

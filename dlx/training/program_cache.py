@@ -13,7 +13,7 @@ from dlx.spec.sections import flat, resolved
 from dlx.training.experiment import Experiment
 
 # Settings that are variables of a compiled program, or that it does not depend on.
-VARIABLE = (*NOTES, "seed", "lr", "sweep", "weights", "keep", "snapshots", "histograms")
+VARIABLE = (*NOTES, "seed", "lr", "sweep", "search", "weights", "keep", "snapshots", "histograms")
 
 
 class ProgramCache:

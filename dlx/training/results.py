@@ -36,7 +36,7 @@ def leave(ready: Ready, session: Session, program: Program, state: State, outcom
     """
     run, done = session.run, outcome.status == "done"
     problems = [outcome.error] if isinstance(outcome.error, DiskError) else []
-    if session.tracker.best_epoch or done:
+    if done or (session.tracker.best_epoch and outcome.status != "pruned"):
         failed = outcome.status == "failed"  # its last weights are those that failed
         program.restore(state, "best" if failed else ready.experiment.spec.keep)
         with _remembered(session, "model.keras", problems):

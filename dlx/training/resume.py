@@ -102,7 +102,7 @@ def resume(
     try:
         _check_status(run, settings)  # another process may have finished it in between
         spec = spec_of(run, _overrides(settings, info))
-        experiment = prepare(dataclasses.replace(spec, sweep={}), recorded=info)
+        experiment = prepare(spec.alone, recorded=info)
         changed = differences(info, conditions(experiment, backend.load()))
         changed += _changed_settings(info, run, experiment, CHANGEABLE if settings else ())
         if changed and not force:
@@ -172,7 +172,7 @@ def again(
     if not run.history():
         raise RunError("finished no epoch: there is nothing to compare with", where=str(run.path))
     _want(info, run, device)
-    experiment = prepare(dataclasses.replace(spec_of(run), sweep={}), recorded=info)
+    experiment = prepare(spec_of(run).alone, recorded=info)
     changed = differences(info, conditions(experiment, backend.load()))
     changed += _changed_settings(info, run, experiment, ())
     options = Options(list(command), observer, parent=run.name, deadline=deadline)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dlx.runs.history import Row
 from dlx.runs.run import Run
 from dlx.training.outcome import Observer
 from dlx.training.program_cache import ProgramCache
@@ -26,7 +27,8 @@ class Options:
 
     command: as typed, for run.json. parent: the sweep or the run that it comes from. deadline: a moment of
     time.monotonic() at which to stop politely. chunk_steps: a fixed length of the chunks. cache: what compiled the
-    training before.
+    training before. trial: what a sweep records of it in run.json. judged: after these epochs `judge` hears the rows
+    that are new; a text that it returns ends the training as pruned, and says why.
     """
 
     command: Sequence[str] = ()
@@ -35,6 +37,9 @@ class Options:
     deadline: float | None = None
     chunk_steps: int | None = None
     cache: ProgramCache = field(default_factory=lambda: ProgramCache())
+    trial: Mapping[str, Any] | None = None
+    judged: tuple[int, ...] = ()
+    judge: Callable[[Sequence[Row]], str] | None = None
 
 
 @dataclass(frozen=True, eq=False)

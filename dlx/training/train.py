@@ -60,6 +60,8 @@ def train(experiment: Experiment, root: Path, options: Options | None = None, st
             info = {key: value for key, value in start.info.items() if key != "number"}
             checkpoints.commit(run.checkpoints, start.arrays, {**info, **run.marks()})
         record = run_record(kept, ready.network, device, options.command, base, options.parent)
+        if options.trial is not None:
+            record["trial"] = dict(options.trial)
         if start is not None and start.forced:
             record["resumed"] = [resumption(start.step, start.forced)]
         run.begin(specs.dump(kept.spec, base), record)
@@ -144,6 +146,8 @@ def _close(run: Run, outcome: Outcome) -> None:
             run.fail("failed", outcome.error.message, hint=outcome.error.hint, **details)
         elif outcome.status == "interrupted":
             run.fail("interrupted", f"stopped by {outcome.stop}")
+        elif outcome.status == "pruned":
+            run.fail("pruned", outcome.pruned)
         if outcome.status != "done":
             run.log(outcome.status + (f": {outcome.error.message}" if outcome.error else ""))
     run.release()
@@ -151,7 +155,7 @@ def _close(run: Run, outcome: Outcome) -> None:
 
 def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: signals.Stop) -> Outcome:
     experiment = ready.experiment
-    plan = plan_of(experiment)
+    plan = dataclasses.replace(plan_of(experiment), judged=options.judged)
     program = options.cache.program(experiment, ready.network, ready.optimizer, plan)
     if start is not None:
         try:
@@ -170,7 +174,7 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
     snapshots = Snapshots(run, board, experiment.spec, ready.network)
     session = Session(run, board, tracker, keeper, snapshots, rows_writer, options.observer, stop)
     try:
-        outcome, state = _fit(experiment, session, program, plan, options.chunk_steps)
+        outcome, state = _fit(experiment, session, program, plan, options)
         if outcome.status == "done" or not isinstance(outcome.error, DiskError):
             try:
                 leave(ready, session, program, state, outcome)
@@ -204,7 +208,7 @@ def _counted_later(arrays: Mapping[str, Any], program: Program) -> dict[str, Any
 
 
 def _fit(
-    experiment: Experiment, session: Session, program: Program, plan: Plan, chunk_steps: int | None
+    experiment: Experiment, session: Session, program: Program, plan: Plan, options: Options
 ) -> tuple[Outcome, State]:
     """(how the training ended, the state at its end), its history, logs and checkpoints written."""
     run, tracker, keeper = session.run, session.tracker, session.keeper
@@ -212,7 +216,7 @@ def _fit(
     try:
         if tracker.step == 0:
             session.snapshots.take(program, state, 0)
-        for progress in fit(program, plan, chunk_steps, tracker.carried):
+        for progress in fit(program, plan, options.chunk_steps, tracker.carried):
             state, resumable = progress.state, progress.resumable
             tracker.add(progress)
             session.rows.add(progress)
@@ -222,8 +226,13 @@ def _fit(
                 keeper.commit(program, state, tracker)
             session.observer.progressed(experiment, progress)
             unfinished = progress.step < experiment.steps and not progress.stopped
-            if resumable and unfinished and session.stop.reason:
+            if not resumable or not unfinished:
+                continue
+            if session.stop.reason:
                 outcome = Outcome(run, "interrupted", stop=session.stop.reason)
+                break
+            if options.judge is not None and progress.rows and (why := options.judge(progress.rows)):
+                outcome = Outcome(run, "pruned", pruned=why)
                 break
     except (DiskError, DivergenceError) as error:
         return Outcome(run, "failed", error=error), state

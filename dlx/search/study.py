@@ -1,0 +1,364 @@
+"""One sweep: what has been tried, what comes next, and what each trial came to. It decides, a place trains."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dlx.errors import DivergenceError, DlxError, SpecError
+from dlx.parts.registry import FilePath, Part
+from dlx.parts.searches import Search, registry
+from dlx.runs.run import Run
+from dlx.runs.summary import Entry
+from dlx.search import pruning, samplers
+from dlx.search.ledger import Issued, Ledger, digest
+from dlx.search.trials import Observation, Runs, curve, figure, more_is_better, objective_names, run_key
+from dlx.spec.sections import Spec, flat, resolved
+from dlx.spec.space import Space, Trial, trials_of
+from dlx.system.json_text import finite
+from dlx.training.session import Options
+
+MOST_FAILURES = 10  # in a row
+OUT_OF_MEMORY = "out of memory"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training of a trial: `repeat` counts its seeds from 0; entry: the run that it continues, if there is one."""
+
+    number: int
+    repeat: int
+    trial: Trial
+    spec: Spec
+    entry: Entry | None = None
+    promoted: bool = False
+
+
+@dataclass
+class Study:
+    """The trials of a sweep.
+
+    fixed: all that there are, of a grid, else they are drawn, and `ledger` keeps what was issued. objectives: names of
+    metrics.json, or of SIZES; seed: of the draws.
+    """
+
+    space: Space
+    search: Search
+    root: Path
+    seed: int
+    objectives: tuple[str, ...]
+    epochs: int
+    ledger: Ledger | None = None
+    fixed: Sequence[Trial] = ()
+    fingerprint: str | None = None
+    settle: Callable[[Trial], Trial] = lambda trial: trial
+    observations: list[Observation] = field(default_factory=list)
+    trials: dict[int, Trial] = field(default_factory=dict)
+    tasks: dict[tuple[int, int], str] = field(default_factory=dict)  # how each training is
+    entries: dict[tuple[int, int], Entry] = field(default_factory=dict)
+    results: dict[tuple[int, int], tuple[float | None, ...]] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)  # how the trials of this process ended, in their order
+    exhausted: bool = False
+    _index: dict[int, Observation] = field(default_factory=dict)
+
+    @property
+    def maximize(self) -> list[bool]:
+        """Of each objective, whether more is better."""
+        return [more_is_better(name) for name in self.objectives]
+
+    @functools.cached_property
+    def sampler(self) -> samplers.Sampler:
+        """What draws the next trial."""
+        return samplers.sampler(self.space, self.search, self.maximize)
+
+    # What has been tried
+
+    def recall(self) -> None:
+        """Read what was issued, and what the runs folder has of it."""
+        runs = Runs(self.root, self.name)
+        if self.ledger is None:
+            for number, trial in enumerate(self.fixed, 1):
+                self._add(number, trial, self.space.words(trial.values), ())
+        else:
+            self._recall_issued(self.ledger)
+        for observation in self.observations:
+            self._look(observation, runs)
+
+    def _recall_issued(self, ledger: Ledger) -> None:
+        space = digest(repr((self.space.stem, [repr(d) for d in self.space.dimensions], self.space.root.plain())))
+        for issued in ledger.issued:
+            try:
+                trial = self.composed(issued)
+            except (KeyError, ValueError, DlxError):  # it lies in another space
+                continue
+            self._add(issued.number, trial, issued.values, issued.parents)
+        ledger.space = space
+
+    def composed(self, issued: Issued) -> Trial:
+        """The trial of what a ledger says. Raises KeyError, ValueError or SpecError where it is none of this space."""
+        if issued.spec:
+            return self.settle(self.space.with_sections(issued.spec, issued.values))
+        return self.settle(self.space.of(self.space.places(self.space.filled(issued.values))))
+
+    def _add(self, number: int, trial: Trial, words: Mapping[str, Any], parents: tuple[int, ...]) -> Observation:
+        self.trials[number] = trial
+        self._index[number] = Observation(number, dict(words), self.key(trial.spec), parents=parents)
+        self.observations.append(self._index[number])
+        for repeat in range(self.search.repeats):
+            self.tasks[number, repeat] = "waiting"
+        return self.observations[-1]
+
+    def _look(self, observation: Observation, runs: Runs) -> None:
+        """What the runs folder has of a trial."""
+        for repeat in range(self.search.repeats):
+            entry = runs.get(self.key(self.spec(observation.number, repeat)))
+            if entry is None or not self._same_data(entry):
+                continue
+            here = observation.number, repeat
+            self.entries[here] = entry
+            if entry.status == "done":
+                self._count(here, Run(entry.path), entry.metrics)
+            elif entry.status == "failed":
+                failure = Run(entry.path).failure() or {}
+                final = bool(failure.get("diverged")) or failure.get("message") == OUT_OF_MEMORY
+                self.tasks[here] = "failed" if final else "waiting"
+                observation.bad, observation.message = final, str(failure.get("message", ""))
+            elif entry.status == "pruned":
+                self.tasks[here] = "pruned"
+            if repeat == 0 and entry.status in ("pruned", "interrupted", "crashed", "done") and self.search.prune:
+                observation.curve = curve(Run(entry.path).history(), self.objectives[0])
+        self._settle(observation)
+
+    def _same_data(self, entry: Entry) -> bool:
+        recorded = (entry.info.get("dataset") or {}).get("fingerprint")
+        return self.fingerprint in (None, recorded)
+
+    # What comes next
+
+    def next(self) -> Task | None:
+        """The next training: one that was stopped or never begun, a pruned one that may go on, or a new trial's.
+
+        None while there is nothing to begin. Raises DlxError where nothing new can be drawn.
+        """
+        for (number, repeat), status in self.tasks.items():
+            if status == "waiting" and not self._over(number):
+                return self._task(number, repeat)
+        if (promoted := self._promoted()) is not None:
+            return promoted
+        if self.ledger is None or self.exhausted or len(self.observations) >= (self.search.trials or 0):
+            return None
+        return self._new(self.ledger)
+
+    def _over(self, number: int) -> bool:
+        """Whether one training of a trial has ended in a way that ends the trial."""
+        return any(self.tasks[number, repeat] in ("failed", "pruned") for repeat in range(self.search.repeats))
+
+    def _promoted(self) -> Task | None:
+        if self.search.prune is None:
+            return None
+        known = [o for o in self.observations if o.curve]
+        found = pruning.promotable(self.search.prune, known, self.epochs, self.maximize[0])
+        return None if found is None else dataclasses.replace(self._task(found.number, 0), promoted=True)
+
+    def _new(self, ledger: Ledger) -> Task | None:
+        number = len(ledger.issued) + 1
+        known = {observation.key for observation in self.observations}
+        asked = (self.sampler, self.space, self.seed, number, self.observations)
+        found = samplers.next_trial(*asked, lambda trial: self.key(trial.spec) in known)
+        if found is None:
+            self.exhausted = True
+            return None
+        trial = self.settle(found.trial)
+        words = found.trial.settings if found.spec else self.space.words(found.trial.values)
+        issued = ledger.issue(words, digest(self.key(trial.spec)), found.parents, found.spec)
+        self._add(issued.number, trial, words, found.parents)
+        return self._task(issued.number, 0)
+
+    def _task(self, number: int, repeat: int) -> Task:
+        self.tasks[number, repeat] = "running"
+        self.observation(number).status = "running"
+        entry = self.entries.get((number, repeat))
+        return Task(number, repeat, self.trials[number], self.spec(number, repeat), entry)
+
+    def spec(self, number: int, repeat: int) -> Spec:
+        """The spec of one training of a trial."""
+        spec = self.trials[number].spec
+        if not repeat:
+            return spec
+        seed = (spec.seed + repeat) % 2**32
+        return dataclasses.replace(spec, seed=seed).with_change("seed", str(seed))
+
+    def record(self, task: Task) -> dict[str, Any]:
+        """What run.json keeps of the trial."""
+        observation = self.observation(task.number)
+        record: dict[str, Any] = {"sweep": self.name, "number": task.number, "values": dict(observation.values)}
+        record |= {"repeat": task.repeat} if self.search.repeats > 1 else {}
+        return record | ({"parents": list(observation.parents)} if observation.parents else {})
+
+    def equip(self, options: Options, task: Task) -> Options:
+        """The options of a training: what is recorded of its trial, and what may end it early."""
+        judge = functools.partial(self.judge, task) if self.search.prune else None
+        return dataclasses.replace(options, trial=self.record(task), judged=self.judged(), judge=judge)
+
+    # What became of it
+
+    def judged(self) -> tuple[int, ...]:
+        """The epochs after which trainings are held against the others."""
+        return pruning.rungs(self.search.prune, self.epochs) if self.search.prune else ()
+
+    def judge(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Why a training ends after these rows, which are new; an empty text where it continues."""
+        pruner, observation = self.search.prune, self.observation(task.number)
+        if pruner is None or task.repeat or not rows:
+            return ""
+        before = max(observation.curve, default=0)
+        best = [{"epoch": before, self.objectives[0]: observation.curve[before]}] if before else []
+        observation.curve |= curve([*best, *rows], self.objectives[0])
+        epoch = max(observation.curve)
+        if epoch not in self.judged():
+            return ""
+        others = pruning.at(epoch, self.observations, task.number)
+        return pruning.verdict(pruner, epoch, observation.curve[epoch], others, self.maximize[0])
+
+    def finish(
+        self, task: Task, status: str, run: Run | None, error: DlxError | None = None, entry: Entry | None = None
+    ) -> None:
+        """A training has ended: done, failed, pruned, interrupted, or running in another process."""
+        here, observation = (task.number, task.repeat), self.observation(task.number)
+        if status == "done" and run is not None:
+            self._count(here, run, run.metrics() or {})
+            if not observation.curve and self.search.prune and not task.repeat:
+                observation.curve = curve(run.history(), self.objectives[0])
+        elif status == "interrupted":
+            self.tasks[here] = "waiting"
+        else:
+            self.tasks[here] = status
+        if status == "failed":
+            observation.message = error.message if error is not None else ""
+            observation.bad = isinstance(error, DivergenceError) or observation.message == OUT_OF_MEMORY
+        if run is not None:
+            observation.runs.append(run.path)
+            if status in ("pruned", "interrupted"):
+                self.entries[here] = Entry(run.path, status)
+        self._settle(observation)
+        if observation.status in ("done", "failed", "pruned"):
+            self.ended.append(observation.status)
+
+    def _count(self, here: tuple[int, int], run: Run, metrics: Mapping[str, Any]) -> None:
+        self.tasks[here] = "done"
+        info = {"parameters": metrics.get("parameters")}
+        figures = tuple(figure(run, {**info, **metrics}, name) for name in self.objectives)
+        self.results[here] = figures
+        observation = self.observation(here[0])
+        if run.path not in observation.runs:
+            observation.runs.append(run.path)
+
+    def _settle(self, observation: Observation) -> None:
+        """What the trial is, from how its trainings are."""
+        repeats = [(observation.number, repeat) for repeat in range(self.search.repeats)]
+        statuses = [self.tasks[here] for here in repeats]
+        observation.status = next(
+            (status for status in ("failed", "pruned", "running", "waiting") if status in statuses), "done"
+        )
+        if observation.status != "done":
+            return
+        columns = list(zip(*(self.results[here] for here in repeats), strict=True))
+        if any(value is None for column in columns for value in column):
+            observation.status, observation.bad, observation.message = "failed", True, "a figure is not finite"
+            return
+        observation.figures = tuple(sum(column) / len(column) for column in columns)
+
+    def observation(self, number: int) -> Observation:
+        """What is known of a trial."""
+        return self._index[number]
+
+    @property
+    def name(self) -> str:
+        """What the sweep and its runs are called."""
+        return self.space.name
+
+    @property
+    def hopeless(self) -> str:
+        """Why the sweep should end: its last ten trials all failed; else an empty text."""
+        last = self.ended[-MOST_FAILURES:]
+        if len(last) < MOST_FAILURES or set(last) != {"failed"}:
+            return ""
+        messages = [o.message for o in self.observations if o.status == "failed"]
+        return f"the last {MOST_FAILURES} trials failed: {messages[-1]}"
+
+    @property
+    def left(self) -> bool:
+        """Whether there is more to train."""
+        waiting = any(status == "waiting" and not self._over(here[0]) for here, status in self.tasks.items())
+        drawn = self.ledger is not None and not self.exhausted
+        return waiting or (drawn and len(self.observations) < (self.search.trials or 0))
+
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        """Nobody else decides what comes next; a grid needs no such thing, its trials are shared out by claims."""
+        return contextlib.nullcontext() if self.ledger is None else self.ledger.held()
+
+    def key(self, spec: Spec) -> str:
+        """What tells an experiment from every other, as its run records it."""
+        base = (self.root / "any").resolve()
+        imports = [FilePath(base / "code" / name) for name in spec.code.digests()]
+        recorded = dataclasses.replace(spec, imports=imports)
+        return run_key(finite(flat(resolved(recorded, str(base)))), spec.code.digests())
+
+    def ranked(self) -> list[Observation]:
+        """The finished trials, the best by the first objective first; of equal ones the earlier."""
+        done = [o for o in self.observations if o.figures is not None and o.status == "done"]
+        sign = -1 if self.maximize[0] else 1
+        return sorted(done, key=lambda o: (sign * (o.figures or (0.0,))[0], o.number))
+
+
+def search_of(space: Space, part: Part | None = None) -> Search:
+    """The search that a spec names; a grid where it names none."""
+    made: Search = registry.make(part or space.search or Part("grid", {"prune": "none", "objectives": "auto"}))
+    return made
+
+
+def check_search(space: Space, search: Search, spec: Spec) -> None:
+    """Raise SpecError with what a search cannot be."""
+    where = spec.locate("search")
+    problems = []
+    if search.prune and len(search.objectives) > 1:
+        hint = "one objective, or prune: none"
+        problems.append(DlxError("prune holds trials against one another by one objective", where=where, hint=hint))
+    if search.prune and search.objectives[0] in ("parameters", "seconds", "size"):
+        problems.append(DlxError(f"prune needs a figure of every epoch, not {search.objectives[0]}", where=where))
+    if search.by in ("gp", "cma_es", "evolution") and len(search.objectives) > 1:
+        hint = "tpe and nsga2 take several"
+        problems.append(DlxError(f"{search.by} takes one objective", where=where, hint=hint))
+    if problems:
+        raise SpecError(problems)
+
+
+def study_of(space: Space, root: Path, settle: Callable[[Trial], Trial], fingerprint: str | None = None) -> Study:
+    """The study of a space below a runs folder. settle: gives a trial what the command adds to it.
+
+    Raises SpecError with what is wrong with the search, or of a grid with any of its combinations.
+    """
+    search = search_of(space)
+    fixed = [settle(trial) for trial in trials_of(space)] if search.by == "grid" else []
+    spec = (fixed[0] if fixed else settle(space.trial(lambda dimension: dimension.first))).spec
+    check_search(space, search, spec)
+    monitor = spec.monitor if spec.monitor != "auto" else "val_loss" if spec.validation != "none" else "train_loss"
+    study = Study(
+        space=space,
+        search=search,
+        root=root,
+        seed=spec.seed,
+        objectives=objective_names(search.objectives, monitor),
+        epochs=int(spec.epochs or 1),
+        ledger=None if search.by == "grid" else Ledger(root, space.name),
+        fixed=fixed,
+        fingerprint=fingerprint,
+        settle=settle,
+    )
+    study.recall()
+    return study

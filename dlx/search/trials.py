@@ -1,0 +1,107 @@
+"""The trials of a sweep as far as they have come: what samplers and pruners learn from. Read from run directories."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dlx.runs import find
+from dlx.runs.metrics import is_number, maximized
+from dlx.runs.run import Run
+from dlx.runs.summary import Entry, identity, read
+from dlx.system.json_text import finite
+
+SIZES = ("parameters", "seconds", "size")  # objectives that are no figure of a split: less is better
+
+
+@dataclass
+class Observation:
+    """One trial: what it chose, how it is, and what it came to.
+
+    values: by a dimension's name, in words. status: waiting | running | done | pruned | failed. figures: of each
+    objective the mean over its runs, once it is done. curve: of the first objective its best figure up to each epoch.
+    bad: it failed in a way that its values explain, as a loss that is not finite, or a full memory.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    key: str = ""
+    status: str = "waiting"
+    figures: tuple[float, ...] | None = None
+    curve: dict[int, float] = field(default_factory=dict)
+    bad: bool = False
+    parents: tuple[int, ...] = ()
+    runs: list[Path] = field(default_factory=list)
+    message: str = ""
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+def objective_names(names: Sequence[str], monitor: str) -> tuple[str, ...]:
+    """The objectives by their names in metrics.json; `auto` is what the trainings are steered by."""
+    return tuple(monitor if name == "auto" else name for name in names)
+
+
+def more_is_better(name: str) -> bool:
+    """Whether an objective is to be large."""
+    return name not in SIZES and maximized(name)
+
+
+def figure(run: Run, metrics: Mapping[str, Any], name: str) -> float | None:
+    """One objective of a finished run; None where it is not finite."""
+    if name == "size":
+        try:
+            return float(run.model_file.stat().st_size)
+        except OSError:
+            return None
+    value: Any = metrics.get("train_seconds" if name == "seconds" else name)
+    return float(value) if is_number(value) else None
+
+
+def curve(rows: Sequence[Mapping[str, Any]], name: str) -> dict[int, float]:
+    """The best figure up to each epoch, by its number; a NaN is never best."""
+    best, found = math.nan, {}
+    for row in rows:
+        value: Any = row.get(name)
+        if is_number(value) and (math.isnan(best) or (value > best if more_is_better(name) else value < best)):
+            best = float(value)
+        found[int(row["epoch"])] = best
+    return found
+
+
+def run_key(settings: Mapping[str, Any], code: Mapping[str, Any] | None) -> str:
+    """What a trial shares with its runs: name, settings and code; the seed is one of the settings."""
+    return f"{settings.get('name')} {identity(finite(dict(settings)))} {sorted((code or {}).items())!r}"
+
+
+class Runs:
+    """The runs of one name in a folder, by what tells their experiments apart; of equal ones the furthest."""
+
+    ORDER = ("done", "running", "pruned", "interrupted", "crashed", "failed", "unknown", "damaged")
+
+    def __init__(self, root: Path, name: str) -> None:
+        self._root, self._name = root, name
+        self._found: dict[str, Entry] = {}
+        self._seen: dict[Path, str] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look for runs that are new or have ended since."""
+        for path in sorted(find.below(self._root), key=find.natural):
+            if not path.name.startswith(f"{self._name}-") or self._seen.get(path) == "done" or not find.is_run(path):
+                continue
+            entry = read(path)
+            self._seen[path] = entry.status
+            if entry.settings:
+                key = run_key(entry.settings, entry.info.get("code"))
+                before = self._found.get(key)
+                if before is None or before.path == path or self._rank(entry) <= self._rank(before):
+                    self._found[key] = entry
+
+    def _rank(self, entry: Entry) -> int:
+        return self.ORDER.index(entry.status) if entry.status in self.ORDER else len(self.ORDER)
+
+    def get(self, key: str) -> Entry | None:
+        return self._found.get(key)
