@@ -69,8 +69,10 @@ def sweep(spec: Source, runs_dir: Place | None = None, verbose: int = 1, **setti
     settle = lambda trial: dataclasses.replace(trial, spec=settled(trial.spec, root))  # noqa: E731
     study = study_of(space_of(spec, texts), root, settle)
     options = dataclasses.replace(_options(verbose), parent=study.name)
+    here = Here(root, options, study.equip)
+    study.measure = here.parameters
     with study.held():
-        results = trained(study, Here(root, options, study.equip), lambda task, result: None)
+        results = trained(study, here, lambda task, result: None)
     if results and results[-1].stop:
         raise KeyboardInterrupt
     return Comparison(read(result.run.path) for result in results if result.run is not None)

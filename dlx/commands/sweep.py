@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,21 +28,33 @@ if TYPE_CHECKING:
     is_flag=True,
     help="List the combinations with the time they will take: each is trained for a second, and nothing kept.",
 )
+@click.option("--search", "by", metavar="NAME", help="How: grid, random, tpe, gp, cma_es, nsga2, evolution.")
+@click.option("--trials", type=click.IntRange(1), metavar="N", help="How many trials a search has in all.")
+@click.option("--prune", metavar="NAME", help="End trials early that fall behind: asha, median, none.")
+@click.option("--repeat", "repeats", type=click.IntRange(1), metavar="N", help="Train each trial with N seeds.")
 @launch_options("json", "tags", "deadline")
-def command(spec: str, settings: tuple[str, ...], dry_run: bool, launch: Launch) -> int:
-    """Train SPEC once for each combination of the alternatives in its `sweep` section, or after -s, between commas.
+def command(
+    spec: str,
+    settings: tuple[str, ...],
+    dry_run: bool,
+    launch: Launch,
+    **search: str | int | None,
+) -> int:
+    """Try what SPEC varies in its `sweep` section, or -s does: lists, and ranges such as 'lr=log 1e-5..1e-1'.
 
-    Each is an ordinary run. One that fails is reported, and the rest continue. Started again, only what is missing
-    runs: a finished run of the same settings counts.
+    Without a search every combination is trained. Each trial is an ordinary run. One that fails is reported, and the
+    rest continue. Started again, the sweep goes on: a finished run of the same settings counts, a stopped one
+    continues.
 
     \b
     dlx sweep configs/moons_hidden_sizes.yaml
     dlx sweep configs/digits.yaml -s lr=0.001,0.01,0.1 -s layers.dropout.rate=0,0.2
+    dlx sweep configs/digits.yaml -s 'lr=log 1e-4..1e-1' --search tpe --trials 20 --prune asha
     dlx sweep configs/digits.yaml -s lr=0.001,0.01 --dry-run
     """
     if dry_run and launch.json:
         raise click.UsageError("--dry-run prints a table, --json one object for each run; expected one of them")
-    runs, code = sweep(spec, settings, dry_run, launch)
+    runs, code = sweep(spec, settings, search, dry_run, launch)
     if len(runs) > 1 and not launch.json:
         from dlx.commands.compare import Shown, compare
         from dlx.runs.find import command_line, ranges
@@ -77,7 +89,9 @@ def _show_best(runs: Sequence[Run]) -> None:
         terminal.console().print(terminal.clean(f"best by {monitor}: {names}  {figure}"))
 
 
-def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> tuple[list[Run], int]:
+def sweep(
+    path: str, settings: Sequence[str], search: Mapping[str, Any], dry_run: bool, launch: Launch
+) -> tuple[list[Run], int]:
     """(the runs of the trials, the exit code: of the first that did not end well, else 0)."""
     from dlx import spec as specs
     from dlx.commands.sweep_screen import SweepScreen, show_plan
@@ -88,11 +102,12 @@ def sweep(path: str, settings: Sequence[str], dry_run: bool, launch: Launch) -> 
     from dlx.training.session import Options
 
     launch.want()
-    space = specs.space_of(path, settings)
+    space = specs.space_of(path, settings, search)
     study = study_of(space, launch.root, lambda trial: _settled(trial, launch))
     screen = SweepScreen(study, launch.json)
     options = Options(["dlx", *sys.argv[1:]], parent=study.name, deadline=launch.deadline)
     here = Here(launch.root, options, screen.equip)
+    study.measure = here.parameters
     show_plan(study, error=launch.json)
     if dry_run:
         return [], _list(list(study.fixed), here)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlx.data.dataset import Dataset
+from dlx.data.dataset import Dataset, Facts
 from dlx.errors import DlxError
+from dlx.model.network import parameter_count
 from dlx.parts.datasets import loading
 from dlx.parts.registry import FilePath
 from dlx.runs import find
@@ -22,6 +23,7 @@ from dlx.spec.sections import Spec, changes, defaults, flat, resolved
 from dlx.system import backend, signals
 from dlx.system.files import disk, make_private
 from dlx.system.json_text import finite
+from dlx.training.check import check
 from dlx.training.experiment import Experiment, prepare
 from dlx.training.outcome import Outcome
 from dlx.training.resume import resume, unfinished
@@ -189,6 +191,10 @@ class Here:
         if self._data is None or self._data[0] != key:
             self._data = (key, loading.load(spec.dataset, spec.task, spec.registries["dataset"]))
         return self._data[1]
+
+    def parameters(self, spec: Spec) -> int:
+        """How many parameters a spec's network has. Raises SpecError where it cannot be built."""
+        return parameter_count(check(spec, self._root, Facts.of(self._dataset(spec))))
 
     def prepare(self, spec: Spec) -> Experiment:
         """The experiment of a spec."""

@@ -18,6 +18,7 @@ from dlx.runs.summary import Entry
 from dlx.search import pruning, samplers
 from dlx.search.ledger import Issued, Ledger, digest
 from dlx.search.trials import Observation, Runs, curve, figure, more_is_better, objective_names, run_key
+from dlx.spec.rules import SIZES
 from dlx.spec.sections import Spec, flat, resolved
 from dlx.spec.space import Space, Trial, trials_of
 from dlx.system.json_text import finite
@@ -57,6 +58,7 @@ class Study:
     fixed: Sequence[Trial] = ()
     fingerprint: str | None = None
     settle: Callable[[Trial], Trial] = lambda trial: trial
+    measure: samplers.Measure | None = None
     observations: list[Observation] = field(default_factory=list)
     trials: dict[int, Trial] = field(default_factory=dict)
     tasks: dict[tuple[int, int], str] = field(default_factory=dict)  # how each training is
@@ -74,7 +76,7 @@ class Study:
     @functools.cached_property
     def sampler(self) -> samplers.Sampler:
         """What draws the next trial."""
-        return samplers.sampler(self.space, self.search, self.maximize)
+        return samplers.sampler(self.space, self.search, self.maximize, self.measure)
 
     # What has been tried
 
@@ -96,13 +98,14 @@ class Study:
                 trial = self.composed(issued)
             except (KeyError, ValueError, DlxError):  # it lies in another space
                 continue
-            self._add(issued.number, trial, issued.values, issued.parents)
+            self._add(issued.number, trial, issued.values, issued.parents).spec = issued.spec
         ledger.space = space
 
     def composed(self, issued: Issued) -> Trial:
         """The trial of what a ledger says. Raises KeyError, ValueError or SpecError where it is none of this space."""
         if issued.spec:
-            return self.settle(self.space.with_sections(issued.spec, issued.values))
+            values = self.space.places(issued.spec["values"])
+            return self.settle(self.space.with_layers(issued.spec["layers"], values))
         return self.settle(self.space.of(self.space.places(self.space.filled(issued.values))))
 
     def _add(self, number: int, trial: Trial, words: Mapping[str, Any], parents: tuple[int, ...]) -> Observation:
@@ -174,9 +177,9 @@ class Study:
             self.exhausted = True
             return None
         trial = self.settle(found.trial)
-        words = found.trial.settings if found.spec else self.space.words(found.trial.values)
+        words = {**self.space.words(found.trial.values), **({"layers": trial.settings["layers"]} if found.spec else {})}
         issued = ledger.issue(words, digest(self.key(trial.spec)), found.parents, found.spec)
-        self._add(issued.number, trial, words, found.parents)
+        self._add(issued.number, trial, words, found.parents).spec = found.spec
         return self._task(issued.number, 0)
 
     def _task(self, number: int, repeat: int) -> Task:
@@ -329,7 +332,7 @@ def check_search(space: Space, search: Search, spec: Spec) -> None:
     if search.prune and len(search.objectives) > 1:
         hint = "one objective, or prune: none"
         problems.append(DlxError("prune holds trials against one another by one objective", where=where, hint=hint))
-    if search.prune and search.objectives[0] in ("parameters", "seconds", "size"):
+    if search.prune and search.objectives[0] in SIZES:
         problems.append(DlxError(f"prune needs a figure of every epoch, not {search.objectives[0]}", where=where))
     if search.by in ("gp", "cma_es", "evolution") and len(search.objectives) > 1:
         hint = "tpe and nsga2 take several"

@@ -12,9 +12,8 @@ from dlx.runs import find
 from dlx.runs.metrics import is_number, maximized
 from dlx.runs.run import Run
 from dlx.runs.summary import Entry, identity, read
+from dlx.spec.rules import SIZES
 from dlx.system.json_text import finite
-
-SIZES = ("parameters", "seconds", "size")  # objectives that are no figure of a split: less is better
 
 
 @dataclass
@@ -23,7 +22,8 @@ class Observation:
 
     values: by a dimension's name, in words. status: waiting | running | done | pruned | failed. figures: of each
     objective the mean over its runs, once it is done. curve: of the first objective its best figure up to each epoch.
-    bad: it failed in a way that its values explain, as a loss that is not finite, or a full memory.
+    spec: of a trial that no values describe, what a sampler keeps of it. bad: it failed in a way that its values
+    explain, as a loss that is not finite, or a full memory.
     """
 
     number: int
@@ -34,9 +34,9 @@ class Observation:
     curve: dict[int, float] = field(default_factory=dict)
     bad: bool = False
     parents: tuple[int, ...] = ()
+    spec: Mapping[str, Any] = field(default_factory=dict)
     runs: list[Path] = field(default_factory=list)
     message: str = ""
-    extra: dict[str, float] = field(default_factory=dict)
 
 
 def objective_names(names: Sequence[str], monitor: str) -> tuple[str, ...]:

@@ -52,9 +52,12 @@ def trials_of(source: Source, overrides: Sequence[str] = ()) -> list[Trial]:
     return space.trials_of(space_of(source, overrides))
 
 
-def space_of(source: Source, overrides: Sequence[str] = ()) -> Space:
-    """What a spec's `sweep`, and `address=a,b,…` or `address=low..high`, vary. Raises SpecError with every problem."""
-    return space.space_of(*written(source), overrides)
+def space_of(source: Source, overrides: Sequence[str] = (), search: Mapping[str, Any] | None = None) -> Space:
+    """What a spec's `sweep`, and `address=a,b,…` or `address=low..high`, vary; search: what a command says of it.
+
+    Raises SpecError with every problem.
+    """
+    return space.space_of(*written(source), overrides, search)
 
 
 def written(source: Source) -> tuple[Path | str, str]:

@@ -18,8 +18,8 @@ from dlx.spec.ranges import Range, parse_range
 class Dimension:
     """One setting of a sweep: a range of numbers, or alternatives. Several addresses may move together (layers.*.…).
 
-    name: the address, and of several with one address something more. parent: (the dimension, the place of its
-    alternative) without which this one is none.
+    name: the address, and of several with one address something more. varied: the places of the alternatives that
+    have ranges inside. parent: (the dimension, the place of its alternative) without which this one is none.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Dimension:
     where: str
     alternatives: tuple[Node, ...] = ()
     range: Range | None = None
+    varied: frozenset[int] = frozenset()
     parent: tuple[str, int] | None = None
 
     def node(self, value: Any) -> Node:
@@ -42,7 +43,12 @@ class Dimension:
 
     def labels(self) -> list[Any]:
         """The alternatives as numbers, words and texts: each another."""
-        return [label(node.plain()) for node in self.alternatives]
+        plain = [node.plain() for node in self.alternatives]
+        names = [next(iter(value)) if isinstance(value, dict) and len(value) == 1 else value for value in plain]
+        return [
+            names[place] if place in self.varied and names.count(names[place]) == 1 else label(value)
+            for place, value in enumerate(plain)
+        ]
 
     @property
     def structural(self) -> bool:
@@ -88,14 +94,16 @@ def _dimension_and_inner(address: str, node: Node) -> list[Dimension]:
     if numbers is not None:
         return [Dimension(address, address, node.where, range=numbers)]
     inner: list[Dimension] = []
-    alternatives = []
+    alternatives, varied = [], set[int]()
     for place, alternative in enumerate(node.value):
         fixed, ranges = _without_ranges(alternative, address)
         alternatives.append(fixed)
         for where, (at, found) in enumerate(ranges):
             name = at if all(d.name != at for d in inner) else f"{at} ({place + 1}.{where + 1})"
             inner.append(Dimension(name, at, alternative.where, range=found, parent=(address, place)))
-    return [Dimension(address, address, node.where, tuple(alternatives)), *inner]
+        if ranges:
+            varied.add(place)
+    return [Dimension(address, address, node.where, tuple(alternatives), None, frozenset(varied)), *inner]
 
 
 def _without_ranges(node: Node, address: str) -> tuple[Node, list[tuple[str, Range]]]:

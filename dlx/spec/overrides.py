@@ -63,6 +63,8 @@ def put(
 def _default(section: str) -> Any:
     """What a section holds when no file sets it, as far as an address can lead into it."""
     default = SECTIONS[section].default
+    if section == "search":
+        return "grid"
     if isinstance(default, Part):
         return default.name
     return [] if isinstance(default, list) else {}

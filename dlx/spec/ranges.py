@@ -62,8 +62,8 @@ class Range:
         return min(max(place, 0.0), 1.0)
 
     def number(self, value: float) -> float:
-        """The number as a spec has it: 3 and not 3.0000000000000004."""
-        return round(value) if self.whole else float(f"{value:.12g}")
+        """The number as a spec has it, in six digits."""
+        return round(value) if self.whole else float(f"{value:.6g}")
 
 
 def parse_range(text: object) -> Range | None:

@@ -68,6 +68,8 @@ def _figures(spec: Spec) -> typing.Iterator[DlxError]:
     figures = ["loss", *(["data_loss"] if penalized(spec) else []), *names]
     known = [f"train_{f}" for f in figures] + ([f"val_{f}" for f in figures] if spec.validation != "none" else [])
     named = [] if spec.monitor == "auto" else [(spec.monitor, "monitor")]
+    if spec.search is not None:
+        yield from _objectives(spec, known)
     for name, where in [*named, *((name, f"stop_at.{name}") for name in spec.stop_at or ())]:
         if name not in known:
             why = " (there is no validation)" if spec.validation == "none" and name.startswith("val_") else ""
@@ -76,6 +78,23 @@ def _figures(spec: Spec) -> typing.Iterator[DlxError]:
                 where=spec.locate(where),
                 hint="expected train_ or val_ with loss, or with one of the metrics: val_loss, val_accuracy, …",
             )
+
+
+SIZES = ("parameters", "seconds", "size")  # what a search can look for beside figures: less is better
+
+
+def _objectives(spec: Spec, known: typing.Sequence[str]) -> typing.Iterator[DlxError]:
+    """What is no figure to search by."""
+    args = spec.search.args if spec.search is not None else {}
+    names = args.get("objectives", "auto")
+    where = spec.locate(f"search.{spec.search.name if spec.search else ''}.objectives")
+    for name in [names] if isinstance(names, str) else names:
+        if name.startswith("test_"):
+            hint = f"val_{name.removeprefix('test_')}; confirm judges the best on test, once"
+            yield DlxError(f"{name} would choose by the test split", where=where, hint=hint)
+        elif name not in (*known, *SIZES, "auto"):
+            hint = f"expected {', '.join(known[-3:])}, {', '.join(SIZES)}"
+            yield DlxError(f"{name!r} is no figure to search by{did_you_mean(name, known)}", where=where, hint=hint)
 
 
 def penalized(spec: Spec) -> bool:

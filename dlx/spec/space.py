@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from dlx.errors import DlxError, SpecError
+from dlx.parts import REGISTRIES
 from dlx.parts.registry import Part
 from dlx.parts.user_code import UserCode
+from dlx.spec.annotations import part_of
 from dlx.spec.dimensions import Dimension, check_same, declared, dimensions_of, label, ordered, place_of
 from dlx.spec.inherit import gather
 from dlx.spec.overrides import put
@@ -32,8 +34,15 @@ class Trial:
 
     @property
     def label(self) -> str:
-        """The settings as a shell would write them."""
-        return " ".join(f"{address}={write_value(value)}" for address, value in self.settings.items())
+        """The settings in a line, numbers in four digits."""
+        return " ".join(f"{address}={self._short(address, value)}" for address, value in self.settings.items())
+
+    def _short(self, address: str, value: Any) -> str:
+        if isinstance(value, float):
+            return f"{value:.4g}"
+        if isinstance(value, dict) and any(other.startswith(f"{address}.") for other in self.settings):
+            return str(next(iter(value)))  # its settings stand beside it
+        return write_value(value)
 
     @property
     def key(self) -> str:
@@ -77,11 +86,29 @@ class Space:
         node = self.root.value.get("name")
         return str(node.value) if node is not None and node.value else run_name(self.stem)
 
-    def with_sections(self, sections: Mapping[str, Any], words: Mapping[str, Any]) -> Trial:
-        """The trial of whole sections in place of the spec's own; words: its settings, for those who read."""
-        nodes = {key: read_text(write_value(value), "sweep", self.root.base, False) for key, value in sections.items()}
-        root = self.root.with_value({**self.root.value, **{key: node for key, node in nodes.items() if node}})
-        return Trial(dict(words), validate(root, self.stem, self.code).alone, {})
+    def tree(self, values: Values) -> Node:
+        """The tree of these values. Raises KeyError where one is missing."""
+        root, seen = self.root, dict[str, Any]()
+        for dimension in self.dimensions:
+            if self.has(dimension, root, seen):
+                seen[dimension.name] = values[dimension.name]
+                node = dimension.node(values[dimension.name])
+                root = put(root, dimension.address, node, node.where, self.code.registries)
+        return root
+
+    def with_layers(self, layers: Sequence[Any], values: Values) -> Trial:
+        """The trial of whole layers, as a spec writes them, and of values of what is no layer. Raises SpecError."""
+        node = read_text(write_value(list(layers)), "layers", self.root.base, False)
+        root = self.root.with_value({**self.root.value, "layers": node})
+        chosen: dict[str, Node] = {}
+        for dimension in self.dimensions:
+            if dimension.name in values:
+                chosen[dimension.address] = dimension.node(values[dimension.name])
+                root = put(root, dimension.address, chosen[dimension.address], dimension.where, self.code.registries)
+        spec = self._spec(root, chosen)
+        marks = {**spec.marks, "layers": f"-s layers={write_value(list(layers))}"}
+        settings = {**{address: node.plain() for address, node in chosen.items()}, "layers": _chain(layers)}
+        return Trial(settings, replace(spec, marks=marks), dict(values))
 
     def filled(self, words: Mapping[str, Any]) -> dict[str, Any]:
         """Words of an earlier space with those of a later one: a setting that was no dimension has the spec's value."""
@@ -177,15 +204,28 @@ class Space:
         return count
 
 
+def _chain(layers: Sequence[Any]) -> str:
+    """Layers in a line: flatten dense(32) output."""
+    words = []
+    for layer in layers:
+        name, value = (layer, None) if isinstance(layer, str) else next(iter(layer.items()))
+        first = next(iter(value.values()), None) if isinstance(value, dict) else value
+        words.append(f"{name}({first:.4g})" if isinstance(first, (int, float)) else name)
+    return " ".join(words)
+
+
 def _countable(numbers: Range, most: int) -> bool:
     step = numbers.step or (1 if numbers.whole else None)
     return step is not None and (numbers.high - numbers.low) / step < most
 
 
-def space_of(source: Path | str, stem: str, overrides: Sequence[str] = ()) -> Space:
+def space_of(
+    source: Path | str, stem: str, overrides: Sequence[str] = (), search: Mapping[str, Any] | None = None
+) -> Space:
     """What a spec's `sweep` and `-s address=a,b,…` vary; an override of an address replaces what the spec says of it.
 
-    source, stem: as `dlx.spec.written` gives them.
+    source, stem: as `dlx.spec.written` gives them. search: what a command line says beside the spec's: `by` the method,
+    and settings of it.
     Raises SpecError with every problem of the spec, and of each alternative and the ends of each range in it.
     """
     root, code = gather(source)
@@ -197,20 +237,26 @@ def space_of(source: Path | str, stem: str, overrides: Sequence[str] = ()) -> Sp
         hint = "a section `sweep: {lr: [0.001, 0.01]}`, or -s lr=0.001,0.01"
         raise SpecError([DlxError("there are no alternatives to try", where=place, hint=hint)])
     check_same(root, code, dimensions, place)
+    plain = _searched(plain, {key: value for key, value in (search or {}).items() if value is not None})
     space = Space(plain, code, stem, tuple(ordered(dimensions)), place)
     check_space(space)
-    return replace(space, search=validate(_first(space), stem, code).search)
+    first = space.tree({dimension.name: dimension.first for dimension in space.dimensions})
+    return replace(space, search=validate(first, stem, code).search)
 
 
-def _first(space: Space) -> Node:
-    """The tree of the trial whose dimensions all have their first value."""
-    root, values = space.root, dict[str, Any]()
-    for dimension in space.dimensions:
-        if space.has(dimension, root, values):
-            values[dimension.name] = dimension.first
-            node = dimension.node(dimension.first)
-            root = put(root, dimension.address, node, node.where, space.code.registries)
-    return root
+def _searched(root: Node, said: Mapping[str, Any]) -> Node:
+    """The tree with what a command line says of the search; another method keeps what it shares with the spec's."""
+    if not said:
+        return root
+    where = " ".join(f"--{'search' if key == 'by' else key.replace('repeats', 'repeat')} {said[key]}" for key in said)
+    node = root.value.get("search") or Node("grid", where, root.base)
+    name, args = part_of(node, "search") or ("grid", Node({}, where, root.base))
+    by = str(said.get("by", name))
+    known = REGISTRIES["search"].parameters(by) if by in REGISTRIES["search"] else {}
+    kept = {key: inner for key, inner in args.value.items() if key in known or by == name}
+    new = {key: Node(value, where, root.base) for key, value in said.items() if key != "by"}
+    part = Node({by: Node({**kept, **new}, where, root.base)}, where, root.base)
+    return root.with_value({**root.value, "search": part})
 
 
 def trials_of(space: Space) -> list[Trial]:

@@ -13,6 +13,7 @@ from dlx.errors import DlxError, SpecError
 from dlx.parts.searches import Search
 from dlx.search.trials import Observation
 from dlx.spec.dimensions import Dimension
+from dlx.spec.sections import Spec
 from dlx.spec.space import Space, Trial
 
 REDRAWS = 20
@@ -25,6 +26,9 @@ class Suggestion:
     trial: Trial
     parents: tuple[int, ...] = ()
     spec: dict[str, Any] = field(default_factory=dict)
+
+
+Measure = Callable[[Spec], int]  # a spec's parameters; raises SpecError where its network cannot be built
 
 
 class Sampler(Protocol):
@@ -42,10 +46,10 @@ MODULES = {
 }  # fmt: skip
 
 
-def sampler(space: Space, search: Search, maximize: Sequence[bool]) -> Sampler:
+def sampler(space: Space, search: Search, maximize: Sequence[bool], measure: Measure | None = None) -> Sampler:
     """The sampler of a search; maximize: of each objective, whether more is better. Raises DlxError for a bad fit."""
     module = importlib.import_module(f"dlx.search.samplers.{MODULES[search.by]}")
-    made: Sampler = module.make(space, search, maximize)
+    made: Sampler = module.make(space, search, maximize, *([measure] if search.by == "evolution" else []))
     return made
 
 
