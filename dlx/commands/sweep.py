@@ -13,11 +13,14 @@ from dlx.commands import completion
 from dlx.commands.options import Launch, launch_options, overrides
 
 if TYPE_CHECKING:
+    from dlx.commands.sweep_screen import SweepScreen
     from dlx.runs.run import Run
     from dlx.search.local import Here
     from dlx.search.study import Study
-    from dlx.search.sweep import Result
+    from dlx.search.sweep import Place, Result
+    from dlx.search.workers import Workers
     from dlx.spec.space import Trial
+    from dlx.training.session import Options
 
 
 @click.command("sweep", short_help="Train every combination of alternatives.")
@@ -31,12 +34,14 @@ if TYPE_CHECKING:
 @click.option("--search", "by", metavar="NAME", help="How: grid, random, tpe, gp, cma_es, nsga2, evolution.")
 @click.option("--trials", type=click.IntRange(1), metavar="N", help="How many trials a search has in all.")
 @click.option("--prune", metavar="NAME", help="End trials early that fall behind: asha, median, none.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Train N trials at once.")
 @click.option("--repeat", "repeats", type=click.IntRange(1), metavar="N", help="Train each trial with N seeds.")
 @launch_options("json", "tags", "deadline")
 def command(
     spec: str,
     settings: tuple[str, ...],
     dry_run: bool,
+    jobs: int,
     launch: Launch,
     **search: str | int | None,
 ) -> int:
@@ -54,7 +59,7 @@ def command(
     """
     if dry_run and launch.json:
         raise click.UsageError("--dry-run prints a table, --json one object for each run; expected one of them")
-    runs, code = sweep(spec, settings, search, dry_run, launch)
+    runs, code = sweep(spec, settings, search, (dry_run, jobs), launch)
     if len(runs) > 1 and not launch.json:
         from dlx.commands.compare import Shown, compare
         from dlx.runs.find import command_line, ranges
@@ -90,7 +95,7 @@ def _show_best(runs: Sequence[Run]) -> None:
 
 
 def sweep(
-    path: str, settings: Sequence[str], search: Mapping[str, Any], dry_run: bool, launch: Launch
+    path: str, settings: Sequence[str], search: Mapping[str, Any], how: tuple[bool, int], launch: Launch
 ) -> tuple[list[Run], int]:
     """(the runs of the trials, the exit code: of the first that did not end well, else 0)."""
     from dlx import spec as specs
@@ -109,12 +114,30 @@ def sweep(
     here = Here(launch.root, options, screen.equip)
     study.measure = here.parameters
     show_plan(study, error=launch.json)
+    dry_run, jobs = how
     if dry_run:
         return [], _list(list(study.fixed), here)
     files.check_writable(launch.root)
     with study.held():
-        results = sweep(study, here, screen.report)
+        place: Place = here if jobs == 1 else _workers(study, jobs, options, launch, screen)
+        try:
+            results = sweep(study, place, screen.report)
+        finally:
+            place.close()
     return _runs(study, here), _code(study, results)
+
+
+def _workers(study: Study, jobs: int, options: Options, launch: Launch, screen: SweepScreen) -> Workers:
+    """Processes beside this one."""
+    from dlx.search.workers import Workers
+    from dlx.system import backend
+
+    backend_name = backend.choose(launch.backend, launch.device)
+    hello = {
+        "root": str(launch.root), "command": list(options.command), "parent": options.parent,
+        "backend": backend_name, "device": launch.device,
+    }  # fmt: skip
+    return Workers(study, jobs, hello, screen.heard)
 
 
 def _code(study: Study, results: Sequence[Result]) -> int:

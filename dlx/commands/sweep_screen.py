@@ -60,6 +60,9 @@ class SweepScreen:
         """The options of a trial's training, and who watches it."""
         return dataclasses.replace(self._study.equip(options, task), observer=self.observer())
 
+    def heard(self, task: Task, event: Mapping[str, Any]) -> None:
+        """What a worker says of a training."""
+
     def observer(self) -> Observer:
         """An Observer for the next training."""
         return _TrialBar(f"{self._number + 1}/{self._of}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,15 +123,19 @@ def _named(settings: Mapping[str, Any]) -> str:
 class Here:
     """This process: Keras is imported once, and the data and the compiled program are kept while they fit.
 
-    equip: the options of a task's training: who watches it, and who may end it early.
+    equip: the options of a task's training: who watches it, and who may end it early. wait: the seconds that another
+    process has for what it is doing with the same training.
     """
 
     slots = 1
 
-    def __init__(self, root: Path, options: Options, equip: Callable[[Options, Task], Options]) -> None:
+    def __init__(
+        self, root: Path, options: Options, equip: Callable[[Options, Task], Options], wait: float = 0.0
+    ) -> None:
         self._root, self._options, self._equip = root, options, equip
         self._data: tuple[Any, Dataset] | None = None
         self._tasks: list[Task] = []
+        self._wait = wait
         self.finished = Finished(root, self.fingerprint)
 
     def submit(self, task: Task) -> None:
@@ -142,17 +147,24 @@ class Here:
         task = self._tasks.pop(0)
         return [(task, self.train(task))]
 
+    def close(self) -> None:
+        """Nothing is left running here."""
+
     def train(self, task: Task) -> Result:
         """How a training ends here."""
         if (run := self.finished.find(task.spec)) is not None:
             return Result("done", run, fresh=False)
         if late := signals.Stop(self._options.deadline).reason:
             return Result("not begun", stop=late)
+        until = time.monotonic() + self._wait
         try:
-            with claimed(self._root, self.finished.identity(task.spec)) as free:
-                if not free:
+            while True:
+                with claimed(self._root, self.finished.identity(task.spec)) as free:
+                    if free:
+                        return self._trained(task)
+                if time.monotonic() >= until:
                     return Result("running", fresh=False)
-                return self._trained(task)
+                time.sleep(0.2)
         except DlxError as error:
             return Result("failed", error=error)
 

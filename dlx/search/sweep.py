@@ -44,6 +44,9 @@ class Place(Protocol):
     def ended(self) -> list[tuple[Task, Result]]:
         """The trainings that have ended; waits until there is one."""
 
+    def close(self) -> None:
+        """Nothing more is to be trained."""
+
 
 def sweep(study: Study, place: Place, report: Callable[[Task, Result], None]) -> list[Result]:
     """Train what the study asks for; a failed trial is reported and the rest continue, a stop ends it."""
@@ -60,7 +63,7 @@ def sweep(study: Study, place: Place, report: Callable[[Task, Result], None]) ->
             return results
         for task, result in place.ended():
             running -= 1
-            stopped = stopped or bool(result.stop)
+            stopped = stopped or bool(result.stop and result.status != "done")
             status = "interrupted" if result.status == "not begun" else result.status
             study.finish(task, status, result.run, result.error)
             results.append(result)
