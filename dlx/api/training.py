@@ -67,15 +67,17 @@ def sweep(spec: Source, runs_dir: Place | None = None, verbose: int = 1, **setti
         several = value if isinstance(value, (list, tuple)) else [value]
         texts.append(f"{address}={','.join(map(write_value, several))}")
     settle = lambda trial: dataclasses.replace(trial, spec=settled(trial.spec, root))  # noqa: E731
-    study = study_of(space_of(spec, texts), root, settle)
-    options = dataclasses.replace(_options(verbose), parent=study.name)
-    here = Here(root, options, study.equip)
+    space = space_of(spec, texts)
+    options = dataclasses.replace(_options(verbose), parent=space.name)
+    here = Here(root, options, lambda options, task: study.equip(options, task))
+    study = study_of(space, root, settle, here.fingerprint)
     study.measure = here.parameters
     with study.held():
         results = trained(study, here, lambda task, result: None)
     if results and results[-1].stop:
         raise KeyboardInterrupt
-    return Comparison(read(result.run.path) for result in results if result.run is not None)
+    runs = dict.fromkeys(path for observation in study.observations for path in observation.runs)
+    return Comparison(read(path) for path in runs)
 
 
 def check(spec: Source, **settings: object) -> Spec:

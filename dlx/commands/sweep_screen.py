@@ -65,14 +65,15 @@ class SweepScreen:
 
     def observer(self) -> Observer:
         """An Observer for the next training."""
-        return _TrialBar(f"{self._number + 1}/{self._of}")
+        self._number += 1
+        return _TrialBar(f"{self._number}/{self._of}")
 
     def report(self, task: Task, result: Result) -> None:
         """A line for a training that has ended."""
         trial = task.trial
-        self._number += 1
-        out = terminal.console(error=self._json)
-        count = f"{self._number:>{len(str(self._of))}}/{self._of}"
+        out, repeats = terminal.console(error=self._json), self._study.search.repeats
+        number = (task.number - 1) * repeats + task.repeat + 1
+        count = f"{number:>{len(str(self._of))}}/{self._of}" if task.repeat >= 0 else f"seed {-task.repeat} again"
         metrics = (result.run.metrics() if result.run else None) or {}
         name = f"{result.run.name}: " if result.run else ""
         if result.status == "done":

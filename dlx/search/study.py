@@ -25,6 +25,7 @@ from dlx.system.json_text import finite
 from dlx.training.session import Options
 
 MOST_FAILURES = 10  # in a row
+FRESH = 1_000_000  # how far the seeds of a confirmation lie from those of the search
 OUT_OF_MEMORY = "out of memory"
 
 
@@ -56,7 +57,7 @@ class Study:
     epochs: int
     ledger: Ledger | None = None
     fixed: Sequence[Trial] = ()
-    fingerprint: str | None = None
+    fingerprint: Callable[[Spec], str | None] = lambda spec: None
     settle: Callable[[Trial], Trial] = lambda trial: trial
     measure: samplers.Measure | None = None
     observations: list[Observation] = field(default_factory=list)
@@ -67,6 +68,8 @@ class Study:
     ended: list[str] = field(default_factory=list)  # how the trials of this process ended, in their order
     exhausted: bool = False
     _index: dict[int, Observation] = field(default_factory=dict)
+    _chosen: list[int] = field(default_factory=list)
+    _confirmed: dict[int, list[Path]] = field(default_factory=dict)
 
     @property
     def maximize(self) -> list[bool]:
@@ -96,7 +99,7 @@ class Study:
         for issued in ledger.issued:
             try:
                 trial = self.composed(issued)
-            except (KeyError, ValueError, DlxError):  # it lies in another space
+            except (KeyError, IndexError, ValueError, DlxError):  # it lies in another space
                 continue
             self._add(issued.number, trial, issued.values, issued.parents).spec = issued.spec
         ledger.space = space
@@ -120,7 +123,7 @@ class Study:
         """What the runs folder has of a trial."""
         for repeat in range(self.search.repeats):
             entry = runs.get(self.key(self.spec(observation.number, repeat)))
-            if entry is None or not self._same_data(entry):
+            if entry is None or not self._same_data(entry, self.trials[observation.number].spec):
                 continue
             here = observation.number, repeat
             self.entries[here] = entry
@@ -137,9 +140,16 @@ class Study:
                 observation.curve = curve(Run(entry.path).history(), self.objectives[0])
         self._settle(observation)
 
-    def _same_data(self, entry: Entry) -> bool:
+    def _same_data(self, entry: Entry, spec: Spec) -> bool:
         recorded = (entry.info.get("dataset") or {}).get("fingerprint")
-        return self.fingerprint in (None, recorded)
+        return recorded is None or self.fingerprint(spec) in (None, recorded)
+
+    def finished(self) -> list[tuple[Task, Run]]:
+        """The trainings that had ended before, in their order."""
+        done = [here for here, status in self.tasks.items() if status == "done" and here in self.entries]
+        return [
+            (Task(*here, self.trials[here[0]], self.spec(*here)), Run(self.entries[here].path)) for here in sorted(done)
+        ]
 
     # What comes next
 
@@ -149,13 +159,15 @@ class Study:
         None while there is nothing to begin. Raises DlxError where nothing new can be drawn.
         """
         for (number, repeat), status in self.tasks.items():
-            if status == "waiting" and not self._over(number):
+            if status == "waiting" and repeat >= 0 and not self._over(number):
                 return self._task(number, repeat)
         if (promoted := self._promoted()) is not None:
             return promoted
-        if self.ledger is None or self.exhausted or len(self.observations) >= (self.search.trials or 0):
-            return None
-        return self._new(self.ledger)
+        if self.ledger is not None and not self.exhausted and len(self.observations) < (self.search.trials or 0):
+            found = self._new(self.ledger)
+            if found is not None:
+                return found
+        return self._confirming()
 
     def _over(self, number: int) -> bool:
         """Whether one training of a trial has ended in a way that ends the trial."""
@@ -167,6 +179,32 @@ class Study:
         known = [o for o in self.observations if o.curve]
         found = pruning.promotable(self.search.prune, known, self.epochs, self.maximize[0])
         return None if found is None else dataclasses.replace(self._task(found.number, 0), promoted=True)
+
+    def _confirming(self) -> Task | None:
+        """The next fresh seed of one of the best, once all trials have ended."""
+        confirm = self.search.confirm
+        if confirm is None or any(o.status in ("waiting", "running") for o in self.observations):
+            return None
+        if not self._chosen:
+            self._chosen = [o.number for o in self.ranked()[: confirm.top]]
+            runs = Runs(self.root, self.name)
+            for number in self._chosen:
+                for repeat in range(-confirm.seeds, 0):
+                    entry = runs.get(self.key(self.spec(number, repeat)))
+                    done = entry is not None and entry.status == "done"
+                    self.tasks[number, repeat] = "done" if done else "waiting"
+                    if entry is not None and done:
+                        self._confirmed.setdefault(number, []).append(entry.path)
+        for number in self._chosen:
+            for repeat in range(-1, -confirm.seeds - 1, -1):
+                if self.tasks[number, repeat] == "waiting":
+                    self.tasks[number, repeat] = "running"
+                    return Task(number, repeat, self.trials[number], self.spec(number, repeat))
+        return None
+
+    def confirmations(self) -> dict[int, list[Path]]:
+        """The finished runs of fresh seeds, by their trial."""
+        return self._confirmed
 
     def _new(self, ledger: Ledger) -> Task | None:
         number = len(ledger.issued) + 1
@@ -189,18 +227,19 @@ class Study:
         return Task(number, repeat, self.trials[number], self.spec(number, repeat), entry)
 
     def spec(self, number: int, repeat: int) -> Spec:
-        """The spec of one training of a trial."""
+        """The spec of one training of a trial; a repeat below 0 is a fresh seed, to confirm with."""
         spec = self.trials[number].spec
         if not repeat:
             return spec
-        seed = (spec.seed + repeat) % 2**32
+        seed = (spec.seed + (repeat if repeat > 0 else FRESH - repeat)) % 2**32
         return dataclasses.replace(spec, seed=seed).with_change("seed", str(seed))
 
     def record(self, task: Task) -> dict[str, Any]:
         """What run.json keeps of the trial."""
         observation = self.observation(task.number)
         record: dict[str, Any] = {"sweep": self.name, "number": task.number, "values": dict(observation.values)}
-        record |= {"repeat": task.repeat} if self.search.repeats > 1 else {}
+        record |= {"repeat": task.repeat} if self.search.repeats > 1 and task.repeat >= 0 else {}
+        record |= {"confirms": -task.repeat} if task.repeat < 0 else {}
         return record | ({"parents": list(observation.parents)} if observation.parents else {})
 
     def equip(self, options: Options, task: Task) -> Options:
@@ -233,6 +272,11 @@ class Study:
     ) -> None:
         """A training has ended: done, failed, pruned, interrupted, or running in another process."""
         here, observation = (task.number, task.repeat), self.observation(task.number)
+        if task.repeat < 0:
+            self.tasks[here] = "waiting" if status == "interrupted" else status
+            if status == "done" and run is not None:
+                self._confirmed.setdefault(task.number, []).append(run.path)
+            return
         if status == "done" and run is not None:
             self._count(here, run, run.metrics() or {})
             if not observation.curve and self.search.prune and not task.repeat:
@@ -245,7 +289,8 @@ class Study:
             observation.message = error.message if error is not None else ""
             observation.bad = isinstance(error, DivergenceError) or observation.message == OUT_OF_MEMORY
         if run is not None:
-            observation.runs.append(run.path)
+            if run.path not in observation.runs:
+                observation.runs.append(run.path)
             if status in ("pruned", "interrupted"):
                 self.entries[here] = Entry(run.path, status)
         self._settle(observation)
@@ -297,7 +342,9 @@ class Study:
     @property
     def left(self) -> bool:
         """Whether there is more to train."""
-        waiting = any(status == "waiting" and not self._over(here[0]) for here, status in self.tasks.items())
+        waiting = any(
+            status == "waiting" and (here[1] < 0 or not self._over(here[0])) for here, status in self.tasks.items()
+        )
         drawn = self.ledger is not None and not self.exhausted
         return waiting or (drawn and len(self.observations) < (self.search.trials or 0))
 
@@ -341,8 +388,15 @@ def check_search(space: Space, search: Search, spec: Spec) -> None:
         raise SpecError(problems)
 
 
-def study_of(space: Space, root: Path, settle: Callable[[Trial], Trial], fingerprint: str | None = None) -> Study:
+def study_of(
+    space: Space,
+    root: Path,
+    settle: Callable[[Trial], Trial],
+    fingerprint: Callable[[Spec], str | None] = lambda spec: None,
+) -> Study:
     """The study of a space below a runs folder. settle: gives a trial what the command adds to it.
+
+    fingerprint: of a spec's data as it is now, where it can be told; runs on other data are none of the study.
 
     Raises SpecError with what is wrong with the search, or of a grid with any of its combinations.
     """

@@ -12,12 +12,12 @@ from dlx.parts import REGISTRIES
 from dlx.parts.registry import Part
 from dlx.parts.user_code import UserCode
 from dlx.spec.annotations import part_of
-from dlx.spec.dimensions import Dimension, check_same, declared, dimensions_of, label, ordered, place_of
+from dlx.spec.dimensions import Dimension, check_same, declared, dimensions_of, ordered
 from dlx.spec.inherit import gather
 from dlx.spec.overrides import put
 from dlx.spec.parse import Node, read_text, write_value
 from dlx.spec.ranges import Range
-from dlx.spec.sections import Spec, resolved, run_name
+from dlx.spec.sections import Spec, flat, resolved, run_name
 from dlx.spec.validate import validate
 
 MAX_TRIALS = 10_000
@@ -116,16 +116,26 @@ class Space:
         found = {name: word for name, word in words.items() if name in known}
         for dimension in self.dimensions:
             if dimension.name not in found and dimension.parent is None and not self._depends(dimension):
-                found[dimension.name] = label(self._written(dimension))
+                found[dimension.name] = self._written(dimension)
         return found
 
     def _written(self, dimension: Dimension) -> Any:
-        """What the spec says where a dimension would change it. Raises KeyError where it says nothing."""
-        way = place_of(self.root, self.code, dimension.address).strip("/").split("/")
-        node = self.root
-        for key in way:
-            node = node.value[int(key)] if node.is_list else node.value[key]
-        return node.plain()
+        """What the spec says where a dimension would change it, in words. Raises KeyError where it is none of it."""
+        plain, registries = flat(resolved(self.base)), self.code.registries
+
+        def laid(value: Any) -> dict[str, Any]:
+            node = dimension.node(value)
+            root = put(self.root, dimension.address, node, node.where, registries)
+            return flat(resolved(validate(root, self.stem, self.code).alone))
+
+        if dimension.range is None:
+            places = range(len(dimension.alternatives))
+            return dimension.labels()[next((n for n in places if laid(n) == plain), len(places))]
+        low, high = (laid(dimension.range.number(end)) for end in (dimension.range.low, dimension.range.high))
+        found = {plain[key] for key in low if low[key] != high.get(key)}
+        if len(found) != 1:
+            raise KeyError(dimension.name)
+        return found.pop()
 
     def words(self, values: Values) -> dict[str, Any]:
         """Values as a file keeps them: numbers of ranges, and of alternatives their words."""
@@ -173,7 +183,7 @@ class Space:
     @property
     def base(self) -> Spec:
         """The spec as it stands without the sweep. Raises SpecError where something is missing."""
-        return validate(self.root, self.stem, self.code)
+        return validate(self.root, self.stem, self.code).alone
 
     def every(self) -> Iterator[dict[str, Any]]:
         """The values of every trial of a space without ranges that nobody can count, in their order."""
@@ -254,7 +264,11 @@ def _searched(root: Node, said: Mapping[str, Any]) -> Node:
     by = str(said.get("by", name))
     known = REGISTRIES["search"].parameters(by) if by in REGISTRIES["search"] else {}
     kept = {key: inner for key, inner in args.value.items() if key in known or by == name}
-    new = {key: Node(value, where, root.base) for key, value in said.items() if key != "by"}
+    new = {
+        key: read_text(write_value(value), where, root.base, False) or Node(value, where, root.base)
+        for key, value in said.items()
+        if key != "by"
+    }
     part = Node({by: Node({**kept, **new}, where, root.base)}, where, root.base)
     return root.with_value({**root.value, "search": part})
 
@@ -322,11 +336,24 @@ def _alone(space: Space, dimension: Dimension, value: Any) -> None:
         if dimension.name in trial.values:
             return
     if first is None:  # no choice has such a setting
-        node = dimension.node(value)
-        validate(put(space.root, dimension.address, node, node.where, space.code.registries), space.stem, space.code)
-        message = f"{dimension.address}: nothing in the sweep has this setting"
-        raise SpecError([DlxError(message, where=dimension.where)])
+        first = _misplaced(space, dimension, value)
     raise first
+
+
+def _misplaced(space: Space, dimension: Dimension, value: Any) -> SpecError:
+    """What is wrong with a setting that no choice of the other dimensions has."""
+    node, registries = dimension.node(value), space.code.registries
+    found = SpecError([DlxError(f"{dimension.address}: nothing in the sweep has this setting", where=dimension.where)])
+    known = {other.name: other for other in space.dimensions}
+    for chosen in _choices(space, dimension):
+        root = space.root
+        for name, place in chosen.items():
+            root = put(root, known[name].address, known[name].node(place), known[name].where, registries)
+        try:
+            validate(put(root, dimension.address, node, node.where, registries), space.stem, space.code)
+        except SpecError as error:
+            found = error
+    return found
 
 
 def _choices(space: Space, dimension: Dimension) -> Iterator[dict[str, int]]:

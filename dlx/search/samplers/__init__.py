@@ -42,7 +42,8 @@ class Sampler(Protocol):
 
 # By the method's name: the module of this room that holds its class.
 MODULES = {
-    "random": "random", "tpe": "optuna", "gp": "optuna", "nsga2": "optuna", "cma_es": "cma_es", "evolution": "evolution"
+    "random": "random_search", "tpe": "optuna", "gp": "optuna", "nsga2": "optuna", "cma_es": "cma_es",
+    "evolution": "evolution",
 }  # fmt: skip
 
 
