@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 @click.option("--prune", metavar="NAME", help="End trials early that fall behind: asha, median, none.")
 @click.option("--repeat", "repeats", type=click.IntRange(1), metavar="N", help="Train each trial with N seeds.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Train N trials at once.")
+@click.option(
+    "--lanes", type=click.IntRange(0, 4096), metavar="N", help="Train N small trials as one program (JAX); 0: never."
+)
 @click.option("--status", is_flag=True, help="Show how far the sweep is, also while it runs; train nothing.")
 @click.option(
     "--export-study", "study_file", metavar="FILE", help="Write the trials as an Optuna storage; train nothing."
@@ -41,6 +44,7 @@ def command(
     spec: str,
     settings: tuple[str, ...],
     jobs: int,
+    lanes: int | None,
     status: bool,
     study_file: str | None,
     dry_run: bool,
@@ -64,6 +68,7 @@ def command(
     if launch.json and (dry_run or status):
         raise click.UsageError("--dry-run and --status print tables, --json one object for each run; expected one")
     sweep = _Sweep(spec, settings, search, launch)
+    sweep.prefer(lanes)
     if study_file is not None:
         return sweep.export(study_file)
     if status:
@@ -83,7 +88,7 @@ class _Sweep:
         from dlx import spec as specs
         from dlx.commands.sweep_screen import SweepScreen
         from dlx.search.local import Here
-        from dlx.search.study import study_of
+        from dlx.search.setup import study_of
         from dlx.training.session import Options
 
         launch.want()
@@ -94,6 +99,21 @@ class _Sweep:
         self.study = study_of(space, launch.root, lambda trial: _settled(trial, launch), self._here.fingerprint)
         self.study.measure = self._here.parameters
         self._screen = SweepScreen(self.study, launch.json)
+
+    def prefer(self, lanes: int | None) -> None:
+        """The backend where the command names none, and how many trainings at once are one program.
+
+        JAX, where nothing convolves and there are many trials: it starts them in a fraction of the time. A sweep keeps
+        what its first trials were trained with.
+        """
+        from dlx.search import preference
+        from dlx.system import backend
+
+        chosen = preference.backend_of(self.study, self._launch.backend, self._launch.device)
+        if chosen != self._launch.backend:
+            backend.want(chosen, self._launch.device)
+            self._launch = dataclasses.replace(self._launch, backend=chosen)
+        self._here.slots = preference.lanes_of(self.study, chosen, self._launch.device, lanes)
 
     def run(self, jobs: int) -> int:
         """Train what is missing. Returns the exit code: of the first that did not end well, else 0."""

@@ -115,7 +115,7 @@ def _rows(program: Program, plan: Plan, rows: np.ndarray, epochs: int) -> list[d
     first = epochs - len(rows) + 1
     return [
         {"epoch": number, "step": min(number * plan.steps_per_epoch, plan.steps), **row}
-        for number, row in enumerate(_named(program.columns, rows, plan), first)
+        for number, row in enumerate(named(program.columns, rows, plan), first)
     ]
 
 
@@ -123,14 +123,14 @@ def _logged(program: Program, plan: Plan, state: State, before: int, end: int) -
     """The rows of `log_every` after the step `before`, as mappings."""
     if not plan.log_every or before // plan.log_every == end // plan.log_every:
         return []
-    every, rows = plan.log_every, _named(program.log_columns, program.logged(state, before, end), plan)
+    every, rows = plan.log_every, named(program.log_columns, program.logged(state, before, end), plan)
     return [
         {"step": step, "epoch": -(-step // plan.steps_per_epoch), **row}
         for step, row in zip(range((before // every + 1) * every, end + 1, every), rows, strict=True)
     ]
 
 
-def _named(columns: tuple[str, ...], rows: np.ndarray, plan: Plan) -> list[dict[str, float]]:
+def named(columns: tuple[str, ...], rows: np.ndarray, plan: Plan) -> list[dict[str, float]]:
     """Rows by their columns, in the data's unit."""
     units = np.array([plan.units.get(name.partition("_")[2], 1.0) for name in columns])
     return [dict(zip(columns, row, strict=True)) for row in (rows * units).tolist()]

@@ -69,6 +69,19 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
     return reuse(network, optimizer, plan)
 
 
+def compile_forward(model: Any) -> Callable[[list[Any], Any], Any]:
+    """The values of a model's variables, in their order, and a batch -> what the model makes of it, as it predicts."""
+    order = {id(variable): place for place, variable in enumerate(model.variables)}
+    trained = [order[id(variable)] for variable in model.trainable_variables]
+    others = [order[id(variable)] for variable in model.non_trainable_variables]
+
+    def compute(values: list[Any], x: Any) -> Any:
+        mine, rest = [values[place] for place in trained], [values[place] for place in others]
+        return model.stateless_call(mine, rest, x, training=False)[0]
+
+    return jax.jit(compute)  # type: ignore[no-any-return]
+
+
 def _saved(state: State) -> dict[str, np.ndarray]:
     """A state as arrays of NumPy, without what no checkpoint keeps."""
     kept = {name: value for name, value in state.items() if name != LOG}

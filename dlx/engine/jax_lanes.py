@@ -193,10 +193,11 @@ def lanes(loop: JaxLoop, data: tuple[Any, ...], network: Any, optimizer: Any, me
     own = places(network, optimizer)
     if values.shape[1] != len(own):
         raise ValueError("the trainings are not of one structure")
-    differs = [n for n in range(len(own)) if len(set(values[:, n])) > 1]
     seeds = np.asarray(stacked["loop/bases"])
-    many = LaneLoop(loop, [own[n] for n in differs], bool((seeds == seeds[0]).all()))
-    compiled = jax.jit(many.chunk, donate_argnums=0)
+    shared = bool((seeds == seeds[0]).all())
+    if shared not in loop.side_by_side:  # lanes of the next trainings are the same program
+        loop.side_by_side[shared] = jax.jit(LaneLoop(loop, own, shared).chunk, donate_argnums=0)
+    compiled = loop.side_by_side[shared]
 
     def chunk(states: State, numbers: Any, step: int, steps: int) -> tuple[State, list[np.ndarray]]:
         before = np.asarray(states["loop/epochs"])
@@ -211,7 +212,7 @@ def lanes(loop: JaxLoop, data: tuple[Any, ...], network: Any, optimizer: Any, me
 
     return Lanes(
         states=stacked,
-        numbers=jnp.asarray(values[:, differs], jnp.float32),
+        numbers=jnp.asarray(values, jnp.float32),
         chunk=chunk,
         lane=lambda states, number: {name: value[number] for name, value in states.items()},
         take=take,

@@ -33,6 +33,7 @@ class JaxLoop(Loop):
         self.fresh = {f"accumulators/{n}": jnp.array(v.value) for n, v in enumerate(self.counted)}
         rate = optimizer.learning_rate
         self.rate = next(f"optimizer/{n}" for n, v in enumerate(optimizer.variables) if v is rate)
+        self.side_by_side: dict[bool, Any] = {}  # what is compiled for lanes of one seed, or of several
         self.own_strengths = [float(variable.value) for variable in self.strengths]
         self.counters = ("step", "epochs", "best_epoch", "bad_step", "stopped")
         self.named = {

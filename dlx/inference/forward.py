@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
 
 from dlx.data.dataset import padded
 from dlx.system.backend import keras
-
-if TYPE_CHECKING:
-    import numpy as np
 
 BATCH = 256
 
 
 def forward(model: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """What `model` makes of each batch of raw inputs (n, *shape): (n, units) float32 each."""
-    # On TensorFlow, XLA's convolutions are slower on a CPU, and are compiled again for each batch size.
-    on_jax = keras.config.backend() == "jax"
-    model.jit_compile, most = on_jax, 0
+    if keras.config.backend() != "jax":
+        # XLA's convolutions are slower on a CPU, and are compiled again for each batch size.
+        model.jit_compile = False
+        yield from map(model.predict_on_batch, batches)
+        return
+    compute, weights, most = _compiled(model), [variable.value for variable in model.variables], 0
     for batch in batches:
         count, most = len(batch), max(most, len(batch))
-        yield model.predict_on_batch(padded(batch, most) if on_jax else batch)[:count]
+        yield np.asarray(compute(weights, padded(batch, most)), np.float32)[:count]
+
+
+def share(model: Any, like: Any) -> None:
+    """Let a model use what is compiled for another of the same structure: the weights are arguments there."""
+    if keras.config.backend() == "jax" and model is not like:
+        object.__setattr__(model, COMPILED, _compiled(like))
+
+
+COMPILED = "_dlx_forward"
+
+
+def _compiled(model: Any) -> Callable[[list[Any], Any], Any]:
+    """The forward pass on JAX, of the values of all variables and a batch; compiled once a structure."""
+    if not hasattr(model, COMPILED):
+        from dlx.engine.jax import compile_forward
+
+        object.__setattr__(model, COMPILED, compile_forward(model))
+    made: Callable[[list[Any], Any], Any] = getattr(model, COMPILED)
+    return made
 
 
 def answers(network: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

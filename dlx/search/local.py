@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from dlx.spec.sections import Spec, changes, defaults, flat, resolved
 from dlx.system import backend, signals
 from dlx.system.files import disk, make_private
 from dlx.system.json_text import finite
+from dlx.training import lanes
 from dlx.training.check import check
 from dlx.training.experiment import Experiment, prepare
 from dlx.training.outcome import Outcome
@@ -124,10 +125,8 @@ class Here:
     """This process: Keras is imported once, and the data and the compiled program are kept while they fit.
 
     equip: the options of a task's training: who watches it, and who may end it early. wait: the seconds that another
-    process has for what it is doing with the same training.
+    process has for what it is doing with the same training. slots: how many trainings are at most one program.
     """
-
-    slots = 1
 
     def __init__(
         self, root: Path, options: Options, equip: Callable[[Options, Task], Options], wait: float = 0.0
@@ -135,7 +134,7 @@ class Here:
         self._root, self._options, self._equip = root, options, equip
         self._data: tuple[Any, Dataset] | None = None
         self._tasks: list[Task] = []
-        self._wait = wait
+        self._wait, self.slots = wait, 1
         self.finished = Finished(root, self.fingerprint)
 
     def submit(self, task: Task) -> None:
@@ -143,9 +142,41 @@ class Here:
         self._tasks.append(task)
 
     def ended(self) -> list[tuple[Task, Result]]:
-        """The training that was submitted, done."""
-        task = self._tasks.pop(0)
-        return [(task, self.train(task))]
+        """The trainings that were submitted, done: as one program those that can be."""
+        tasks, self._tasks = self._tasks, []
+        groups = self._groups(tasks) if len(tasks) > 1 else {}
+        together = [group for group in groups.values() if len(group) >= lanes.FEWEST]
+        found = [pair for group in together for pair in self._together(group)]
+        known = {id(task) for task, _ in found}
+        return found + [(task, self.train(task)) for task in tasks if id(task) not in known]
+
+    def _groups(self, tasks: Sequence[Task]) -> dict[str, list[Task]]:
+        """The trainings that nothing is there of yet, by what makes them lanes of one program."""
+        groups: dict[str, list[Task]] = {}
+        for task in tasks:
+            with contextlib.suppress(DlxError):  # said when it is trained by itself
+                begun = task.promoted or self.finished.find(task.spec) or unfinished(task.spec, self._root)
+                if not begun and (key := lanes.key(self.prepare(task.spec))):
+                    groups.setdefault(key, []).append(task)
+        return groups
+
+    def _together(self, tasks: Sequence[Task]) -> list[tuple[Task, Result]]:
+        """How trainings of one program end here; none where they cannot be one, or another process has one of them."""
+        with contextlib.ExitStack() as claims:
+            names = [self.finished.identity(task.spec) for task in tasks]
+            if not all(tuple(claims.enter_context(claimed(self._root, name)) for name in names)):
+                return []
+            experiments = [self.prepare(task.spec) for task in tasks]
+            options = [self._equip(self._options, task) for task in tasks]
+            try:
+                outcomes = lanes.train_together(experiments, self._root, options, self._options.cache)
+            except (lanes.NoLanesError, DlxError):  # what is wrong is said where each is trained by itself
+                self._options.cache.clear()
+                return []
+        return [
+            (task, Result(outcome.status, outcome.run, outcome.error, outcome.stop, why=outcome.pruned))
+            for task, outcome in zip(tasks, outcomes, strict=True)
+        ]
 
     def close(self) -> None:
         """Nothing is left running here."""

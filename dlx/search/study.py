@@ -10,17 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlx.errors import DivergenceError, DlxError, SpecError
-from dlx.parts.registry import FilePath, Part
-from dlx.parts.searches import Search, registry
+from dlx.errors import DivergenceError, DlxError
+from dlx.parts.registry import FilePath
+from dlx.parts.searches import Search
 from dlx.runs.run import Run
 from dlx.runs.summary import Entry
 from dlx.search import pruning, samplers
 from dlx.search.ledger import Issued, Ledger, digest
-from dlx.search.trials import Observation, Runs, curve, figure, more_is_better, objective_names, run_key
-from dlx.spec.rules import SIZES
+from dlx.search.trials import Observation, Runs, curve, figure, more_is_better, run_key
 from dlx.spec.sections import Spec, flat, resolved
-from dlx.spec.space import Space, Trial, trials_of
+from dlx.spec.space import Space, Trial
 from dlx.system.json_text import finite
 from dlx.training.session import Options
 
@@ -364,58 +363,3 @@ class Study:
         done = [o for o in self.observations if o.figures is not None and o.status == "done"]
         sign = -1 if self.maximize[0] else 1
         return sorted(done, key=lambda o: (sign * (o.figures or (0.0,))[0], o.number))
-
-
-def search_of(space: Space, part: Part | None = None) -> Search:
-    """The search that a spec names; a grid where it names none."""
-    made: Search = registry.make(part or space.search or Part("grid", {"prune": "none", "objectives": "auto"}))
-    return made
-
-
-def check_search(space: Space, search: Search, spec: Spec) -> None:
-    """Raise SpecError with what a search cannot be."""
-    where = spec.locate("search")
-    problems = []
-    if search.prune and len(search.objectives) > 1:
-        hint = "one objective, or prune: none"
-        problems.append(DlxError("prune holds trials against one another by one objective", where=where, hint=hint))
-    if search.prune and search.objectives[0] in SIZES:
-        problems.append(DlxError(f"prune needs a figure of every epoch, not {search.objectives[0]}", where=where))
-    if search.by in ("gp", "cma_es", "evolution") and len(search.objectives) > 1:
-        hint = "tpe and nsga2 take several"
-        problems.append(DlxError(f"{search.by} takes one objective", where=where, hint=hint))
-    if problems:
-        raise SpecError(problems)
-
-
-def study_of(
-    space: Space,
-    root: Path,
-    settle: Callable[[Trial], Trial],
-    fingerprint: Callable[[Spec], str | None] = lambda spec: None,
-) -> Study:
-    """The study of a space below a runs folder. settle: gives a trial what the command adds to it.
-
-    fingerprint: of a spec's data as it is now, where it can be told; runs on other data are none of the study.
-
-    Raises SpecError with what is wrong with the search, or of a grid with any of its combinations.
-    """
-    search = search_of(space)
-    fixed = [settle(trial) for trial in trials_of(space)] if search.by == "grid" else []
-    spec = (fixed[0] if fixed else settle(space.trial(lambda dimension: dimension.first))).spec
-    check_search(space, search, spec)
-    monitor = spec.monitor if spec.monitor != "auto" else "val_loss" if spec.validation != "none" else "train_loss"
-    study = Study(
-        space=space,
-        search=search,
-        root=root,
-        seed=spec.seed,
-        objectives=objective_names(search.objectives, monitor),
-        epochs=int(spec.epochs or 1),
-        ledger=None if search.by == "grid" else Ledger(root, space.name),
-        fixed=fixed,
-        fingerprint=fingerprint,
-        settle=settle,
-    )
-    study.recall()
-    return study

@@ -149,6 +149,11 @@ def choose(backend: str, device: str) -> str:
     return "jax" if on_gpu else installed[0]
 
 
+def sees_gpu(device: str) -> bool:
+    """Whether JAX would compute on a GPU."""
+    return device != "cpu" and _jax_sees_gpu()
+
+
 def _jax_sees_gpu() -> bool:
     """Whether JAX has what it needs for a GPU, and finds one; JAX is imported only where there may be one."""
     from importlib import metadata

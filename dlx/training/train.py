@@ -46,32 +46,36 @@ def train(experiment: Experiment, root: Path, options: Options | None = None, st
     Raises SpecError before the directory is made when the network does not fit, DiskError when it cannot be made.
     """
     options = options or Options()
-    device = backend.load()
+    backend.load()
     with doing("building the network"):
         ready = make_ready(experiment, root, options, restored=start is not None)
     run = Run.create(root, experiment.spec.name)
+    return conduct(ready, run, lambda: begun(ready, run, options, start), options, start)
 
-    def begin() -> Experiment:
-        base = str(run.path.resolve())
-        kept = _with_code(ready.experiment, run)
-        if start is not None:  # before run.json: a child that is killed at once continues from its parent's end
-            run.epochs.append(start.rows)
-            run.steps.append(start.logged)
-            info = {key: value for key, value in start.info.items() if key != "number"}
-            checkpoints.commit(run.checkpoints, start.arrays, {**info, **run.marks()})
-        record = run_record(kept, ready.network, device, options.command, base, options.parent)
-        if options.trial is not None:
-            record["trial"] = dict(options.trial)
-        if start is not None and start.forced:
-            record["resumed"] = [resumption(start.step, start.forced)]
-        run.begin(specs.dump(kept.spec, base), record)
-        run.log(f"dlx {__version__}, {device.description}")
-        for line in ready.notes:
-            run.log(line)
-            options.observer.noted(line)
-        return kept
 
-    return conduct(ready, run, begin, options, start)
+def begun(ready: Ready, run: Run, options: Options, start: Start | None = None, lanes: int = 0) -> Experiment:
+    """Write what a run is before it trains; returns the experiment with its user code taken from the run.
+
+    lanes: how many trainings its program has, where there are several.
+    """
+    device, base = backend.load(), str(run.path.resolve())
+    kept = _with_code(ready.experiment, run)
+    if start is not None:  # before run.json: a child that is killed at once continues from its parent's end
+        run.epochs.append(start.rows)
+        run.steps.append(start.logged)
+        info = {key: value for key, value in start.info.items() if key != "number"}
+        checkpoints.commit(run.checkpoints, start.arrays, {**info, **run.marks()})
+    record = run_record(kept, ready.network, device, options.command, base, options.parent)
+    record |= {"trial": dict(options.trial)} if options.trial is not None else {}
+    record |= {"lanes": lanes} if lanes else {}
+    if start is not None and start.forced:
+        record["resumed"] = [resumption(start.step, start.forced)]
+    run.begin(specs.dump(kept.spec, base), record)
+    run.log(f"dlx {__version__}, {device.description}")
+    for line in ready.notes:
+        run.log(line)
+        options.observer.noted(line)
+    return kept
 
 
 def resumption(step: int, forced: Sequence[str]) -> dict[str, Any]:
@@ -132,12 +136,13 @@ def conduct(
             run.log(f"{type(error).__name__}: {error}")
         outcome = Outcome(run, "failed", error=failure)
     outcome.stop = outcome.stop or stop.signal  # this run has ended all the same, but no other one starts
-    _close(run, outcome)
+    close(run, outcome)
     observer.ended(experiment, outcome)
     return outcome
 
 
-def _close(run: Run, outcome: Outcome) -> None:
+def close(run: Run, outcome: Outcome) -> None:
+    """Write how a run ended, and let go of it."""
     with contextlib.suppress(DlxError):
         if outcome.error is not None:
             details: dict[str, Any] = {"diverged": True} if isinstance(outcome.error, DivergenceError) else {}
@@ -163,16 +168,7 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
             program = with_state(program, {**_counted_later(arrays, program), **arrays})
         except ValueError as error:
             raise RunError(f"its checkpoint is not of this network: {error}", where=str(run.path)) from error
-    mark, rows, logged = (start.info.get("events"), start.rows, start.logged) if start is not None else (None, [], [])
-    with disk(run.path):
-        judged = "train" if experiment.splits.validation is None else "validation"
-        text = spec_text(experiment.spec, str(run.path.resolve()))
-        head = Head(run.name, judged, stated(experiment), text, graph(ready.network))
-        board = TensorBoard(run.tensorboard, head, mark, (rows, logged))
-    rows_writer = RowWriter(run, board, behind=bool(plan.log_every))
-    tracker, keeper = Tracker(experiment, start), CheckpointKeeper(run, board, rows_writer)
-    snapshots = Snapshots(run, board, experiment.spec, ready.network)
-    session = Session(run, board, tracker, keeper, snapshots, rows_writer, options.observer, stop)
+    session = opened(ready, run, options, stop, start)
     try:
         outcome, state = _fit(experiment, session, program, plan, options)
         if outcome.status == "done" or not isinstance(outcome.error, DiskError):
@@ -183,8 +179,23 @@ def _train(ready: Ready, run: Run, options: Options, start: Start | None, stop: 
     finally:
         session.rows.close()
         with contextlib.suppress(OSError):  # its files hold what was flushed
-            board.close()
+            session.board.close()
     return outcome
+
+
+def opened(ready: Ready, run: Run, options: Options, stop: signals.Stop, start: Start | None = None) -> Session:
+    """What a training writes, counts and keeps, open. Raises DiskError."""
+    experiment = ready.experiment
+    mark, rows, logged = (start.info.get("events"), start.rows, start.logged) if start is not None else (None, [], [])
+    with disk(run.path):
+        judged = "train" if experiment.splits.validation is None else "validation"
+        text = spec_text(experiment.spec, str(run.path.resolve()))
+        head = Head(run.name, judged, stated(experiment), text, graph(ready.network))
+        board = TensorBoard(run.tensorboard, head, mark, (rows, logged))
+    rows_writer = RowWriter(run, board, behind=bool(experiment.spec.log_every))
+    tracker, keeper = Tracker(experiment, start), CheckpointKeeper(run, board, rows_writer)
+    snapshots = Snapshots(run, board, experiment.spec, ready.network)
+    return Session(run, board, tracker, keeper, snapshots, rows_writer, options.observer, stop)
 
 
 def _in_units(arrays: Mapping[str, Any], program: Program, plan: Plan) -> dict[str, Any]:

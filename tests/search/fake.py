@@ -8,7 +8,8 @@ from typing import Any
 
 from dlx import spec as specs
 from dlx.runs.run import Run
-from dlx.search.study import Study, Task, study_of
+from dlx.search.setup import study_of
+from dlx.search.study import Study, Task
 from dlx.search.sweep import Result, sweep
 from dlx.spec.sections import Spec, flat, resolved
 

@@ -22,6 +22,7 @@ ALL = {
     "damage": (60, 1000),
     "labels": (2, 20),
     "hostile": (12, 10_000),
+    "searches": (3, 60),
 }
 
 
