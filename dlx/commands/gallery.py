@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dlx.data import images
 from dlx.errors import DlxError, RunError
 from dlx.model.restore import with_snapshot
+from dlx.plots import search
 from dlx.plots.boundary import boundaries
 from dlx.plots.curves import draw_curves
 from dlx.plots.film import film
@@ -29,7 +30,8 @@ from dlx.training.subject import curves_of, subject_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TOGETHER = ("curves", "settings", "boundary")  # of several side by side
+SEARCH = ("trials", "parallel", "family")  # of the trials of a sweep
+TOGETHER = ("curves", "settings", *SEARCH, "boundary")  # of several side by side
 ALONE = (
     "overview", "confusion", "probabilities", "residuals", "forecast", "mistakes", "filters", "activations", "network",
     "layers",
@@ -59,13 +61,16 @@ class Gallery:
         One run gets every picture that fits it. Several get those that compare them, and the others on request.
         """
         together, asked = len(self._runs) > 1, bool(only)
-        wanted = only or (TOGETHER if together else tuple(k for k in (*TOGETHER, *ALONE) if k != "settings"))
+        alone = [kind for kind in (*TOGETHER, *ALONE) if kind not in ("settings", *SEARCH)]
+        wanted = only or (TOGETHER if together else alone)
         drawings: list[Drawing] = []
         if "curves" in wanted:
             drawings += self._curves()
         if "settings" in wanted:
             drawings += self._settings(asked)
-        if set(wanted) <= {"curves", "settings"}:
+        if set(wanted) & set(SEARCH):
+            drawings += self._search(wanted, asked)
+        if set(wanted) <= {"curves", "settings", *SEARCH}:
             return drawings
         each = asked and set(wanted) & set(ALONE)
         pictures = {run.path: self._pictures(run) for run in self._runs if not together or each or _two_inputs(run)}
@@ -102,6 +107,17 @@ class Gallery:
             message = "a picture of settings needs two runs or more on the same data that differ in a setting"
             self.problems.append(RunError(message, where=_stem(self._runs)))
         return [(f"{_stem(self._runs)}-settings", drawn)] if drawn is not None else []
+
+    def _search(self, wanted: Sequence[str], asked: bool) -> list[Drawing]:
+        """The pictures of a sweep's trials, where the runs are some."""
+        drawn = search.pictures(self._runs)
+        for kind in SEARCH if asked else ():
+            if kind in wanted and kind not in drawn:
+                message = f"a picture of {kind} needs {search.FEWEST} trials of a sweep or more" + (
+                    ", of which some come from others" if kind == "family" else ""
+                )
+                self.problems.append(RunError(message, where=_stem(self._runs)))
+        return [(f"{_stem(self._runs)}-{kind}", draw) for kind, draw in drawn.items() if kind in wanted]
 
     def _boundaries(self, pictures: dict[Path, dict[str, Draw]], asked: bool) -> list[Drawing]:
         together = _stem(self._runs)

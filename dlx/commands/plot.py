@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from dlx.runs.run import Run
 
 RUN_KINDS = (
-    "overview", "curves", "settings", "boundary", "confusion", "probabilities", "residuals", "forecast", "mistakes",
-    "filters", "activations", "network", "layers",
+    "overview", "curves", "settings", "trials", "parallel", "family", "boundary", "confusion", "probabilities",
+    "residuals", "forecast", "mistakes", "filters", "activations", "network", "layers",
 )  # fmt: skip
 SPEC_KINDS = ("data", "classes", "augmented")
 

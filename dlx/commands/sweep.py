@@ -110,7 +110,7 @@ class _Sweep:
         from dlx.system import backend
 
         chosen = preference.backend_of(self.study, self._launch.backend, self._launch.device)
-        if chosen != self._launch.backend:
+        if chosen != self._launch.backend and not backend.loaded():
             backend.want(chosen, self._launch.device)
             self._launch = dataclasses.replace(self._launch, backend=chosen)
         self._here.slots = preference.lanes_of(self.study, chosen, self._launch.device, lanes)

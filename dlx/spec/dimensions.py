@@ -19,7 +19,8 @@ class Dimension:
     """One setting of a sweep: a range of numbers, or alternatives. Several addresses may move together (layers.*.…).
 
     name: the address, and of several with one address something more. varied: the places of the alternatives that
-    have ranges inside. parent: (the dimension, the place of its alternative) without which this one is none.
+    have ranges inside. parent: (the dimension, the place of its alternative) without which this one is none; inside:
+    where in that alternative it is.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Dimension:
     range: Range | None = None
     varied: frozenset[int] = frozenset()
     parent: tuple[str, int] | None = None
+    inside: tuple[str | int, ...] = ()
 
     def node(self, value: Any) -> Node:
         """What is laid into the spec."""
@@ -98,27 +100,39 @@ def _dimension_and_inner(address: str, node: Node) -> list[Dimension]:
     for place, alternative in enumerate(node.value):
         fixed, ranges = _without_ranges(alternative, address)
         alternatives.append(fixed)
-        for where, (at, found) in enumerate(ranges):
+        for where, (at, found, inside) in enumerate(ranges):
             name = at if all(d.name != at for d in inner) else f"{at} ({place + 1}.{where + 1})"
-            inner.append(Dimension(name, at, alternative.where, range=found, parent=(address, place)))
+            inner.append(Dimension(name, at, alternative.where, range=found, parent=(address, place), inside=inside))
         if ranges:
             varied.add(place)
     return [Dimension(address, address, node.where, tuple(alternatives), None, frozenset(varied)), *inner]
 
 
-def _without_ranges(node: Node, address: str) -> tuple[Node, list[tuple[str, Range]]]:
-    """(an alternative with the low end of each range in its place, (address, range) of each)."""
+Inner = list[tuple[str, Range, tuple[str | int, ...]]]
+
+
+def _without_ranges(node: Node, address: str) -> tuple[Node, Inner]:
+    """(an alternative with the low end of each range in its place, (address, range, its keys on the way) of each)."""
     if node.is_mapping or node.is_list:
         items = node.value.items() if node.is_mapping else enumerate(node.value)
-        entries, found = {}, []
+        entries, found = {}, Inner()
         for key, child in items:
             entries[key], inner = _without_ranges(child, f"{address}.{key}")
-            found += inner
+            found += [(at, numbers, (key, *way)) for at, numbers, way in inner]
         return node.with_value(entries if node.is_mapping else list(entries.values())), found
     numbers = _range(node.value, node.where)
     if numbers is None:
         return node, []
-    return node.with_value(numbers.number(numbers.low)), [(address, numbers)]
+    return node.with_value(numbers.number(numbers.low)), [(address, numbers, ())]
+
+
+def filled(node: Node, inside: tuple[str | int, ...], value: Any) -> Node:
+    """A node with a value at the end of the keys that lead into it."""
+    if not inside:
+        return node.with_value(value)
+    entries: Any = dict(node.value) if node.is_mapping else list(node.value)
+    entries[inside[0]] = filled(entries[inside[0]], inside[1:], value)
+    return node.with_value(entries)
 
 
 def _range(value: Any, where: str) -> Range | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from dlx.parts import REGISTRIES
 from dlx.parts.registry import Part
 from dlx.parts.user_code import UserCode
 from dlx.spec.annotations import part_of
-from dlx.spec.dimensions import Dimension, check_same, declared, dimensions_of, ordered
+from dlx.spec.dimensions import Dimension, check_same, declared, dimensions_of, filled, ordered
 from dlx.spec.inherit import gather
 from dlx.spec.overrides import put
 from dlx.spec.parse import Node, read_text, write_value
@@ -66,15 +67,33 @@ class Space:
 
         Raises SpecError where the spec that comes of it is none.
         """
+        root, values, chosen = self._laid(choose)
+        settings = {address: node.plain() for address, node in chosen.items()}
+        return Trial(settings, self._spec(root, chosen), values)
+
+    def tree(self, values: Values) -> Node:
+        """The tree of these values. Raises KeyError where one is missing."""
+        return self._laid(lambda dimension: values[dimension.name])[0]
+
+    def _laid(self, choose: Callable[[Dimension], Any]) -> tuple[Node, dict[str, Any], dict[str, Node]]:
+        """(the tree with what is chosen laid in, the values by name, what was laid in by address)."""
         root, values, chosen = self.root, dict[str, Any](), dict[str, Node]()
         for dimension in self.dimensions:
-            if not self.has(dimension, root, values):
+            if dimension.parent is not None or not self.has(dimension, root):
                 continue
             values[dimension.name] = value = choose(dimension)
-            node = dimension.node(value)
-            root = put(root, dimension.address, node, node.where, self.code.registries)
+            chosen[dimension.address] = node = dimension.node(value)
+            for inner in self._inside(dimension, value):
+                values[inner.name] = choose(inner)
+                node = filled(node, inner.inside, values[inner.name])
+                chosen[inner.address] = inner.node(values[inner.name])
             chosen[dimension.address] = node
-        return Trial({address: node.plain() for address, node in chosen.items()}, self._spec(root, chosen), values)
+            root = put(root, dimension.address, node, node.where, self.code.registries)
+        return root, values, chosen
+
+    def _inside(self, dimension: Dimension, value: Any) -> list[Dimension]:
+        """The ranges inside an alternative."""
+        return [d for d in self.dimensions if d.parent == (dimension.name, value)]
 
     def of(self, values: Values) -> Trial:
         """The trial of these values. Raises KeyError where one is missing, SpecError as `trial` does."""
@@ -85,16 +104,6 @@ class Space:
         """What the runs of the sweep are called."""
         node = self.root.value.get("name")
         return str(node.value) if node is not None and node.value else run_name(self.stem)
-
-    def tree(self, values: Values) -> Node:
-        """The tree of these values. Raises KeyError where one is missing."""
-        root, seen = self.root, dict[str, Any]()
-        for dimension in self.dimensions:
-            if self.has(dimension, root, seen):
-                seen[dimension.name] = values[dimension.name]
-                node = dimension.node(values[dimension.name])
-                root = put(root, dimension.address, node, node.where, self.code.registries)
-        return root
 
     def with_layers(self, layers: Sequence[Any], values: Values) -> Trial:
         """The trial of whole layers, as a spec writes them, and of values of what is no layer. Raises SpecError."""
@@ -153,10 +162,8 @@ class Space:
             values[name] = word if numbers is not None else known[name].labels().index(word)
         return values
 
-    def has(self, dimension: Dimension, root: Node, values: Values) -> bool:
-        """Whether a dimension is one in a tree, after the values of those before it."""
-        if dimension.parent is not None:
-            return values.get(dimension.parent[0]) == dimension.parent[1]
+    def has(self, dimension: Dimension, root: Node) -> bool:
+        """Whether a tree has the setting that a dimension varies."""
         if not self._depends(dimension):
             return True
         try:
@@ -187,21 +194,26 @@ class Space:
 
     def every(self) -> Iterator[dict[str, Any]]:
         """The values of every trial of a space without ranges that nobody can count, in their order."""
+        own = [dimension for dimension in self.dimensions if dimension.parent is None]
 
         def below(values: dict[str, Any], root: Node, rest: Sequence[Dimension]) -> Iterator[dict[str, Any]]:
             if not rest:
                 yield values
                 return
             first, *others = rest
-            if not self.has(first, root, values):
+            if not self.has(first, root):
                 yield from below(values, root, others)
                 return
             for value in first.range.values() if first.range else range(len(first.alternatives)):
-                node = first.node(value)
-                changed = put(root, first.address, node, node.where, self.code.registries)
-                yield from below({**values, first.name: value}, changed, others)
+                inner = self._inside(first, value)
+                for numbers in itertools.product(*(d.range.values() for d in inner if d.range is not None)):
+                    node, more = first.node(value), {first.name: value}
+                    for dimension, number in zip(inner, numbers, strict=True):
+                        node, more[dimension.name] = filled(node, dimension.inside, number), number
+                    changed = put(root, first.address, node, node.where, self.code.registries)
+                    yield from below({**values, **more}, changed, others)
 
-        return below({}, self.root, self.dimensions)
+        return below({}, self.root, own)
 
     def count(self, most: int = MAX_TRIALS) -> int | None:
         """How many trials there are; None where they are more than `most` or nobody can count them."""

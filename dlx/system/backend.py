@@ -87,6 +87,11 @@ def want(backend: str = "auto", device: str = "auto", threads: int | None = None
         _wanted.update(wish)
 
 
+def loaded() -> str:
+    """The backend that is loaded; an empty text while none is."""
+    return _selected.backend if _selected is not None else ""
+
+
 def load() -> Device:
     """Import Keras and its backend once, quietly; returns what the process computes on."""
     global _selected

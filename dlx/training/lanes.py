@@ -101,8 +101,10 @@ def _conduct(them: Sequence[_Lane], lanes: Lanes, plan: Plan, stop: signals.Stop
         step += count
         length = next_length(length, count, seconds)
         for lane in alive:
-            progress = _progress(lane, lanes, states, counters, rows[lane.place], plan, seconds / len(alive))
-            _hear(lane, progress, int(counters["bad_step"][lane.place]), plan, stop)
+            lane.state = lanes.lane(states, lane.place)
+            own = {name: values[lane.place] for name, values in counters.items()}
+            progress = _progress(lane, own, rows[lane.place], plan, seconds / len(alive))
+            _hear(lane, progress, int(own["bad_step"]), plan, stop)
         left = [lane for lane in alive if lane.outcome is None]
         ahead = (plan.steps - step) * seconds / max(count, 1)
         if left and 2 * len(left) <= len(rows) and ahead * (1 - len(left) / len(rows)) > TAKE_SECONDS:
@@ -111,12 +113,8 @@ def _conduct(them: Sequence[_Lane], lanes: Lanes, plan: Plan, stop: signals.Stop
                 lane.place = place
 
 
-def _progress(
-    lane: _Lane, lanes: Lanes, states: Any, counters: Mapping[str, np.ndarray], rows: np.ndarray, plan: Plan,
-    seconds: float,
-) -> Progress:  # fmt: skip
-    """What a chunk has done for one lane."""
-    own = {name: values[lane.place] for name, values in counters.items()}
+def _progress(lane: _Lane, own: Mapping[str, Any], rows: np.ndarray, plan: Plan, seconds: float) -> Progress:
+    """What a chunk has done for one lane, which has counters of its own."""
     epochs, before = int(own["epochs"]), lane.session.tracker.step
     first = epochs - len(rows) + 1
     shown: list[dict[str, float]] = [
@@ -131,7 +129,7 @@ def _progress(
     return Progress(
         step=int(own["step"]),
         epochs=epochs,
-        state=lanes.lane(states, lane.place),
+        state=lane.state,
         rows=shown,
         logged=[],
         seconds=seconds,
@@ -144,7 +142,7 @@ def _progress(
 
 def _hear(lane: _Lane, progress: Progress, bad_step: int, plan: Plan, stop: signals.Stop) -> None:
     """Write what a chunk has done; the lane's outcome, where it has ended."""
-    session, lane.state = lane.session, progress.state
+    session = lane.session
     try:
         session.tracker.add(progress)
         session.rows.add(progress)
