@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
@@ -128,8 +129,10 @@ class _Sweep:
                 self._screen.report(task, Result("done", run, fresh=False))
         with self.study.held():
             place: Place = self._here if jobs == 1 else self._workers(jobs)
+            self._screen.together |= place.slots > 1
             try:
-                results = sweep(self.study, place, self._screen.report)
+                with self._screen.live if self._screen.together else contextlib.nullcontext():
+                    results = sweep(self.study, place, self._screen.report)
             finally:
                 place.close()
         return self._code(results)

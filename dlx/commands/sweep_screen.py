@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from dlx.commands.sweep_live import SweepLive
 from dlx.commands.training_screen import run_line
 from dlx.engine.plan import Progress
 from dlx.runs.metrics import figure_text, is_figure, unasked
@@ -55,13 +56,20 @@ class SweepScreen:
         self._study, self._json, self._number = study, json, 0
         trials = len(study.fixed) or study.search.trials or 0
         self._of = trials * study.search.repeats
+        self.live = SweepLive(study)
+        self.together = study.ledger is not None  # the lines of a search, instead of a bar for each training
 
     def equip(self, options: Options, task: Task) -> Options:
         """The options of a trial's training, and who watches it."""
-        return dataclasses.replace(self._study.equip(options, task), observer=self.observer())
+        observer = _Live(self.live, task) if self.together else self.observer()
+        return dataclasses.replace(self._study.equip(options, task), observer=observer)
 
     def heard(self, task: Task, event: Mapping[str, Any]) -> None:
         """What a worker says of a training."""
+        if event["event"] == "rows" and event["rows"]:
+            self.live.goes(task, f"epoch {event['rows'][-1]['epoch']}")
+        elif event["event"] == "begun":
+            self.live.goes(task)
 
     def observer(self) -> Observer:
         """An Observer for the next training."""
@@ -70,6 +78,11 @@ class SweepScreen:
 
     def report(self, task: Task, result: Result) -> None:
         """A line for a training that has ended."""
+        self.live.ends(task)
+        with self.live.aside():
+            self._report(task, result)
+
+    def _report(self, task: Task, result: Result) -> None:
         trial = task.trial
         out, repeats = terminal.console(error=self._json), self._study.search.repeats
         number = (task.number - 1) * repeats + task.repeat + 1
@@ -97,6 +110,19 @@ class SweepScreen:
                 problems.show(f"  {result.error}")
         if self._json:
             print(run_line(result.run, result.status, metrics), flush=True)
+
+
+class _Live(Observer):
+    """A training's epochs in the lines of a search."""
+
+    def __init__(self, live: SweepLive, task: Task) -> None:
+        self._live, self._task = live, task
+
+    def started(self, run: Run, experiment: Experiment, device: str, network: Network) -> None:
+        self._live.goes(self._task)
+
+    def progressed(self, experiment: Experiment, progress: Progress) -> None:
+        self._live.goes(self._task, f"epoch {progress.epochs} of {experiment.epochs}")
 
 
 class _TrialBar(Observer):

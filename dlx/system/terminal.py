@@ -265,6 +265,11 @@ def _screen() -> Console:
     return Console(file=stream, highlight=False, soft_wrap=True, emoji=False, markup=False)
 
 
+def moving() -> Console:
+    """The console of what moves."""
+    return _screen()
+
+
 @contextlib.contextmanager
 def doing(words: str) -> Iterator[None]:
     """In a terminal, say what is being done while nothing else is shown."""
