@@ -73,3 +73,18 @@ def test_plot_draws_what_fits(dlx: Dlx, world: Path) -> None:
     done = dlx("plot", "s-*", "--only", "trials,parallel,family")
     assert "of which some come from others" in done.err
     assert {path.name for path in (world / "plots").iterdir()} == {"s-1..5-trials.png", "s-1..5-parallel.png"}
+
+
+def test_a_report_has_the_trials_and_whom_they_come_from(dlx: Dlx, world: Path) -> None:
+    for number, parents in ((1, []), (2, []), (3, [1]), (4, [3]), (5, [4])):
+        run = Run.create(world / "runs", "s")
+        record = {"name": "s", "lr": 0.1 * number, "dataset": "digits"}
+        trial = {"number": number, "values": {"lr": 0.1 * number, "<b>": "x"}, "parents": parents}
+        run.begin("", {"settings": record, "monitor": "val_loss", "scaling": {}, "trial": trial})
+        run.epochs.append([{"epoch": 1, "step": 1, "val_loss": 1 / number, "train_loss": 1.0, "seconds": 1.0}])
+        run.finish({"val_loss": 1 / number, "train_loss": 1.0})
+    assert dlx("report", "s-*", "-o", "page.html").code == 0
+    page = (world / "page.html").read_text()
+    assert "5 trials: 5 done." in page
+    assert "4 ← 3 ← 1" in page
+    assert "<b>x" not in page

@@ -13,6 +13,7 @@ from dlx.errors import RunError
 from dlx.insight.report import sections
 from dlx.insight.report.charts import text
 from dlx.insight.report.material import Material
+from dlx.insight.report.trials import trials
 from dlx.system.files import disk, replacing
 from dlx.system.json_text import finite
 from dlx.system.units import byte_size
@@ -27,6 +28,7 @@ def page(material: Material) -> str:
         ("", sections.answer(material)),
         ("Figures", sections.figures(material)),
         ("Curves", curves),
+        ("Trials", trials(material)),
         ("Settings", sections.scatter(material)),
         ("Predictions" + f" of {material.chosen.name}" * (len(material.rows) > 1), sections.classes(material)),
         ("Surest mistakes", sections.mistakes(material)),
