@@ -147,7 +147,7 @@ class _Sweep:
             "root": str(launch.root), "command": list(self._options.command), "parent": self._options.parent,
             "backend": backend.choose(launch.backend, launch.device), "device": launch.device,
         }  # fmt: skip
-        return Workers(self.study, jobs, hello, self._screen.heard)
+        return Workers(self.study, jobs, hello, self._screen.heard, launch.deadline)
 
     def _code(self, results: Sequence[Result]) -> int:
         """The exit code, and why the sweep ended before its time."""

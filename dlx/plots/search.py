@@ -48,10 +48,17 @@ def trials_of(runs: Sequence[Run]) -> tuple[str, list[Trial]]:
         value: Any = entry.metrics.get(monitor)
         if entry.status == "pruned":
             value = best_of(run.history(), monitor)
-        parents = [n for n in trial.get("parents", []) if isinstance(n, int)]
+        values = {key: value for key, value in trial["values"].items() if isinstance(value, str) or _small(value)}
+        parents = trial.get("parents")
+        parents = [n for n in parents if isinstance(n, int)] if isinstance(parents, list) else []
         figure = float(value) if is_number(value) else None
-        found[trial["number"]] = Trial(trial["number"], trial["values"], figure, entry.status, parents)
+        found[trial["number"]] = Trial(trial["number"], values, figure, entry.status, parents)
     return next(iter(monitors), "val_loss"), [found[number] for number in sorted(found)]
+
+
+def _small(value: Any) -> bool:
+    """Whether a value from a file is a number that an axis can have."""
+    return isinstance(value, (int, float)) and abs(value) < 1e300
 
 
 def best_of(rows: Sequence[Row], name: str) -> float | None:

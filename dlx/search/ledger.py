@@ -50,6 +50,8 @@ class Ledger:
     def _read(self) -> None:
         try:
             document = DECODER.decode(files.contents(self.path.parent, self.path.name, MOST).decode())
+            if document["format"] > FORMAT:
+                raise ValueError(f"format {document['format']}; this dlx reads up to {FORMAT}")
             self.space = str(document["space"])
             self.issued = [
                 Issued(
@@ -63,9 +65,16 @@ class Ledger:
             ]
         except (FileNotFoundError, NotADirectoryError):
             return
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             hint = f"move it away, and give the sweep another name: -s name={self.name}2"
             raise RunError(f"cannot be read ({error})", where=str(self.path), hint=hint) from error
+
+    def refresh(self) -> bool:
+        """Read the file again; whether it holds other trials than before."""
+        before = [one.key for one in self.issued]
+        self.issued = []
+        self._read()
+        return [one.key for one in self.issued] != before
 
     def issue(
         self, values: Mapping[str, Any], key: str, parents: tuple[int, ...] = (), spec: Mapping[str, Any] | None = None

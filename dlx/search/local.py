@@ -146,9 +146,17 @@ class Here:
         tasks, self._tasks = self._tasks, []
         groups = self._groups(tasks) if len(tasks) > 1 else {}
         together = [group for group in groups.values() if len(group) >= lanes.FEWEST]
-        found = [pair for group in together for pair in self._together(group)]
+        found, stop = list[tuple[Task, Result]](), ""
+        for group in together:
+            stop = stop or signals.Stop(self._options.deadline).reason
+            found += [] if stop else self._together(group)
+            stop = stop or next((result.stop for _, result in found if result.stop), "")
         known = {id(task) for task, _ in found}
-        return found + [(task, self.train(task)) for task in tasks if id(task) not in known]
+        for task in tasks:
+            if id(task) not in known:
+                found.append((task, Result("not begun", stop=stop) if stop else self.train(task)))
+                stop = stop or found[-1][1].stop
+        return found
 
     def _groups(self, tasks: Sequence[Task]) -> dict[str, list[Task]]:
         """The trainings that nothing is there of yet, by what makes them lanes of one program."""
@@ -165,6 +173,9 @@ class Here:
         with contextlib.ExitStack() as claims:
             names = [self.finished.identity(task.spec) for task in tasks]
             if not all(tuple(claims.enter_context(claimed(self._root, name)) for name in names)):
+                return []
+            self.finished.refresh()
+            if any(self.finished.find(task.spec) or unfinished(task.spec, self._root) for task in tasks):
                 return []
             experiments = [self.prepare(task.spec) for task in tasks]
             options = [self._equip(self._options, task) for task in tasks]

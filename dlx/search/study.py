@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,15 +92,19 @@ class Study:
             self._recall_issued(self.ledger)
         for observation in self.observations:
             self._look(observation, runs)
+        enough = self.ledger is None or len(self.observations) >= (self.search.trials or 0)
+        if enough and self.observations:
+            self._choose(runs)
 
     def _recall_issued(self, ledger: Ledger) -> None:
         space = digest(repr((self.space.stem, [repr(d) for d in self.space.dimensions], self.space.root.plain())))
         for issued in ledger.issued:
             try:
                 trial = self.composed(issued)
-            except (KeyError, IndexError, ValueError, DlxError):  # it lies in another space
+            except (KeyError, IndexError, ValueError, TypeError, AttributeError, DlxError):  # of another space
                 continue
-            self._add(issued.number, trial, issued.values, issued.parents).spec = issued.spec
+            words = issued.values if issued.spec else self.space.words(trial.values)
+            self._add(issued.number, trial, words, issued.parents).spec = issued.spec
         ledger.space = space
 
     def composed(self, issued: Issued) -> Trial:
@@ -185,21 +189,32 @@ class Study:
         if confirm is None or any(o.status in ("waiting", "running") for o in self.observations):
             return None
         if not self._chosen:
-            self._chosen = [o.number for o in self.ranked()[: confirm.top]]
-            runs = Runs(self.root, self.name)
-            for number in self._chosen:
-                for repeat in range(-confirm.seeds, 0):
-                    entry = runs.get(self.key(self.spec(number, repeat)))
-                    done = entry is not None and entry.status == "done"
-                    self.tasks[number, repeat] = "done" if done else "waiting"
-                    if entry is not None and done:
-                        self._confirmed.setdefault(number, []).append(entry.path)
+            self._choose(Runs(self.root, self.name))
         for number in self._chosen:
             for repeat in range(-1, -confirm.seeds - 1, -1):
                 if self.tasks[number, repeat] == "waiting":
                     self.tasks[number, repeat] = "running"
                     return Task(number, repeat, self.trials[number], self.spec(number, repeat))
         return None
+
+    def _choose(self, runs: Runs) -> None:
+        """The best, and what the runs folder has of their fresh seeds."""
+        confirm = self.search.confirm
+        if confirm is None or any(o.status in ("waiting", "running") for o in self.observations):
+            return
+        self._chosen = [o.number for o in self.ranked()[: confirm.top]]
+        for number in self._chosen:
+            for repeat in range(-confirm.seeds, 0):
+                spec = self.spec(number, repeat)
+                entry = runs.get(self.key(spec))
+                known = entry if entry is not None and self._same_data(entry, spec) else None
+                status = known.status if known is not None else ""
+                diverged = (
+                    status == "failed" and known is not None and (Run(known.path).failure() or {}).get("diverged")
+                )
+                self.tasks[number, repeat] = status if status == "done" or diverged else "waiting"
+                if known is not None and status == "done":
+                    self._confirmed.setdefault(number, []).append(known.path)
 
     def confirmations(self) -> dict[int, list[Path]]:
         """The finished runs of fresh seeds, by their trial."""
@@ -209,7 +224,7 @@ class Study:
         number = len(ledger.issued) + 1
         known = {observation.key for observation in self.observations}
         asked = (self.sampler, self.space, self.seed, number, self.observations)
-        found = samplers.next_trial(*asked, lambda trial: self.key(trial.spec) in known)
+        found = samplers.next_trial(*asked, lambda trial: self.key(self.settle(trial).spec) in known)
         if found is None:
             self.exhausted = True
             return None
@@ -257,10 +272,11 @@ class Study:
         pruner, observation = self.search.prune, self.observation(task.number)
         if pruner is None or task.repeat or not rows:
             return ""
-        before = max(observation.curve, default=0)
-        best = [{"epoch": before, self.objectives[0]: observation.curve[before]}] if before else []
-        observation.curve |= curve([*best, *rows], self.objectives[0])
-        epoch = max(observation.curve)
+        first, epoch = int(rows[0]["epoch"]), int(rows[-1]["epoch"])
+        kept = {at: value for at, value in observation.curve.items() if at < first}  # a kill may have gone back
+        before = max(kept, default=0)
+        best = [{"epoch": before, self.objectives[0]: kept[before]}] if before else []
+        observation.curve = kept | curve([*best, *rows], self.objectives[0])
         if epoch not in self.judged():
             return ""
         others = pruning.at(epoch, self.observations, task.number)
@@ -349,7 +365,17 @@ class Study:
 
     def held(self) -> contextlib.AbstractContextManager[None]:
         """Nobody else decides what comes next; a grid needs no such thing, its trials are shared out by claims."""
-        return contextlib.nullcontext() if self.ledger is None else self.ledger.held()
+        return contextlib.nullcontext() if self.ledger is None else self._decides(self.ledger)
+
+    @contextlib.contextmanager
+    def _decides(self, ledger: Ledger) -> Iterator[None]:
+        """Another process may have issued trials since the ledger was read."""
+        with ledger.held():
+            if ledger.refresh():
+                for known in (self.observations, self.trials, self.tasks, self.entries, self.results, self._index):
+                    known.clear()
+                self.recall()
+            yield
 
     def key(self, spec: Spec) -> str:
         """What tells an experiment from every other, as its run records it."""

@@ -49,21 +49,30 @@ class Place(Protocol):
 
 
 def sweep(study: Study, place: Place, report: Callable[[Task, Result], None]) -> list[Result]:
-    """Train what the study asks for; a failed trial is reported and the rest continue, a stop ends it."""
+    """Train what the study asks for; a failed trial is reported and the rest continue, a stop ends it.
+
+    Raises DlxError where no further trial can be drawn, once those that run have ended.
+    """
     results: list[Result] = []
-    running, stopped = 0, False
+    running, stopped, problem = 0, False, None
     while True:
-        while not stopped and not study.hopeless and running < place.slots:
-            task = study.next()
+        while not stopped and problem is None and not study.hopeless and running < place.slots:
+            try:
+                task = study.next()
+            except DlxError as error:  # what runs comes to its end first
+                problem = error
+                break
             if task is None:
                 break
             place.submit(task)
             running += 1
         if not running:
+            if problem is not None:
+                raise problem
             return results
         for task, result in place.ended():
             running -= 1
-            stopped = stopped or bool(result.stop and result.status != "done")
+            stopped = stopped or bool(result.stop)
             status = "interrupted" if result.status == "not begun" else result.status
             study.finish(task, status, result.run, result.error)
             results.append(result)

@@ -70,11 +70,17 @@ class Worker:
 class Workers:
     """So many processes, begun when they are needed and replaced when they die; a training that was cut off continues.
 
-    hello: what every worker has to know. watch: hears (task, event) of whatever happens.
+    hello: what every worker has to know. watch: hears (task, event) of whatever happens. deadline: a moment of
+    time.monotonic() at which all stop politely.
     """
 
     def __init__(
-        self, study: Study, jobs: int, hello: Mapping[str, Any], watch: Callable[[Task, Mapping[str, Any]], None]
+        self,
+        study: Study,
+        jobs: int,
+        hello: Mapping[str, Any],
+        watch: Callable[[Task, Mapping[str, Any]], None],
+        deadline: float | None = None,
     ) -> None:
         self.slots = jobs
         self._study, self._hello, self._watch = study, dict(hello), watch
@@ -82,7 +88,7 @@ class Workers:
         self._workers: dict[int, Worker] = {}
         self._selector = selectors.DefaultSelector()
         self._kills: dict[tuple[int, int], int] = {}
-        self.stop = signals.Stop(None)
+        self.stop = signals.Stop(deadline)
         self._told = ""
 
     def submit(self, task: Task) -> None:
@@ -115,6 +121,8 @@ class Workers:
                 for key, _ in self._selector.select(timeout=0.5):
                     found += self._heard(key.data)
                 self._pass_on()
+        if self.stop.reason:  # of which a training that came to its end knows nothing
+            found[-1][1].stop = found[-1][1].stop or self.stop.reason
         return found
 
     def _pass_on(self) -> None:
@@ -140,7 +148,9 @@ class Workers:
                 worker.say({"verdict": self._study.judge(task, message["rows"])})
             elif message["event"] == "ended":
                 worker.task = None
-                found.append((task, _result(message)))
+                result = _result(message)
+                result.stop = (self.stop.reason or result.stop) if result.stop else ""
+                found.append((task, result))
             self._watch(task, message)
         return found
 

@@ -40,8 +40,11 @@ class Range:
         step = self.step or (1 if self.whole else None)
         if step is None:
             return []
-        count = math.floor((self.high - self.low) / step + 1e-9) + 1
-        return [self.number(self.low + n * step) for n in range(count)]
+        return [self.number(self.low + n * step) for n in range(self._steps(step) + 1)]
+
+    def _steps(self, step: float) -> int:
+        """How many steps lie between the ends."""
+        return math.floor((self.high - self.low) / step + 1e-9)
 
     def between(self, share: float) -> float:
         """The number at a share of the way from `low` to `high`, 0..1."""
@@ -50,7 +53,7 @@ class Range:
             low, high = low - 0.5, high + 0.5
         value = math.exp(math.log(low) + share * math.log(high / low)) if self.log else low + share * (high - low)
         if self.step is not None:
-            value = self.low + round((value - self.low) / self.step) * self.step
+            value = self.low + min(round((value - self.low) / self.step), self._steps(self.step)) * self.step
         return min(max(value, self.low), self.high)
 
     def place(self, value: float) -> float:
@@ -62,8 +65,11 @@ class Range:
         return min(max(place, 0.0), 1.0)
 
     def number(self, value: float) -> float:
-        """The number as a spec has it, in six digits."""
-        return round(value) if self.whole else float(f"{value:.6g}")
+        """The number as a spec has it: in six digits, where no step says more, and between the ends."""
+        if self.whole:
+            return round(value)
+        digits = f"{value:.6g}" if self.step is None else f"{value:.12g}"
+        return min(max(float(digits), self.low), self.high)
 
 
 def parse_range(text: object) -> Range | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from dlx.engine.fit import diverged, named, next_length
-from dlx.engine.plan import Lanes, Member, Plan, Program, Progress
+from dlx.engine.plan import ROWS, Lanes, Member, Plan, Program, Progress
 from dlx.errors import DiskError, DlxError
 from dlx.runs.run import Run
 from dlx.system import backend, signals
 from dlx.training.experiment import Experiment, plan_of
+from dlx.training.failures import backend_failure
 from dlx.training.outcome import GuardedObserver, Outcome
 from dlx.training.program_cache import ProgramCache, structure
 from dlx.training.results import leave
@@ -71,22 +73,51 @@ def train_together(
     if made is None:
         raise NoLanesError
     lanes, programs = made
-    stop = signals.Stop(options[0].deadline)
+    stop, them = signals.Stop(options[0].deadline), list[_Lane]()
     with signals.politely(stop):
-        runs = [Run.create(root, experiment.spec.name) for experiment in experiments]
-        them = []
-        for number, (ready, run, one, program) in enumerate(zip(readies, runs, options, programs, strict=True)):
-            ready = dataclasses.replace(ready, experiment=begun(ready, run, one, lanes=len(runs)))
-            watched = dataclasses.replace(one, observer=GuardedObserver(one.observer))
-            session = opened(ready, run, watched, stop)
-            watched.observer.started(run, ready.experiment, backend.load().shown, ready.network)
-            them.append(_Lane(ready, run, watched, session, program, number))
         try:
+            for ready, one, program in zip(readies, options, programs, strict=True):
+                them.append(_begin(ready, root, one, program, (len(them), len(readies)), stop))
             _conduct(them, lanes, plans[0], stop)
-        finally:
+        except Exception as error:  # a disk that is full, a memory: each is trained by itself, and says so
             for lane in them:
-                _end(lane, stop)
+                _remove(lane)
+            if isinstance(error, DlxError) or backend_failure(error, experiments[0]) is not None:
+                cache.clear()
+                raise NoLanesError(str(error)) from error
+            raise
+        except KeyboardInterrupt:
+            for lane in them:
+                lane.outcome = lane.outcome or Outcome(lane.run, "interrupted", stop=stop.signal or "SIGINT")
+        for lane in them:
+            _end(lane, stop)
     return [lane.outcome or Outcome(lane.run, "interrupted", stop="SIGINT") for lane in them]
+
+
+def _begin(
+    ready: Ready, root: Path, options: Options, program: Program, place: tuple[int, int], stop: signals.Stop
+) -> _Lane:
+    """A run of its own for one training, which is so many of so many. Raises DiskError, and leaves nothing then."""
+    run = Run.create(root, ready.experiment.spec.name)
+    try:
+        ready = dataclasses.replace(ready, experiment=begun(ready, run, options, lanes=place[1]))
+        watched = dataclasses.replace(options, observer=GuardedObserver(options.observer))
+        session = opened(ready, run, watched, stop)
+    except BaseException:
+        run.release()
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    watched.observer.started(run, ready.experiment, backend.load().shown, ready.network)
+    return _Lane(ready, run, watched, session, program, place[0])
+
+
+def _remove(lane: _Lane) -> None:
+    """Let nothing remain of a training that is done again by itself."""
+    lane.session.rows.close()
+    with contextlib.suppress(OSError):
+        lane.session.board.close()
+    lane.run.release()
+    shutil.rmtree(lane.run.path, ignore_errors=True)
 
 
 def _conduct(them: Sequence[_Lane], lanes: Lanes, plan: Plan, stop: signals.Stop) -> None:
@@ -94,7 +125,7 @@ def _conduct(them: Sequence[_Lane], lanes: Lanes, plan: Plan, stop: signals.Stop
     states, numbers, step, length = lanes.states, lanes.numbers, 0, 1
     while alive := [lane for lane in them if lane.outcome is None]:
         began = time.perf_counter()
-        count = min(length, plan.pause(step) - step)
+        count = min(length, plan.pause(step) - step, (ROWS - 2) * plan.steps_per_epoch)  # rows have so much room
         states, rows = lanes.chunk(states, numbers, step, count)
         counters = lanes.counters(states)
         seconds = time.perf_counter() - began

@@ -200,3 +200,20 @@ def test_mistakes_are_said_before_anything_trains(
     assert done.code == 2
     assert said in done.err
     assert not list((world / "runs").glob("s-*")) if (world / "runs").exists() else True
+
+
+def test_lanes_train_every_epoch_however_many_a_chunk_has_room_for(world: Path) -> None:
+    pytest.importorskip("jax")
+    (world / "s.yaml").write_text(
+        "dataset: or\nvalidation: none\nlayers: [output]\noptimizer: sgd\nbatch_size: full\nepochs: 3000\n"
+    )
+    words = ["-s", "lr=0.1,0.2", "--lanes", "2", "--backend", "jax", "--device", "cpu", "--json"]
+    done = apart("sweep", "s.yaml", *words, timeout=200)
+    assert done.returncode == 0, done.stderr
+    for number in (1, 2):
+        run = world / "runs" / f"s-{number}"
+        assert json.loads((run / "run.json").read_text())["lanes"] == 2
+        assert json.loads((run / "metrics.json").read_text())["steps"] == 3000
+        assert [json.loads(line)["epoch"] for line in (run / "history.jsonl").read_text().splitlines()] == list(
+            range(1, 3001)
+        )

@@ -194,3 +194,12 @@ def test_every_search_and_pruner_has_its_help() -> None:
         for name in REGISTRIES[kind]:
             assert len(REGISTRIES[kind].help(name)) > 40, name
             REGISTRIES[kind].parameters(name)
+
+
+@given(st.floats(-100, 100), st.floats(0.01, 50), st.floats(0.001, 1), st.floats(0, 1), st.booleans())
+def test_a_number_with_steps_is_one_of_the_range(low: float, size: float, share: float, at: float, whole: bool) -> None:
+    step = size * share
+    if whole:
+        low, size, step = round(low), max(round(size), 1), max(round(step), 1)
+    numbers = Range("", low, low + size, False, min(step, size), whole)
+    assert numbers.number(numbers.between(at)) in numbers

@@ -307,3 +307,82 @@ def test_a_sampler_is_a_function_of_what_it_is_given(world: Path, by: str) -> No
 
 def test_every_search_has_its_sampler() -> None:
     assert {*MODULES, "grid"} == set(REGISTRIES["search"])
+
+
+# What was wrong once
+
+
+def test_another_processs_trials_are_read_again(world: Path) -> None:
+    late = studied(SPEC, world / "runs", by="random", trials=5)
+    searched(studied(SPEC, world / "runs", by="random", trials=3), loss)
+    fake = searched(late, loss)
+    assert len(fake.trained) == 2
+    assert [o.number for o in late.observations] == [1, 2, 3, 4, 5]
+
+
+def test_cma_es_learns_past_a_pruned_trial(world: Path) -> None:
+    study = studied(SPEC, world / "runs", by="cma_es", trials=60, prune="asha")
+    searched(study, loss)
+    late = [abs(math.log10(o.values["lr"]) + 2) for o in study.observations[40:]]
+    early = [abs(math.log10(o.values["lr"]) + 2) for o in study.observations[:10]]
+    assert any(o.status == "pruned" for o in study.observations)
+    assert sum(late) / len(late) < sum(early) / len(early)
+
+
+def test_a_promoted_trial_is_complete_for_the_sampler(world: Path) -> None:
+    from dlx.search.samplers.optuna import Optuna
+
+    study = studied(SPEC, world / "runs", by="tpe", trials=3)
+    searched(study, loss)
+    sampler = study.sampler
+    assert isinstance(sampler, Optuna)
+    first = study.observations[0]
+    figures, first.status, first.figures, first.curve = first.figures, "pruned", None, {1: 3.0}
+    sampler._frozen.clear()
+    assert sampler.frozen(study.observations)[0].state.name == "PRUNED"
+    first.status, first.figures = "done", figures
+    assert sampler.frozen(study.observations)[0].state.name == "COMPLETE"
+
+
+@pytest.mark.parametrize("by", ["cma_es", "evolution", "tpe"])
+def test_a_dimension_more_or_less_harms_no_search(world: Path, by: str) -> None:
+    searched(studied(SPEC, world / "runs", by=by, trials=24), loss)
+    more = {**SPEC, "sweep": {**SPEC["sweep"], "layers.dropout.rate": "0..0.5"}}
+    assert len(searched(studied(more, world / "runs", by=by, trials=26), loss).trained) == 2
+    assert len(searched(studied(SPEC, world / "runs", by=by, trials=60), loss).trained) > 0
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"format": 9, "space": "", "issued": []}',
+        '{"format": 1, "space": "", "issued": 5}',
+        '{"format": 1, "space": "", "issued": [5]}',
+        "[1]",
+    ],
+)
+def test_a_ledger_that_is_none_is_refused(world: Path, document: str) -> None:
+    (world / "runs/.sweeps").mkdir(parents=True)
+    (world / "runs/.sweeps/spec.json").write_text(document)
+    with pytest.raises(RunError, match="cannot be read"):
+        studied(SPEC, world / "runs", by="random", trials=2)
+
+
+@pytest.mark.parametrize("spec", [{"values": 5, "layers": []}, {"layers": 5}, {"values": {"lr": [1]}, "layers": [3]}])
+def test_a_trial_of_a_stranger_is_none_of_the_space(world: Path, spec: object) -> None:
+    row = {"values": {"lr": 0.01}, "key": "x", "spec": spec}
+    (world / "runs/.sweeps").mkdir(parents=True)
+    (world / "runs/.sweeps/spec.json").write_text(json.dumps({"format": 1, "space": "", "issued": [row]}))
+    study = studied(SPEC, world / "runs", by="random", trials=2)
+    assert study.observations == []
+
+
+def test_the_export_of_evolved_layers_is_read_by_optuna(world: Path) -> None:
+    import optuna
+
+    source = {**SPEC, "sweep": {"lr": "log 1e-3..1e-1", "layers": [["flatten", {"dense": 8}, "output"]]}}
+    study = studied(source, world / "runs", by="evolution", trials=6)
+    searched(study, lambda spec, epoch: spec.lr)
+    winner.export(study, world / "s.db")
+    read = optuna.load_study(study_name="spec", storage=f"sqlite:///{world / 's.db'}")
+    assert [set(trial.params) for trial in read.trials] == [{"lr"}] * 6

@@ -17,8 +17,8 @@ from dlx.spec.space import Space
 class CmaEs:
     """The numbers that every trial has lie in 0..1 each; all else is drawn at random.
 
-    The trials after the first random ones are generations of `population`, by their numbers. Each that has ended as a
-    whole moves the distribution.
+    The trials after the first random ones that have ended are generations, in their order; each that is whole moves the
+    distribution. A pruned or bad one counts as the worst.
     """
 
     def __init__(self, space: Space, search: Search, more: bool) -> None:
@@ -49,17 +49,14 @@ class CmaEs:
         start = np.array([0.5 if best is None else self._places(best)[n] for n in range(len(self._numbers))])
         bounds = np.tile([0.0, 1.0], (len(self._numbers), 1))
         cma = CMA(mean=start, sigma=1 / 6, bounds=bounds, seed=seed_of(0, 0))
-        later = {trial.number: trial for trial in trials if trial.number > self._startup}
-        first = self._startup + 1
-        while all((n in later and later[n].figures is not None) or (n in later and later[n].bad)
-                  for n in range(first, first + cma.population_size)):  # fmt: skip
-            generation = [later[n] for n in range(first, first + cma.population_size)]
-            worst = max((self._cost(trial) for trial in generation if trial.figures is not None), default=0.0)
-            cma.tell([
-                (np.array(self._places(trial)), worst if trial.figures is None else self._cost(trial))
-                for trial in generation
-            ])  # fmt: skip
-            first += cma.population_size
+        # Of those that have ended, in their order; one that failed for no fault of its values tells nothing.
+        later = [t for t in trials if t.number > self._startup and (t.status in ("done", "pruned") or t.bad)]
+        costs = [self._cost(trial) for trial in later if trial.figures is not None]
+        for first in range(0, len(later) - cma.population_size + 1, cma.population_size):
+            generation = later[first : first + cma.population_size]
+            known = [max(costs, default=0.0) if t.figures is None else self._cost(t) for t in generation]
+            points = [np.array(self._places(trial)) for trial in generation]
+            cma.tell(list(zip(points, known, strict=True)))
         cma._rng = np.random.RandomState(seed)
         point = cma.ask()
         return {dimension.name: float(place) for dimension, place in zip(self._numbers, point, strict=True)}

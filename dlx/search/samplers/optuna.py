@@ -46,7 +46,7 @@ class Optuna:
             one = as_frozen(trial, self._dimensions, self._directions, trials, self._attributes(trial))
             if one is None:
                 continue
-            if trial.status in ("done", "pruned") and not trial.bad:
+            if trial.status == "done" and not trial.bad:  # a pruned one may go on
                 self._frozen[trial.number] = one
             made.append(one)
         return made
@@ -119,7 +119,8 @@ def as_frozen(
     """
     from optuna.trial import TrialState, create_trial
 
-    params = {name: value for name, value in trial.values.items() if name in dimensions}
+    chosen = trial.spec["values"] if trial.spec else trial.values
+    params = {name: value for name, value in chosen.items() if name in dimensions}
     known: dict[str, Any] = {
         "params": params,
         "distributions": {name: distribution(dimensions[name]) for name in params},
