@@ -27,6 +27,8 @@ def show(study: Study, root: Path, error: bool = False) -> None:
     out.print()
     if len(study.objectives) > 1:
         out.print(f"{len(ranked)} than which none is better in every objective")
+    elif len(ranked) > BEST:
+        out.print(f"the best {BEST} of {len(ranked)}")
     _table(study, ranked if len(study.objectives) > 1 else ranked[:BEST], error)
     _best(study, ranked[0], error)
     _confirmed(study, error)
@@ -39,7 +41,8 @@ def counted(study: Study) -> str:
     statuses = [observation.status for observation in study.observations]
     kinds = [(statuses.count(status), status) for status in ("done", "pruned", "failed", "running", "waiting")]
     of = study.search.trials or len(study.fixed)
-    text = f"{len(statuses)} of {of} trials: {', '.join(f'{count} {status}' for count, status in kinds if count)}"
+    found = ", ".join(f"{count} {status}" for count, status in kinds if count)
+    text = f"{len(statuses)} of {of} trials{': ' * bool(found)}{found}"
     spared = pruning.saved(study.observations, {o.number: study.epochs for o in study.observations})
     return f"{text}; {spared:,} of {study.epochs * len(statuses):,} epochs saved" if spared else text
 
@@ -82,7 +85,10 @@ def _best(study: Study, best: Observation, error: bool) -> None:
             f"them it is likely to flatter itself by about {points} points"
         )
     elif maximized(name) is False and len(study.ranked()) > 1 and study.search.confirm is None:
-        lines.append(f"the best of {len(study.ranked())} flatters itself; search: {{confirm: {{}}}} trains it again")
+        lines.append(
+            f"as the best of {len(study.ranked())} its figure is likely too good: search: {{{study.search.by}: "
+            "{confirm: {top: 3}}} trains the best again"
+        )
     out = terminal.console(error)
     out.print()
     for line in lines:

@@ -99,6 +99,8 @@ class _Sweep:
         self._here = Here(launch.root, self._options, lambda options, task: self._screen.equip(options, task))
         self.study = study_of(space, launch.root, lambda trial: _settled(trial, launch), self._here.fingerprint)
         self.study.measure = self._here.parameters
+        if self.study.ledger is not None:
+            self.study.sampler  # noqa: B018 - what it cannot search it says now
         self._screen = SweepScreen(self.study, launch.json)
 
     def prefer(self, lanes: int | None) -> None:
@@ -125,8 +127,8 @@ class _Sweep:
         show_plan(self.study, error=self._launch.json)
         files.check_writable(self._launch.root)
         if self.study.ledger is None or self._launch.json:
-            for task, run in self.study.finished():
-                self._screen.report(task, Result("done", run, fresh=False))
+            for task, run, status in self.study.finished():
+                self._screen.report(task, Result(status, run, fresh=False))
         with self.study.held():
             place: Place = self._here if jobs == 1 else self._workers(jobs)
             self._screen.together |= place.slots > 1

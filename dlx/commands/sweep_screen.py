@@ -13,7 +13,7 @@ from dlx.runs.metrics import figure_text, is_figure, unasked
 from dlx.runs.run import Run
 from dlx.search.study import Study, Task
 from dlx.search.sweep import Result
-from dlx.spec import write_value
+from dlx.spec.space import Trial
 from dlx.system import problems, terminal
 from dlx.system.units import duration
 from dlx.training.experiment import Experiment
@@ -33,8 +33,9 @@ def show_plan(study: Study, error: bool) -> None:
     for line in terminal.wrapped(str(description.value) if description is not None and description.value else ""):
         out.print(line)
     varied = [
-        (d.name, d.range.text if d.range is not None else ", ".join(write_value(n.plain()) for n in d.alternatives))
+        (d.name, d.range.text if d.range is not None else ", ".join(d.written))
         for d in space.dimensions
+        if d.parent is None
     ]
     terminal.fields(varied, error)
     done = sum(observation.status in ("done", "pruned") for observation in study.observations)
@@ -56,6 +57,7 @@ class SweepScreen:
         self._study, self._json, self._number = study, json, 0
         trials = len(study.fixed) or study.search.trials or 0
         self._of = trials * study.search.repeats
+        self._ended: set[tuple[int, int]] = set()
         self.live = SweepLive(study)
         self.together = study.ledger is not None  # the lines of a search, instead of a bar for each training
 
@@ -84,21 +86,14 @@ class SweepScreen:
 
     def _report(self, task: Task, result: Result) -> None:
         trial = task.trial
-        out, repeats = terminal.console(error=self._json), self._study.search.repeats
-        number = (task.number - 1) * repeats + task.repeat + 1
+        out = terminal.console(error=self._json)
+        self._ended.add((task.number, task.repeat))
+        number = sum(repeat >= 0 for _, repeat in self._ended)
         count = f"{number:>{len(str(self._of))}}/{self._of}" if task.repeat >= 0 else f"seed {-task.repeat} again"
         metrics = (result.run.metrics() if result.run else None) or {}
         name = f"{result.run.name}: " if result.run else ""
         if result.status == "done":
-            figures = [f"{k} {figure_text(k, float(metrics[k]))}" for k in _reported(metrics)[:2]]
-            when = duration(float(metrics.get("total_seconds", 0))) if result.fresh else "finished before"
-            lines = (
-                "  ".join([f"{count}  {name}{trial.label}", *part, f"({when})"]) for part in (figures, figures[-1:])
-            )
-            line = next(
-                (line for line in lines if terminal.cells(line) <= terminal.table_width()), f"{count}  {name}{when}"
-            )
-            out.print(terminal.clean(line))
+            out.print(terminal.clean(self._line(f"{count}  {name}", trial, metrics, result)))
         else:
             words = "is running in another process" if result.status == "running" else result.status
             words += f" ({result.why})" if result.why else ""
@@ -110,6 +105,20 @@ class SweepScreen:
                 problems.show(f"  {result.error}")
         if self._json:
             print(run_line(result.run, result.status, metrics), flush=True)
+
+    def _line(self, head: str, trial: Trial, metrics: Mapping[str, Any], result: Result) -> str:
+        """A finished trial in a line that fits: the objective first, what it chose shortened where there is no room."""
+        names = list(dict.fromkeys([*filter(metrics.get, self._study.objectives), *_reported(metrics)[:2]]))
+        figures = [f"{k} {figure_text(k, float(metrics[k]))}" for k in names if is_figure(k)][:2]
+        lanes = (result.run.info().get("lanes") if result.run else None) if result.fresh else None
+        when = duration(float(metrics.get("total_seconds", 0))) if result.fresh else "finished before"
+        when += f", {lanes} at once" if lanes else ""
+        for part in (figures, figures[:1]):
+            line = "  ".join([f"{head}{trial.label}", *part, f"({when})"])
+            if terminal.cells(line) <= terminal.table_width():
+                return line
+        room = terminal.table_width() - terminal.cells("  ".join([head, *figures[:1], f"({when})"]))
+        return "  ".join([f"{head}{terminal.shortened(trial.label, max(room, 12))}", *figures[:1], f"({when})"])
 
 
 class _Live(Observer):

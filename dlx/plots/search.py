@@ -11,7 +11,7 @@ from dlx.plots import style
 from dlx.plots.scales import share_scale
 from dlx.plots.style import look, short, styled
 from dlx.runs.history import Row
-from dlx.runs.metrics import figure_text, is_number, is_share, maximized, plain_name
+from dlx.runs.metrics import figure_text, is_figure, is_number, is_share, maximized, plain_name
 from dlx.runs.run import Run
 from dlx.runs.summary import read
 
@@ -23,13 +23,14 @@ FEWEST, AXES, LINES = 4, 8, 300  # trials of a picture at least; settings and tr
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial: its number, what it chose, its figure, how it ended, and the trials that it comes from."""
+    """One trial: its number, what it chose, its figure, how it ended, the trials that it comes from, and its run."""
 
     number: int
     values: Mapping[str, Any]
     figure: float | None
     status: str
     parents: Sequence[int] = ()
+    name: str = ""
 
 
 def trials_of(runs: Sequence[Run]) -> tuple[str, list[Trial]]:
@@ -44,6 +45,8 @@ def trials_of(runs: Sequence[Run]) -> tuple[str, list[Trial]]:
         if not isinstance(trial.get("number"), int) or not isinstance(trial.get("values"), dict):
             continue
         monitor = str(entry.info.get("monitor", "val_loss"))
+        if isinstance(wanted := trial.get("objective"), str) and (wanted in entry.metrics or is_figure(wanted)):
+            monitor = wanted
         monitors[monitor] = None
         value: Any = entry.metrics.get(monitor)
         if entry.status == "pruned":
@@ -52,7 +55,7 @@ def trials_of(runs: Sequence[Run]) -> tuple[str, list[Trial]]:
         parents = trial.get("parents")
         parents = [n for n in parents if isinstance(n, int)] if isinstance(parents, list) else []
         figure = float(value) if is_number(value) else None
-        found[trial["number"]] = Trial(trial["number"], values, figure, entry.status, parents)
+        found[trial["number"]] = Trial(trial["number"], values, figure, entry.status, parents, run.name)
     return next(iter(monitors), "val_loss"), [found[number] for number in sorted(found)]
 
 
@@ -93,9 +96,10 @@ def draw_trials(figure: str, trials: Sequence[Trial]) -> Figure:
     failed = sum(t.status == "failed" for t in trials)
     pruned = sum(t.status == "pruned" for t in trials)
     number = next((n for n, value in steps if best is not None and value == best), None)
+    name = next((t.name or f"trial {t.number}" for t in trials if t.number == number), "")
     words = "No trial has ended with a finite figure"
     if best is not None:
-        words = f"Best {plain_name(figure)} {figure_text(figure, best)}, of trial {number}"
+        words = f"Best {plain_name(figure)} {figure_text(figure, best)}: {name}"
     style.headline(drawn, words)
     notes = [f"n={len(trials)} trials: a dot each, the line at the best so far"]
     notes += [f"{pruned} pruned (a cross at the best before)"] if pruned else []
@@ -118,7 +122,7 @@ def draw_parallel(figure: str, trials: Sequence[Trial]) -> Figure:
     top = max(len(ended) // 10, 1)
     for place, trial in enumerate(ended):
         heights = [scale.of(trial.values.get(name)) for name, scale in zip(names, scales, strict=True)]
-        line = [(x, y) for x, y in enumerate([*heights, figures.of(trial.figure)]) if y is not None]
+        line = [(x, math.nan if y is None else y) for x, y in enumerate([*heights, figures.of(trial.figure)])]
         good = place >= len(ended) - top
         colour = look().validation if good else look().guess
         width, strength = (1.6, 1.0) if good else (0.7, 0.6)
@@ -196,7 +200,7 @@ def draw_family(figure: str, trials: Sequence[Trial]) -> Figure:
     style.number_axis(ax.xaxis)
     words = f"{plain_name(figure)} {figure_text(figure, best.figure or 0.0)}"
     whence = f"in {len(line) - 1} steps from trial {min(line)}" if len(line) > 1 else "drawn at random"
-    style.headline(drawn, f"Best {words}: trial {best.number}, {whence}")
+    style.headline(drawn, f"Best {words}: {best.name or f'trial {best.number}'}, {whence}")
     style.footer(drawn, f"n={len(finite)} trials: a dot each, a line to its parent; that of the best stands out")
     return drawn
 

@@ -7,9 +7,10 @@ Standard library only.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,7 @@ class Ledger:
         except (FileNotFoundError, NotADirectoryError):
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            hint = f"move it away, and give the sweep another name: -s name={self.name}2"
+            hint = "remove it: it is made again from the runs"
             raise RunError(f"cannot be read ({error})", where=str(self.path), hint=hint) from error
 
     def refresh(self) -> bool:
@@ -111,6 +112,18 @@ class Ledger:
             yield
         finally:
             lock.release()
+
+
+def recovered(records: Sequence[Mapping[str, Any]]) -> list[Issued]:
+    """What was issued, from what run.json keeps of trials: for a file that is gone."""
+    issued: dict[int, Issued] = {}
+    for record in records:
+        number, values, spec = record.get("number"), record.get("values"), record.get("spec") or {}
+        if isinstance(number, int) and isinstance(values, dict) and isinstance(spec, dict):
+            parents = record.get("parents")
+            numbers = tuple(n for n in parents if isinstance(n, int)) if isinstance(parents, list) else ()
+            issued.setdefault(number, Issued(number, values, "", numbers, spec))
+    return [dataclasses.replace(issued[n], number=place) for place, n in enumerate(sorted(issued), 1)]
 
 
 def digest(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from dlx.errors import DlxError, SpecError
+from dlx.errors import DlxError, SpecError, did_you_mean
 from dlx.parts.registry import Part
 from dlx.parts.searches import Search, registry
 from dlx.search.ledger import Ledger
@@ -34,8 +34,40 @@ def check_search(space: Space, search: Search, spec: Spec) -> None:
     if search.by in ("gp", "cma_es", "evolution") and len(search.objectives) > 1:
         hint = "tpe and nsga2 take several"
         problems.append(DlxError(f"{search.by} takes one objective", where=where, hint=hint))
+    if len(set(search.objectives)) < len(search.objectives):
+        problems.append(DlxError("an objective is named twice", where=where, hint="each once"))
+    kinds, registry = search.options.get("kinds"), space.code.registries["layer"]
+    for kind in kinds if kinds is not None else ():
+        if kind not in registry or kind == "output":
+            found = "output is always the last" if kind == "output" else f"unknown layer {kind!r}"
+            near = did_you_mean(kind, registry, registry.aliases)
+            problems.append(DlxError(f"kinds: {found}{near}", where=where))
+    if kinds == []:
+        problems.append(DlxError("kinds is empty", where=where, hint="leave it out for those of the spec"))
+    problems += _unfair(space, search)
     if problems:
         raise SpecError(problems)
+
+
+LUCK = {
+    "seed": "the luckiest seed would win", "split_seed": "the luckiest split would win",
+    "validation": "trials would be judged on other examples", "test": "trials would be judged on other examples",
+}  # fmt: skip
+
+
+def _unfair(space: Space, search: Search) -> list[DlxError]:
+    """What a search cannot vary, for its trials could not be compared; seeds of a grid stand beside no repeats."""
+    found = []
+    for dimension in space.dimensions:
+        section = dimension.address.split(".")[0]
+        if section == "name":
+            found.append(DlxError("name: all trials have the sweep's name", where=dimension.where))
+        elif section in LUCK and search.by != "grid":
+            hint = "--repeat N judges each trial by the mean of N seeds" if "seed" in section else "a grid may vary it"
+            found.append(DlxError(f"{section}: {LUCK[section]}", where=dimension.where, hint=hint))
+        elif section == "seed" and search.repeats > 1:
+            found.append(DlxError("seed varies, and --repeat varies it too", where=dimension.where, hint="one of them"))
+    return found
 
 
 def study_of(

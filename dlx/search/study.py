@@ -16,7 +16,7 @@ from dlx.parts.searches import Search
 from dlx.runs.run import Run
 from dlx.runs.summary import Entry
 from dlx.search import pruning, samplers
-from dlx.search.ledger import Issued, Ledger, digest
+from dlx.search.ledger import Issued, Ledger, digest, recovered
 from dlx.search.trials import Observation, Runs, curve, figure, more_is_better, run_key
 from dlx.spec.sections import Spec, flat, resolved
 from dlx.spec.space import Space, Trial
@@ -89,6 +89,8 @@ class Study:
             for number, trial in enumerate(self.fixed, 1):
                 self._add(number, trial, self.space.words(trial.values), ())
         else:
+            if not self.ledger.issued:
+                self.ledger.issued = recovered(runs.trials(self.name))
             self._recall_issued(self.ledger)
         for observation in self.observations:
             self._look(observation, runs)
@@ -147,11 +149,12 @@ class Study:
         recorded = (entry.info.get("dataset") or {}).get("fingerprint")
         return recorded is None or self.fingerprint(spec) in (None, recorded)
 
-    def finished(self) -> list[tuple[Task, Run]]:
-        """The trainings that had ended before, in their order."""
-        done = [here for here, status in self.tasks.items() if status == "done" and here in self.entries]
+    def finished(self) -> list[tuple[Task, Run, str]]:
+        """The trainings that had ended before, in their order, and how."""
+        ended = [here for here, status in self.tasks.items() if status in ("done", "pruned") and here in self.entries]
         return [
-            (Task(*here, self.trials[here[0]], self.spec(*here)), Run(self.entries[here].path)) for here in sorted(done)
+            (Task(*here, self.trials[here[0]], self.spec(*here)), Run(self.entries[here].path), self.tasks[here])
+            for here in sorted(ended)
         ]
 
     # What comes next
@@ -252,6 +255,8 @@ class Study:
         """What run.json keeps of the trial."""
         observation = self.observation(task.number)
         record: dict[str, Any] = {"sweep": self.name, "number": task.number, "values": dict(observation.values)}
+        record["objective"] = self.objectives[0]
+        record |= {"spec": dict(observation.spec)} if observation.spec else {}
         record |= {"repeat": task.repeat} if self.search.repeats > 1 and task.repeat >= 0 else {}
         record |= {"confirms": -task.repeat} if task.repeat < 0 else {}
         return record | ({"parents": list(observation.parents)} if observation.parents else {})

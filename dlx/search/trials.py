@@ -103,5 +103,10 @@ class Runs:
     def _rank(self, entry: Entry) -> int:
         return self.ORDER.index(entry.status) if entry.status in self.ORDER else len(self.ORDER)
 
+    def trials(self, sweep: str) -> list[Mapping[str, Any]]:
+        """What the runs say of the trials of a sweep."""
+        records = [entry.info.get("trial") for entry in self._found.values()]
+        return [record for record in records if isinstance(record, dict) and record.get("sweep") == sweep]
+
     def get(self, key: str) -> Entry | None:
         return self._found.get(key)

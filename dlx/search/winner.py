@@ -130,6 +130,8 @@ def export(study: Study, path: Path) -> int:
 
     from dlx.search.samplers.optuna import as_frozen
 
+    if not path.absolute().parent.is_dir():
+        raise DlxError("no such folder", where=str(path.parent))
     if path.exists():
         raise DlxError("is there already; an export begins a file of its own", where=str(path), hint="another name")
     known = {dimension.name: dimension for dimension in study.space.dimensions}

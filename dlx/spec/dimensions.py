@@ -19,8 +19,8 @@ class Dimension:
     """One setting of a sweep: a range of numbers, or alternatives. Several addresses may move together (layers.*.…).
 
     name: the address, and of several with one address something more. varied: the places of the alternatives that
-    have ranges inside. parent: (the dimension, the place of its alternative) without which this one is none; inside:
-    where in that alternative it is.
+    have ranges inside; written: all as the spec has them. parent: (the dimension, the place of its alternative) without
+    which this one is none; inside: where in that alternative it is.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Dimension:
     alternatives: tuple[Node, ...] = ()
     range: Range | None = None
     varied: frozenset[int] = frozenset()
+    written: tuple[str, ...] = ()
     parent: tuple[str, int] | None = None
     inside: tuple[str | int, ...] = ()
 
@@ -105,7 +106,8 @@ def _dimension_and_inner(address: str, node: Node) -> list[Dimension]:
             inner.append(Dimension(name, at, alternative.where, range=found, parent=(address, place), inside=inside))
         if ranges:
             varied.add(place)
-    return [Dimension(address, address, node.where, tuple(alternatives), None, frozenset(varied)), *inner]
+    written = tuple(write_value(alternative.plain()) for alternative in node.value)
+    return [Dimension(address, address, node.where, tuple(alternatives), None, frozenset(varied), written), *inner]
 
 
 Inner = list[tuple[str, Range, tuple[str | int, ...]]]

@@ -76,7 +76,15 @@ def parse_range(text: object) -> Range | None:
     """The range that a text is; None where it is none. Raises ValueError, saying what is wrong with its numbers."""
     match = _RANGE.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
+        if (
+            isinstance(text, str)
+            and re.match(r"(log\s|[-+.]?\d).*\.\.", text.strip())
+            and not re.search(r"[/\\,]", text)
+        ):
+            raise ValueError(f"{text} is no range")
         return None
+    if "..." in str(text):
+        raise ValueError(f"{text} has three dots; expected two between the ends")
     low, high = float(match["low"]), float(match["high"])
     step = float(match["step"]) if match["step"] else None
     numbers = (match["low"], match["high"], *([match["step"]] if match["step"] else []))

@@ -15,7 +15,7 @@ from dlx.parts.user_code import UserCode
 from dlx.spec.annotations import part_of
 from dlx.spec.dimensions import Dimension, check_same, declared, dimensions_of, filled, ordered
 from dlx.spec.inherit import gather
-from dlx.spec.overrides import put
+from dlx.spec.overrides import override, put
 from dlx.spec.parse import Node, read_text, write_value
 from dlx.spec.ranges import Range
 from dlx.spec.sections import Spec, flat, resolved, run_name
@@ -252,7 +252,8 @@ def space_of(
     """
     root, code = gather(source)
     place = str(source) if isinstance(source, Path) else "spec"
-    root, dimensions = dimensions_of(root, code, overrides)
+    later = [text for text in overrides if text.partition("=")[0].strip().startswith("search.")]
+    root, dimensions = dimensions_of(root, code, [text for text in overrides if text not in later])
     plain = root.with_value({key: node for key, node in root.value.items() if key != "sweep"})
     if not dimensions:
         validate(plain, stem, code)
@@ -260,6 +261,8 @@ def space_of(
         raise SpecError([DlxError("there are no alternatives to try", where=place, hint=hint)])
     check_same(root, code, dimensions, place)
     plain = _searched(plain, {key: value for key, value in (search or {}).items() if value is not None})
+    for text in later:  # -s search.tpe.startup=4 is of the method that --search names
+        plain = override(plain, text, code.registries)
     space = Space(plain, code, stem, tuple(ordered(dimensions)), place)
     check_space(space)
     first = space.tree({dimension.name: dimension.first for dimension in space.dimensions})
@@ -274,6 +277,8 @@ def _searched(root: Node, said: Mapping[str, Any]) -> Node:
     node = root.value.get("search") or Node("grid", where, root.base)
     name, args = part_of(node, "search") or ("grid", Node({}, where, root.base))
     by = str(said.get("by", name))
+    if by == "grid" and "trials" in said:
+        raise SpecError([DlxError("a grid has as many trials as it has", where=where, hint="--search tpe, or random")])
     known = REGISTRIES["search"].parameters(by) if by in REGISTRIES["search"] else {}
     kept = {key: inner for key, inner in args.value.items() if key in known or by == name}
     new = {

@@ -27,7 +27,7 @@ def words(figure: object) -> str:
 
 def test_trials_say_the_best_and_what_became_of_the_others() -> None:
     drawn = draw_trials("val_loss", TRIALS)
-    assert "Best loss 0.2000, of trial 6" in words(drawn)
+    assert "Best loss 0.2000: trial 6" in words(drawn)
     assert "n=6 trials" in words(drawn)
     assert "1 pruned" in words(drawn)
     assert "1 failed" in words(drawn)
@@ -65,7 +65,7 @@ def test_what_is_no_trial_is_passed_over(world: Path, broken: object) -> None:
 def test_plot_draws_what_fits(dlx: Dlx, world: Path) -> None:
     (world / "s.yaml").write_text(
         "dataset: or\nvalidation: none\nlayers: [output]\nepochs: 2\nbatch_size: full\noptimizer: sgd\n"
-        "sweep: {lr: log 0.1..1, seed: 1..9}\nsearch: {random: 5}\n"
+        "sweep: {lr: log 0.1..1, batch_size: 1..4}\nsearch: {random: 5}\n"
     )
     assert dlx("sweep", "s.yaml").code == 0
     info = json.loads((world / "runs/s-1/run.json").read_text())

@@ -312,6 +312,49 @@ def test_every_search_has_its_sampler() -> None:
 # What was wrong once
 
 
+@pytest.mark.parametrize("by", ["tpe", "evolution"])
+def test_a_ledger_that_is_gone_is_made_again_from_the_runs(world: Path, by: str) -> None:
+    source: dict[str, Any] = {**SPEC}
+    if by == "evolution":
+        source["sweep"] = {"lr": "log 1e-3..1e-1", "layers": [["flatten", {"dense": 8}, {"dropout": 0.2}, "output"]]}
+        source["search"] = {"evolution": {"trials": 8, "population": 3, "sample": 2}}
+
+    def rate(spec: Spec, epoch: int) -> float:
+        return spec.lr + 1 / epoch
+
+    first = studied(source, world / "runs", by=by, trials=8)
+    searched(first, rate)
+    (world / "runs/.sweeps/spec.json").unlink()
+    again = studied(source, world / "runs", by=by, trials=8)
+    assert [o.key for o in again.observations] == [o.key for o in first.observations]
+    assert searched(again, rate).trained == []
+
+
+@pytest.mark.parametrize(
+    ("search", "sweep", "said"),
+    [
+        ({"evolution": {"kinds": ["dense", "nonsense"]}}, {}, "kinds: unknown layer 'nonsense'"),
+        ({"evolution": {"kinds": ["output"]}}, {}, "output is always the last"),
+        ({"evolution": {"kinds": []}}, {}, "kinds is empty"),
+        ({"tpe": {"objectives": ["val_loss", "val_loss"]}}, {}, "named twice"),
+        ({"random": 3}, {"seed": [1, 2]}, "the luckiest seed would win"),
+        ({"random": 3}, {"validation": "0.1..0.3"}, "judged on other examples"),
+        ({"grid": {"repeats": 2}}, {"seed": [1, 2], "lr": [1, 2]}, "--repeat varies it too"),
+    ],
+)
+def test_what_no_search_can_be_is_said_at_once(world: Path, search: Any, sweep: Any, said: str) -> None:
+    with pytest.raises(DlxError) as caught:
+        studied({**SPEC, "search": search, "sweep": sweep or SPEC["sweep"]}, world / "runs")
+    assert said in str(caught.value)
+
+
+def test_a_network_that_is_too_large_to_begin_with_is_said_at_once(world: Path) -> None:
+    source = {**SPEC, "sweep": {"layers": [["flatten", {"dense": 80}, "output"]], "lr": [1, 2]}}
+    study = studied({**source, "search": {"evolution": {"max_parameters": 50}}}, world / "runs")
+    with pytest.raises(DlxError, match="it begins with 80 parameters, max_parameters is 50"):
+        searched(study, loss)
+
+
 def test_another_processs_trials_are_read_again(world: Path) -> None:
     late = studied(SPEC, world / "runs", by="random", trials=5)
     searched(studied(SPEC, world / "runs", by="random", trials=3), loss)

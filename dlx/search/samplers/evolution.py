@@ -47,7 +47,7 @@ class Evolution:
             d.address.removeprefix("layers.*."): d for d in space.dimensions if d.address.startswith("layers.*.")
         }
         self._kinds = search.options["kinds"]
-        self._most = search.options["max_parameters"]
+        self._most, self._begun = search.options["max_parameters"], False
 
     def suggest(self, seed: int, number: int, trials: Sequence[Observation]) -> Suggestion:
         generator = random.Random(seed)
@@ -70,6 +70,7 @@ class Evolution:
         genes = self._split(values)
         if genes.layers is None:
             return Suggestion(self._space.of(values))
+        self._check_start()
         for left in range(TRIES):
             changed = genes
             for _ in range(generator.randrange(4) if left else 0):
@@ -116,6 +117,16 @@ class Evolution:
                 raise SpecError([DlxError(f"{found:,} parameters, more than {most:,}")])
         spec = {"layers": genes.layers, "values": self._space.words(genes.values)}
         return Suggestion(trial, parents, spec)
+
+    def _check_start(self) -> None:
+        """Raise DlxError where the network that the search begins with is too large itself."""
+        if self._measure is None or not self._most or self._begun:
+            return
+        found = self._measure(self._start().spec)
+        if found > self._most:
+            message = f"search: it begins with {found:,} parameters, max_parameters is {self._most:,}"
+            raise DlxError(message, hint="a larger max_parameters, or smaller layers to begin with")
+        self._begun = True
 
     def _start(self) -> Trial:
         return self._space.trial(lambda dimension: dimension.first)
