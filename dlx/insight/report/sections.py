@@ -203,18 +203,18 @@ def classes(material: Material) -> str:
     if len(kept.classes) <= CLASSES:
         counts = confusion_counts(kept.label, kept.prediction, len(kept.classes))
         chart = charts.confusion(counts.tolist(), list(kept.classes), f"confusion on {kept.split}")
-        pieces.append(_figure("confusion: true beside, predicted above", chart))
+        pieces.append(captioned("confusion: true beside, predicted above", chart))
     bins, error = calibration(kept.label, kept.prediction)
     chart = charts.reliability(bins, f"reliability on {kept.split}, expected calibration error {100 * error:.1f} %")
     words = f"calibration: expected error {100 * error:.1f} points (10 bins, n={len(kept):,})"
     pieces.append(
-        _figure(words, chart, "bars: the share that is right; marks: how sure it was; dotted: as sure as right")
+        captioned(words, chart, "bars: the share that is right; marks: how sure it was; dotted: as sure as right")
     )
     head = ["class, the worst first", "n", "recall", "precision", "F1", "confidence"]
     return table(head, body) + f'<div class="charts">{"".join(pieces)}</div>'
 
 
-def _figure(words: str, chart: str, note: str = "") -> str:
+def captioned(words: str, chart: str, note: str = "") -> str:
     """A chart under its words; words are escaped here."""
     below = f'<p class="dim">{text(note)}</p>' if note else ""
     return f"<figure><figcaption>{text(words)}</figcaption>{chart}{below}</figure>"
@@ -232,7 +232,7 @@ def _values(labels: np.ndarray, predictions: np.ndarray, split: str) -> str:
         (n, number_text(float(true[n])), number_text(float(said[n]))) for n in np.argsort(-np.abs(said - true))[:5]
     ]
     words = "; ".join(f"row {n}: {a}, predicted {b}" for n, a, b in worst)
-    figure = _figure(f"predicted against true, n={len(true):,}", chart, f"furthest off: {words}")
+    figure = captioned(f"predicted against true, n={len(true):,}", chart, f"furthest off: {words}")
     return f'<div class="charts">{figure}</div>'
 
 
@@ -311,7 +311,7 @@ def scatter(material: Material) -> str:
         places = [order[cell] for cell in words] or known
         title = heading(column)
         chart = charts.settings(places, words, [value for _, value in pairs], (title, material.figure))
-        pieces.append(_figure(f"{material.figure} against {title[:50]}", chart))
+        pieces.append(captioned(f"{material.figure} against {title[:50]}", chart))
     return f'<div class="charts">{"".join(pieces)}</div>' if pieces else ""
 
 

@@ -35,7 +35,8 @@ def trials(material: Material) -> str:
         for trial in ended[:BEST]
     ]
     head = ["trial", charts.text(figure), *(["comes from"] if families else []), "chose"]
-    return f"<p>{len(found)} trials: {counts}.</p>{chart}{sections.table(head, body, numbers=9)}"
+    drawn = f'<div class="charts">{sections.captioned(f"{figure} of each trial", chart)}</div>'
+    return f"<p>{len(found)} trials: {counts}.</p>{drawn}{sections.table(head, body, numbers=9)}"
 
 
 def _word(value: object) -> str:
