@@ -213,9 +213,10 @@ def test_the_python_api_compiles_once_for_runs_that_differ_in_numbers(
     compiled = []
     compile_program = program_cache.compile_program
     monkeypatch.setattr(program_cache, "compile_program", lambda *a: compiled.append(a) or compile_program(*a))
-    rates = [api.run(str(small), lr=lr).settings["lr"] for lr in (0.01, 0.02)]
+    new = {"layers.dense.units": 13}  # of which no other test has made a program
+    rates = [api.run(str(small), lr=lr, **new).settings["lr"] for lr in (0.01, 0.02)]
     assert (rates, len(compiled)) == ([0.01, 0.02], 1)
-    api.run(str(small), lr=0.01, batch_size=32)
+    api.run(str(small), lr=0.01, batch_size=32, **new)
     assert len(compiled) == 2
 
 
