@@ -67,7 +67,7 @@ def together(world: Path, text: str, many: list[list[str]], plan: dict[str, Any]
 
 
 CASES = {
-    "rates": (PLAIN, [["lr=0.001"], ["lr=0.01"], ["lr=0.1"]], {}),
+    "rates": (PLAIN, [["lr=0.001"], ["lr=0.01"], ["lr=0.03"]], {}),
     "seeds": (PLAIN, [["seed=1"], ["seed=2"], ["seed=3"]], {}),
     "numbers": (
         DROPOUT,
@@ -77,8 +77,8 @@ CASES = {
         ],
         {},
     ),
-    "stopping": (DROPOUT, [["lr=0.001"], ["lr=3"], ["lr=0.1", "seed=3"]], {"patience": 1}),
-    "full": (PLAIN, [["lr=0.01"], ["lr=0.1"]], {"batch_size": 50, "steps_per_epoch": 1}),
+    "stopping": (DROPOUT, [["lr=0.001"], ["lr=3"], ["lr=0.03", "seed=3"]], {"patience": 1}),
+    "full": (PLAIN, [["lr=0.001"], ["lr=0.01"]], {"batch_size": 50, "steps_per_epoch": 1}),
 }
 
 
