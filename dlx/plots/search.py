@@ -70,6 +70,15 @@ def best_of(rows: Sequence[Row], name: str) -> float | None:
     return (max(values) if maximized(name) else min(values)) if values else None
 
 
+def line_of(trial: Trial, trials: Sequence[Trial]) -> list[int]:
+    """The trials that one comes from, the nearest first; a file may say that one comes from itself."""
+    known, line = {one.number: one for one in trials}, [trial.number]
+    while (before := next((n for n in trial.parents if n in known), None)) is not None and before not in line:
+        trial = known[before]
+        line.append(before)
+    return line[1:]
+
+
 @styled
 def draw_trials(figure: str, trials: Sequence[Trial]) -> Figure:
     """What each trial came to, in the order in which they were drawn, and the best so far."""
@@ -174,13 +183,7 @@ def draw_family(figure: str, trials: Sequence[Trial]) -> Figure:
     known = {t.number: t for t in trials}
     finite = [t for t in trials if t.figure is not None and t.status == "done"]
     best = (max if maximized(figure) else min)(finite, key=lambda t: t.figure or 0.0)
-    line, number = set[int](), best.number
-    while True:
-        line.add(number)
-        before = [n for n in known[number].parents if n in known]
-        if not before:
-            break
-        number = before[0]
+    line = {best.number, *line_of(best, trials)}
     drawn = style.blank(style.WIDTH, 4.6)
     ax: Any = drawn.subplots()
     for trial in finite:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Dlx
 
-from dlx.plots.search import Trial, draw_family, draw_parallel, draw_trials, pictures, trials_of
+from dlx.plots.search import Trial, draw_family, draw_parallel, draw_trials, line_of, pictures, trials_of
 from dlx.plots.style import rendered
 from dlx.runs.run import Run
 
@@ -51,6 +51,14 @@ def test_a_family_leads_to_the_best() -> None:
     drawn = draw_family("val_loss", TRIALS)
     assert "Best loss 0.2000: trial 6, in 2 steps from trial 1" in words(drawn)
     assert "drawn at random" in words(draw_family("val_loss", [*TRIALS, Trial(7, {}, 0.1, "done")]))
+
+
+@pytest.mark.parametrize(("parent", "line"), [(1, []), (2, [2]), (9, [])])
+def test_a_family_that_a_file_closes_to_a_circle_ends(parent: int, line: list[int]) -> None:
+    first, second = Trial(1, {}, 0.1, "done", (parent,)), Trial(2, {}, 0.5, "done", (1,))
+    assert line_of(first, [first, second]) == line
+    assert line_of(second, [first, second]) == [1]
+    assert rendered(draw_family("val_loss", [first, second])).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("broken", [None, {"number": "x", "values": {}}, {"number": 1, "values": []}, {"repeat": 1}, 3])

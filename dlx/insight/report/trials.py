@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from dlx.insight.report import charts, sections
 from dlx.insight.report.material import Material
-from dlx.plots.search import FEWEST, Trial, trials_of
+from dlx.plots.search import FEWEST, line_of, trials_of
 from dlx.runs.metrics import figure_text, maximized
 from dlx.runs.run import Run
 
@@ -29,7 +27,7 @@ def trials(material: Material) -> str:
         [
             str(trial.number),
             charts.text(figure_text(figure, trial.figure or 0.0)),
-            *([charts.text(_line(trial, found))] if families else []),
+            *([charts.text(" ← ".join(map(str, line_of(trial, found))) or "–")] if families else []),
             " ".join(f"{sections.name(key)} {sections.name(_word(value))}" for key, value in trial.values.items()),
         ]
         for trial in ended[:BEST]
@@ -41,12 +39,3 @@ def trials(material: Material) -> str:
 
 def _word(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _line(trial: Trial, found: Sequence[Trial]) -> str:
-    """The trials that one comes from, the nearest first."""
-    known, line = {one.number: one for one in found}, list[str]()
-    while trial.parents and trial.parents[0] in known and len(line) < len(found):
-        trial = known[trial.parents[0]]
-        line.append(str(trial.number))
-    return " ← ".join(line) or "–"
