@@ -37,10 +37,17 @@ class Range:
 
     def values(self) -> Sequence[float]:
         """All of its numbers; empty where they are not counted."""
+        return [self.at(place) for place in range(self.count or 0)]
+
+    @property
+    def count(self) -> int | None:
+        """How many numbers there are; None where they are not counted."""
         step = self.step or (1 if self.whole else None)
-        if step is None:
-            return []
-        return [self.number(self.low + n * step) for n in range(self._steps(step) + 1)]
+        return None if step is None else self._steps(step) + 1
+
+    def at(self, place: int) -> float:
+        """The number at a place, from 0, of those that are counted."""
+        return self.number(self.low + place * (self.step or 1))
 
     def _steps(self, step: float) -> int:
         """How many steps lie between the ends."""

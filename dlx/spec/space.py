@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,6 @@ from dlx.spec.dimensions import Dimension, check_same, declared, dimensions_of, 
 from dlx.spec.inherit import gather
 from dlx.spec.overrides import override, put
 from dlx.spec.parse import Node, read_text, write_value
-from dlx.spec.ranges import Range
 from dlx.spec.sections import Spec, flat, resolved, run_name
 from dlx.spec.validate import validate
 
@@ -217,7 +217,7 @@ class Space:
 
     def count(self, most: int = MAX_TRIALS) -> int | None:
         """How many trials there are; None where they are more than `most` or nobody can count them."""
-        if any(d.range is not None and not _countable(d.range, most) for d in self.dimensions):
+        if any(d.range is not None and (d.range.count or math.inf) > most for d in self.dimensions):
             return None
         count = 0
         for count, _ in enumerate(self.every(), 1):
@@ -234,11 +234,6 @@ def _chain(layers: Sequence[Any]) -> str:
         first = next(iter(value.values()), None) if isinstance(value, dict) else value
         words.append(f"{name}({first:.4g})" if isinstance(first, (int, float)) else name)
     return " ".join(words)
-
-
-def _countable(numbers: Range, most: int) -> bool:
-    step = numbers.step or (1 if numbers.whole else None)
-    return step is not None and (numbers.high - numbers.low) / step < most
 
 
 def space_of(

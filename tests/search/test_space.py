@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from dlx import spec as specs
 from dlx.errors import SpecError
 from dlx.parts import REGISTRIES
+from dlx.search.samplers import drawn
+from dlx.spec.dimensions import Dimension
 from dlx.spec.ranges import Range, parse_range
 from dlx.spec.space import Space
 
@@ -86,6 +89,16 @@ def test_a_number_of_a_range_lies_in_it_and_its_place_leads_back(
     assert low <= value <= high
     assert math.isclose(numbers.between(numbers.place(value)), value, rel_tol=1e-6, abs_tol=1e-9)
     assert not whole or numbers.number(value) in numbers
+
+
+def test_a_range_of_many_steps_is_drawn_from_without_a_list_of_them() -> None:
+    numbers = parse_range("0..1000000000000 step 2")
+    assert numbers is not None
+    assert numbers.count == 500_000_000_001
+    dimension = Dimension("units", "units", "", range=numbers)
+    found = [drawn(dimension, random.Random(seed)) for seed in range(20)]
+    assert all(value in numbers for value in found)
+    assert len(set(found)) == 20
 
 
 def test_steps_are_counted() -> None:

@@ -102,6 +102,6 @@ def drawn(dimension: Dimension, generator: random.Random) -> Any:
     numbers = dimension.range
     if numbers is None:
         return generator.randrange(len(dimension.alternatives))
-    if values := (numbers.values() if numbers.step else []):
-        return values[generator.randrange(len(values))]
+    if numbers.step is not None and numbers.count is not None:
+        return numbers.at(generator.randrange(numbers.count))
     return numbers.number(numbers.between(generator.random()))
