@@ -65,12 +65,12 @@ def fit(program: Program, plan: Plan, chunk_steps: int | None = None, carried: f
         return
     streamed = any(isinstance(array, Stream) for array in program.data)
     chunks = blocks(program, plan, chunk_steps) if streamed else _chunks(program, plan, chunk_steps)
-    clock, step = _Clock(carried), int(begun["step"])
+    clock, step = Clock(carried), int(begun["step"])
     with contextlib.closing(chunks):
         for chunk in chunks:
             counters = chunk.counters
             before, step = step, int(counters["step"])
-            rows = _rows(program, plan, chunk.rows, int(counters["epochs"]))
+            rows = rows_of(program.columns, plan, chunk.rows, int(counters["epochs"]))
             logged = _logged(program, plan, chunk.state, before, step)
             yield Progress(
                 step=step,
@@ -110,12 +110,12 @@ def next_length(length: int, done: int, seconds: float) -> int:
     return max(1, min(int(ideal), 8 * length))
 
 
-def _rows(program: Program, plan: Plan, rows: np.ndarray, epochs: int) -> list[dict[str, float]]:
-    """The chunk's rows as mappings."""
+def rows_of(columns: tuple[str, ...], plan: Plan, rows: np.ndarray, epochs: int) -> list[dict[str, float]]:
+    """The rows of a chunk as mappings; the last is of the epoch `epochs`."""
     first = epochs - len(rows) + 1
     return [
         {"epoch": number, "step": min(number * plan.steps_per_epoch, plan.steps), **row}
-        for number, row in enumerate(named(program.columns, rows, plan), first)
+        for number, row in enumerate(named(columns, rows, plan), first)
     ]
 
 
@@ -136,7 +136,7 @@ def named(columns: tuple[str, ...], rows: np.ndarray, plan: Plan) -> list[dict[s
     return [dict(zip(columns, row, strict=True)) for row in (rows * units).tolist()]
 
 
-class _Clock:
+class Clock:
     """Shares the seconds of the chunks out among the epochs: a chunk may hold a part of one, or several."""
 
     def __init__(self, carried: float) -> None:

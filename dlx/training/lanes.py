@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dlx.engine.fit import diverged, named, next_length
+from dlx.engine.fit import Clock, diverged, next_length, rows_of
 from dlx.engine.plan import ROWS, Lanes, Member, Plan, Program, Progress
 from dlx.errors import DiskError, DlxError
 from dlx.runs.run import Run
@@ -23,7 +23,7 @@ from dlx.training.outcome import GuardedObserver, Outcome
 from dlx.training.program_cache import ProgramCache, structure
 from dlx.training.results import leave
 from dlx.training.session import Options, Ready, Session
-from dlx.training.train import begun, close, make_ready, opened
+from dlx.training.train import begun, close, cut_short, make_ready, opened
 
 FEWEST = 2  # trainings that are worth a program of their own
 TAKE_SECONDS = 5.0  # that fewer lanes must save, for what compiling them costs
@@ -78,12 +78,11 @@ def train_together(
         try:
             for ready, one, program in zip(readies, options, programs, strict=True):
                 them.append(_begin(ready, root, one, program, (len(them), len(readies)), stop))
-            _conduct(them, lanes, plans[0], stop)
+            _conduct(them, lanes, plans[0])
         except Exception as error:  # a disk that is full, a memory: each is trained by itself, and says so
             for lane in them:
                 _remove(lane)
             if isinstance(error, DlxError) or backend_failure(error, experiments[0]) is not None:
-                cache.clear()
                 raise NoLanesError(str(error)) from error
             raise
         except KeyboardInterrupt:
@@ -120,7 +119,7 @@ def _remove(lane: _Lane) -> None:
     shutil.rmtree(lane.run.path, ignore_errors=True)
 
 
-def _conduct(them: Sequence[_Lane], lanes: Lanes, plan: Plan, stop: signals.Stop) -> None:
+def _conduct(them: Sequence[_Lane], lanes: Lanes, plan: Plan) -> None:
     """Train until every lane has ended."""
     states, numbers, step, length = lanes.states, lanes.numbers, 0, 1
     while alive := [lane for lane in them if lane.outcome is None]:
@@ -135,7 +134,7 @@ def _conduct(them: Sequence[_Lane], lanes: Lanes, plan: Plan, stop: signals.Stop
             lane.state = lanes.lane(states, lane.place)
             own = {name: values[lane.place] for name, values in counters.items()}
             progress = _progress(lane, own, rows[lane.place], plan, seconds / len(alive))
-            _hear(lane, progress, int(own["bad_step"]), plan, stop)
+            _hear(lane, progress, int(own["bad_step"]), plan)
         left = [lane for lane in alive if lane.outcome is None]
         ahead = (plan.steps - step) * seconds / max(count, 1)
         if left and 2 * len(left) <= len(rows) and ahead * (1 - len(left) / len(rows)) > TAKE_SECONDS:
@@ -146,32 +145,23 @@ def _conduct(them: Sequence[_Lane], lanes: Lanes, plan: Plan, stop: signals.Stop
 
 def _progress(lane: _Lane, own: Mapping[str, Any], rows: np.ndarray, plan: Plan, seconds: float) -> Progress:
     """What a chunk has done for one lane, which has counters of its own."""
-    epochs, before = int(own["epochs"]), lane.session.tracker.step
-    first = epochs - len(rows) + 1
-    shown: list[dict[str, float]] = [
-        {"epoch": number, "step": min(number * plan.steps_per_epoch, plan.steps), **row}
-        for number, row in enumerate(named(lane.program.columns, rows, plan), first)
-    ]
-    each = seconds / max(int(own["step"]) - before, 1)
-    at, carried = before, lane.session.tracker.carried
-    for row in shown:
-        row["seconds"] = round(carried + (row["step"] - at) * each, 6)
-        carried, at = 0.0, int(row["step"])
+    tracker, step, epochs = lane.session.tracker, int(own["step"]), int(own["epochs"])
+    clock = Clock(tracker.carried)
     return Progress(
-        step=int(own["step"]),
+        step=step,
         epochs=epochs,
         state=lane.state,
-        rows=shown,
+        rows=clock.share(rows_of(lane.program.columns, plan, rows, epochs), tracker.step, step, seconds),
         logged=[],
         seconds=seconds,
         best_epoch=int(own["best_epoch"]) or None,
         stopped=bool(own["stopped"]),
-        carried=carried + (int(own["step"]) - at) * each,
+        carried=clock.carried,
         resumable=own["bad_step"] == 0,
     )
 
 
-def _hear(lane: _Lane, progress: Progress, bad_step: int, plan: Plan, stop: signals.Stop) -> None:
+def _hear(lane: _Lane, progress: Progress, bad_step: int, plan: Plan) -> None:
     """Write what a chunk has done; the lane's outcome, where it has ended."""
     session = lane.session
     try:
@@ -183,10 +173,8 @@ def _hear(lane: _Lane, progress: Progress, bad_step: int, plan: Plan, stop: sign
             raise diverged(bad_step, plan)
         if progress.step >= plan.steps or progress.stopped:
             lane.outcome = Outcome(lane.run, "done")
-        elif stop.reason:
-            lane.outcome = Outcome(lane.run, "interrupted", stop=stop.reason)
-        elif lane.options.judge is not None and progress.rows and (why := lane.options.judge(progress.rows)):
-            lane.outcome = Outcome(lane.run, "pruned", pruned=why)
+        else:
+            lane.outcome = cut_short(session, progress, lane.options)
         if lane.outcome is not None or session.keeper.due():
             session.keeper.commit(lane.program, progress.state, session.tracker)
     except DlxError as error:

@@ -13,7 +13,7 @@ from dlx import __version__
 from dlx import spec as specs
 from dlx.data.scaling import check_targets
 from dlx.engine.fit import fit, with_state
-from dlx.engine.plan import Plan, Program, State
+from dlx.engine.plan import Plan, Program, Progress, State
 from dlx.errors import DiskError, DivergenceError, DlxError, RunError
 from dlx.model.build import build, make_optimizer
 from dlx.model.check import probe
@@ -198,6 +198,15 @@ def opened(ready: Ready, run: Run, options: Options, stop: signals.Stop, start: 
     return Session(run, board, tracker, keeper, snapshots, rows_writer, options.observer, stop)
 
 
+def cut_short(session: Session, progress: Progress, options: Options) -> Outcome | None:
+    """The outcome of a training that ends early: stopped, or behind the others; None where it goes on."""
+    if session.stop.reason:
+        return Outcome(session.run, "interrupted", stop=session.stop.reason)
+    if options.judge is not None and progress.rows and (why := options.judge(progress.rows)):
+        return Outcome(session.run, "pruned", pruned=why)
+    return None
+
+
 def _in_units(arrays: Mapping[str, Any], program: Program, plan: Plan) -> dict[str, Any]:
     """The state that an earlier dlx kept, whose figures of values were in the data's unit.
 
@@ -239,11 +248,8 @@ def _fit(
             unfinished = progress.step < experiment.steps and not progress.stopped
             if not resumable or not unfinished:
                 continue
-            if session.stop.reason:
-                outcome = Outcome(run, "interrupted", stop=session.stop.reason)
-                break
-            if options.judge is not None and progress.rows and (why := options.judge(progress.rows)):
-                outcome = Outcome(run, "pruned", pruned=why)
+            if (ended := cut_short(session, progress, options)) is not None:
+                outcome = ended
                 break
     except (DiskError, DivergenceError) as error:
         return Outcome(run, "failed", error=error), state

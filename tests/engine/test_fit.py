@@ -12,7 +12,7 @@ from conftest import SMALL
 
 from dlx import spec as specs
 from dlx.data.dataset import Facts, Stream
-from dlx.engine.fit import _Clock, compile_program, fit, next_length
+from dlx.engine.fit import Clock, compile_program, fit, next_length
 from dlx.engine.plan import Plan, Program
 from dlx.errors import DataError, TrainingError
 from dlx.model.build import build, make_optimizer
@@ -292,7 +292,7 @@ def test_chunks_grow_towards_a_quarter_of_a_second() -> None:
 
 
 def test_seconds_are_shared_out_among_epochs_whatever_the_chunks() -> None:
-    clock, seconds = _Clock(0.0), {}
+    clock, seconds = Clock(0.0), {}
     for start, end, took, steps in ((0, 3, 3.0, []), (3, 5, 2.0, [4]), (5, 14, 4.5, [8, 12])):
         for row in clock.share([{"step": step} for step in steps], start, end, took):
             seconds[row["step"]] = row["seconds"]
