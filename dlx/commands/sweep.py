@@ -1,4 +1,4 @@
-"""`dlx sweep`: every combination of a spec's alternatives, one after another in one process."""
+"""`dlx sweep`: every combination of a spec's alternatives, or a search among them."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Confirm:
 
 @dataclass(frozen=True)
 class Pruner:
-    """Which trials end early: `by` a method, at every `every` epochs or after `first`, `first` · `reduction`, …"""
+    """Which trials end early: `by` a method, after every `first` epochs or after `first`, `first` · `reduction`, …"""
 
     by: str
     first: int

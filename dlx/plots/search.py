@@ -11,7 +11,7 @@ from dlx.plots import style
 from dlx.plots.scales import share_scale
 from dlx.plots.style import look, short, styled
 from dlx.runs.history import Row
-from dlx.runs.metrics import figure_text, is_figure, is_number, is_share, maximized, plain_name
+from dlx.runs.metrics import better, figure_text, is_figure, is_number, is_share, maximized, plain_name
 from dlx.runs.run import Run
 from dlx.runs.summary import read
 
@@ -91,9 +91,8 @@ def draw_trials(figure: str, trials: Sequence[Trial]) -> Figure:
             ax.plot(*zip(*points, strict=True), marker, ms=5, color=colour, mew=1.2, zorder=3, ls="")
     best, steps = None, list[tuple[int, float]]()
     for trial in trials:
-        if trial.status == "done" and trial.figure is not None:
-            better = best is None or (trial.figure > best if maximized(figure) else trial.figure < best)
-            best = trial.figure if better else best
+        if trial.status == "done" and trial.figure is not None and better(figure, trial.figure, best):
+            best = trial.figure
         if best is not None:
             steps.append((trial.number, best))
     if steps:

@@ -31,6 +31,11 @@ def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
+def better(name: str, value: float, than: float | None) -> bool:
+    """Whether a figure is better than the best before it; where there is none, any is."""
+    return than is None or (value > than if maximized(name) else value < than)
+
+
 def reached(name: str, value: object, goal: float) -> bool:
     """Whether a figure is as good as a number, up to the digits of float32."""
     if not isinstance(value, (int, float)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,13 +13,13 @@ from dlx.data.dataset import Dataset, Facts
 from dlx.errors import DlxError
 from dlx.model.network import parameter_count
 from dlx.parts.datasets import loading
-from dlx.parts.registry import FilePath
 from dlx.runs import find
 from dlx.runs.run import Run
 from dlx.runs.summary import NOTES, Entry, identity, read
 from dlx.search.study import Task
 from dlx.search.sweep import Result
-from dlx.spec.sections import Spec, changes, defaults, flat, resolved
+from dlx.search.trials import as_recorded
+from dlx.spec.sections import Spec, changes, defaults
 from dlx.system import backend, signals
 from dlx.system.files import disk, make_private
 from dlx.system.json_text import finite
@@ -88,10 +87,9 @@ class Finished:
 
     def find(self, wanted: Spec) -> Run | None:
         """The run that has the settings of a spec."""
-        spec, base = self._as_recorded(wanted)
         code = wanted.code.digests()
-        settings = finite(flat(resolved(spec, str(base))))
-        entry = self._runs.get(_named(settings)) or self._older(spec, settings)
+        settings = finite(as_recorded(wanted, self._root))
+        entry = self._runs.get(_named(settings)) or self._older(wanted, settings)
         if entry is None or (entry.info.get("code") or {}) != code:
             return None
         recorded = (entry.info.get("dataset") or {}).get("fingerprint")
@@ -99,14 +97,7 @@ class Finished:
 
     def identity(self, spec: Spec) -> str:
         """What tells a spec from every other: its settings as a run records them, and its code."""
-        recorded, base = self._as_recorded(spec)
-        return identity(flat(resolved(recorded, str(base)))) + repr(sorted(spec.code.digests().items()))
-
-    def _as_recorded(self, spec: Spec) -> tuple[Spec, Path]:
-        """(a spec, the folder its paths are relative to) as a run has them: its code is in it."""
-        base = (self._root / "any").resolve()
-        imports = [FilePath(base / "code" / name) for name in spec.code.digests()]
-        return dataclasses.replace(spec, imports=imports), base
+        return identity(as_recorded(spec, self._root)) + repr(sorted(spec.code.digests().items()))
 
     def _older(self, spec: Spec, settings: dict[str, Any]) -> Entry | None:
         """A run made before some of the settings had names, which was trained with what they stand for now."""

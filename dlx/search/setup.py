@@ -16,9 +16,9 @@ from dlx.spec.sections import Spec
 from dlx.spec.space import Space, Trial, trials_of
 
 
-def search_of(space: Space, part: Part | None = None) -> Search:
+def search_of(space: Space) -> Search:
     """The search that a spec names; a grid where it names none."""
-    made: Search = registry.make(part or space.search or Part("grid", {"prune": "none", "objectives": "auto"}))
+    made: Search = registry.make(space.search or Part("grid", {"prune": "none", "objectives": "auto"}))
     return made
 
 

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from dlx.errors import DivergenceError, DlxError
-from dlx.parts.registry import FilePath
 from dlx.parts.searches import Search
+from dlx.runs.metrics import maximized
 from dlx.runs.run import Run
 from dlx.runs.summary import Entry
 from dlx.search import pruning, samplers
 from dlx.search.ledger import Issued, Ledger, digest, recovered
-from dlx.search.trials import Observation, Runs, curve, figure, more_is_better, run_key
-from dlx.spec.sections import Spec, flat, resolved
+from dlx.search.trials import Observation, Runs, as_recorded, curve, figure, run_key
+from dlx.spec.sections import Spec
 from dlx.spec.space import Space, Trial
-from dlx.system.json_text import finite
 from dlx.training.session import Options
 
 MOST_FAILURES = 10  # in a row
@@ -73,7 +72,7 @@ class Study:
     @property
     def maximize(self) -> list[bool]:
         """Of each objective, whether more is better."""
-        return [more_is_better(name) for name in self.objectives]
+        return [maximized(name) for name in self.objectives]
 
     @functools.cached_property
     def sampler(self) -> samplers.Sampler:
@@ -209,15 +208,15 @@ class Study:
         for number in self._chosen:
             for repeat in range(-confirm.seeds, 0):
                 spec = self.spec(number, repeat)
+                self.tasks[number, repeat] = "waiting"
                 entry = runs.get(self.key(spec))
-                known = entry if entry is not None and self._same_data(entry, spec) else None
-                status = known.status if known is not None else ""
-                diverged = (
-                    status == "failed" and known is not None and (Run(known.path).failure() or {}).get("diverged")
-                )
-                self.tasks[number, repeat] = status if status == "done" or diverged else "waiting"
-                if known is not None and status == "done":
-                    self._confirmed.setdefault(number, []).append(known.path)
+                if entry is None or not self._same_data(entry, spec):
+                    continue
+                if entry.status == "done":
+                    self.tasks[number, repeat] = "done"
+                    self._confirmed.setdefault(number, []).append(entry.path)
+                elif entry.status == "failed" and (Run(entry.path).failure() or {}).get("diverged"):
+                    self.tasks[number, repeat] = "failed"
 
     def confirmations(self) -> dict[int, list[Path]]:
         """The finished runs of fresh seeds, by their trial."""
@@ -287,9 +286,7 @@ class Study:
         others = pruning.at(epoch, self.observations, task.number)
         return pruning.verdict(pruner, epoch, observation.curve[epoch], others, self.maximize[0])
 
-    def finish(
-        self, task: Task, status: str, run: Run | None, error: DlxError | None = None, entry: Entry | None = None
-    ) -> None:
+    def finish(self, task: Task, status: str, run: Run | None, error: DlxError | None = None) -> None:
         """A training has ended: done, failed, pruned, interrupted, or running in another process."""
         here, observation = (task.number, task.repeat), self.observation(task.number)
         if task.repeat < 0:
@@ -384,10 +381,7 @@ class Study:
 
     def key(self, spec: Spec) -> str:
         """What tells an experiment from every other, as its run records it."""
-        base = (self.root / "any").resolve()
-        imports = [FilePath(base / "code" / name) for name in spec.code.digests()]
-        recorded = dataclasses.replace(spec, imports=imports)
-        return run_key(finite(flat(resolved(recorded, str(base)))), spec.code.digests())
+        return run_key(as_recorded(spec, self.root), spec.code.digests())
 
     def ranked(self) -> list[Observation]:
         """The finished trials, the best by the first objective first; of equal ones the earlier."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dlx.parts.registry import FilePath
 from dlx.runs import find
-from dlx.runs.metrics import is_number, maximized
+from dlx.runs.metrics import better, is_number
 from dlx.runs.run import Run
 from dlx.runs.summary import Entry, identity, read
-from dlx.spec.rules import SIZES
+from dlx.spec.sections import Spec, flat, resolved
 from dlx.system.json_text import finite
 
 
@@ -44,11 +46,6 @@ def objective_names(names: Sequence[str], monitor: str) -> tuple[str, ...]:
     return tuple(monitor if name == "auto" else name for name in names)
 
 
-def more_is_better(name: str) -> bool:
-    """Whether an objective is to be large."""
-    return name not in SIZES and maximized(name)
-
-
 def figure(run: Run, metrics: Mapping[str, Any], name: str) -> float | None:
     """One objective of a finished run; None where it is not finite."""
     if name == "size":
@@ -62,13 +59,20 @@ def figure(run: Run, metrics: Mapping[str, Any], name: str) -> float | None:
 
 def curve(rows: Sequence[Mapping[str, Any]], name: str) -> dict[int, float]:
     """The best figure up to each epoch, by its number; a NaN is never best."""
-    best, found = math.nan, {}
+    best, found = None, {}
     for row in rows:
         value: Any = row.get(name)
-        if is_number(value) and (math.isnan(best) or (value > best if more_is_better(name) else value < best)):
+        if is_number(value) and better(name, value, best):
             best = float(value)
-        found[int(row["epoch"])] = best
+        found[int(row["epoch"])] = math.nan if best is None else best
     return found
+
+
+def as_recorded(spec: Spec, root: Path) -> dict[str, Any]:
+    """The settings of a spec as a run below a folder records them: its code is in the run."""
+    base = (root / "any").resolve()
+    imports = [FilePath(base / "code" / name) for name in spec.code.digests()]
+    return flat(resolved(dataclasses.replace(spec, imports=imports), str(base)))
 
 
 def run_key(settings: Mapping[str, Any], code: Mapping[str, Any] | None) -> str:
@@ -82,22 +86,15 @@ class Runs:
     ORDER = ("done", "running", "pruned", "interrupted", "crashed", "failed", "unknown", "damaged")
 
     def __init__(self, root: Path, name: str) -> None:
-        self._root, self._name = root, name
         self._found: dict[str, Entry] = {}
-        self._seen: dict[Path, str] = {}
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Look for runs that are new or have ended since."""
-        for path in sorted(find.below(self._root), key=find.natural):
-            if not path.name.startswith(f"{self._name}-") or self._seen.get(path) == "done" or not find.is_run(path):
+        for path in sorted(find.below(root), key=find.natural):
+            if not path.name.startswith(f"{name}-") or not find.is_run(path):
                 continue
             entry = read(path)
-            self._seen[path] = entry.status
             if entry.settings:
                 key = run_key(entry.settings, entry.info.get("code"))
                 before = self._found.get(key)
-                if before is None or before.path == path or self._rank(entry) <= self._rank(before):
+                if before is None or self._rank(entry) <= self._rank(before):
                     self._found[key] = entry
 
     def _rank(self, entry: Entry) -> int:

@@ -185,10 +185,6 @@ class Workers:
                 worker.process.kill()
         self._selector.close()
 
-    def pids(self) -> list[int]:
-        """The processes that are there now."""
-        return [worker.process.pid for worker in self._workers.values()]
-
 
 def _pipe(worker: Worker) -> IO[bytes]:
     assert worker.process.stdout is not None

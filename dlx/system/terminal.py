@@ -257,17 +257,12 @@ def fields(
 
 
 @functools.cache
-def _screen() -> Console:
+def moving() -> Console:
     """The console of what moves, on standard error, also while file descriptor 2 leads elsewhere."""
     from rich.console import Console
 
     stream = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors=sys.stderr.errors)
     return Console(file=stream, highlight=False, soft_wrap=True, emoji=False, markup=False)
-
-
-def moving() -> Console:
-    """The console of what moves."""
-    return _screen()
 
 
 @contextlib.contextmanager
@@ -279,9 +274,9 @@ def doing(words: str) -> Iterator[None]:
     from rich.live import Live
     from rich.spinner import Spinner
 
-    spinner = Spinner("dots" if "utf" in _screen().encoding else "line", f"{words} …")
+    spinner = Spinner("dots" if "utf" in moving().encoding else "line", f"{words} …")
     # Nothing is redirected: what is imported within would keep it.
-    with Live(spinner, console=_screen(), transient=True, redirect_stdout=False, redirect_stderr=False):
+    with Live(spinner, console=moving(), transient=True, redirect_stdout=False, redirect_stderr=False):
         yield
 
 
@@ -305,7 +300,7 @@ class Bar:
                 TextColumn("{task.description}"),
                 TimeRemainingColumn(),
             )
-            self._bar = Progress(*columns, console=_screen(), transient=True, expand=True)
+            self._bar = Progress(*columns, console=moving(), transient=True, expand=True)
             self._bar.start()
             self._task = self._bar.add_task("", total=None)
         return self

@@ -17,8 +17,6 @@ from dlx.training.experiment import Experiment
 
 # Settings that are variables of a compiled program, or that it does not depend on.
 VARIABLE = (*NOTES, "seed", "lr", "sweep", "search", "weights", "keep", "snapshots", "histograms")
-
-
 MOST, SMALL = 4, 32 * 2**20  # programs that are kept, and the bytes of data from which it is one
 # What lanes may differ in besides: see engine.jax_lanes.
 TUNED = re.compile(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlx.runs.metrics import figure_text, is_number, is_share, maximized
+from dlx.runs.metrics import better, figure_text, is_number, is_share
 from dlx.system import terminal
 from dlx.system.units import duration
 
@@ -30,12 +30,11 @@ class Best:
 
     def add(self, row: Row) -> bool:
         """Whether an epoch is better than all before it; one without a finite figure is not."""
-        value, best = row.get(self._monitor), self.row.get(self._monitor)
-        if not is_number(value):
+        value: Any = row.get(self._monitor)
+        if not is_number(value) or not better(self._monitor, value, self.row.get(self._monitor)):
             return False
-        better = best is None or (value > best if maximized(self._monitor) else value < best)
-        self.row = row if better else self.row
-        return better
+        self.row = row
+        return True
 
 
 class TrainingBar:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dlx.errors import DlxError
 from dlx.parts.searches import Search
-from dlx.search.samplers import Sampler, Suggestion, drawn, seed_of
+from dlx.search.samplers import Sampler, Suggestion, drawn
 from dlx.search.trials import Observation
 from dlx.spec.dimensions import Dimension
 from dlx.spec.space import Space
@@ -48,7 +48,7 @@ class CmaEs:
         best = min(begun, key=self._cost, default=None)
         start = np.array([0.5 if best is None else self._places(best)[n] for n in range(len(self._numbers))])
         bounds = np.tile([0.0, 1.0], (len(self._numbers), 1))
-        cma = CMA(mean=start, sigma=1 / 6, bounds=bounds, seed=seed_of(0, 0))
+        cma = CMA(mean=start, sigma=1 / 6, bounds=bounds, seed=seed)
         # Of those that have ended, in their order; one that failed for no fault of its values tells nothing.
         later = [t for t in trials if t.number > self._startup and (t.status in ("done", "pruned") or t.bad)]
         costs = [self._cost(trial) for trial in later if trial.figures is not None]
@@ -57,7 +57,6 @@ class CmaEs:
             known = [max(costs, default=0.0) if t.figures is None else self._cost(t) for t in generation]
             points = [np.array(self._places(trial)) for trial in generation]
             cma.tell(list(zip(points, known, strict=True)))
-        cma._rng = np.random.RandomState(seed)
         point = cma.ask()
         return {dimension.name: float(place) for dimension, place in zip(self._numbers, point, strict=True)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +48,7 @@ class Evolution:
             d.address.removeprefix("layers.*."): d for d in space.dimensions if d.address.startswith("layers.*.")
         }
         self._kinds = search.options["kinds"]
-        self._most, self._begun = search.options["max_parameters"], False
+        self._most = search.options["max_parameters"]
 
     def suggest(self, seed: int, number: int, trials: Sequence[Observation]) -> Suggestion:
         generator = random.Random(seed)
@@ -112,7 +113,7 @@ class Evolution:
             return Suggestion(self._space.of(genes.values), parents)
         trial = self._space.with_layers(genes.layers, genes.values)
         if self._measure is not None:
-            found, most = self._measure(trial.spec), self._most or TIMES * self._measure(self._start().spec)
+            found, most = self._measure(trial.spec), self._most or TIMES * self._at_start
             if found > most:
                 raise SpecError([DlxError(f"{found:,} parameters, more than {most:,}")])
         spec = {"layers": genes.layers, "values": self._space.words(genes.values)}
@@ -120,13 +121,14 @@ class Evolution:
 
     def _check_start(self) -> None:
         """Raise DlxError where the network that the search begins with is too large itself."""
-        if self._measure is None or not self._most or self._begun:
-            return
-        found = self._measure(self._start().spec)
-        if found > self._most:
-            message = f"search: it begins with {found:,} parameters, max_parameters is {self._most:,}"
+        if self._most and self._at_start > self._most:
+            message = f"search: it begins with {self._at_start:,} parameters, max_parameters is {self._most:,}"
             raise DlxError(message, hint="a larger max_parameters, or smaller layers to begin with")
-        self._begun = True
+
+    @functools.cached_property
+    def _at_start(self) -> int:
+        """The parameters of the network that the search begins with; 0 where nobody measures."""
+        return self._measure(self._start().spec) if self._measure is not None else 0
 
     def _start(self) -> Trial:
         return self._space.trial(lambda dimension: dimension.first)
@@ -135,9 +137,9 @@ class Evolution:
 
     def _mutated(self, genes: Genes, generator: random.Random) -> Genes:
         values = [d for d in self._space.dimensions if d.name in genes.values]
-        ways: list[Callable[[], Genes]] = [lambda: self._with_value(genes, generator.choice(values), generator)] * bool(
-            values
-        )
+        ways: list[Callable[[], Genes]] = []
+        if values:
+            ways += [lambda: self._with_value(genes, generator.choice(values), generator)]
         if genes.layers is not None:
             ways += [lambda: self._reshaped(genes, generator)] * 2
             if self._tunable(genes.layers):
