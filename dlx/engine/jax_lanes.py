@@ -16,14 +16,7 @@ import numpy as np
 from jax import lax
 
 from dlx.engine.jax_loop import Arrays, JaxLoop
-from dlx.engine.plan import ROWS, Lanes, Member, State
-
-# Numbers of layers and optimizers that may differ between lanes, each with what makes another structure of it.
-OF_LAYERS = {
-    "Dropout": ("rate",), "SpatialDropout1D": ("rate",), "SpatialDropout2D": ("rate",), "SpatialDropout3D": ("rate",),
-    "GaussianNoise": ("stddev",),
-}  # fmt: skip
-OF_OPTIMIZERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")
+from dlx.engine.plan import LANE_LAYERS, LANE_OPTIMIZERS, ROWS, Lanes, Member, State
 
 
 class _Number:
@@ -57,11 +50,12 @@ class _Number:
 
 def places(network: Any, optimizer: Any) -> list[tuple[Any, str]]:
     """(object, attribute) of every number that may differ between lanes, in an order of the structure alone."""
-    found = []
+    found, classes = [], {kind.replace("_", ""): number for kind, number in LANE_LAYERS.items()}
     for layer in network.logits._flatten_layers(include_self=False):
-        found += [(layer, name) for name in OF_LAYERS.get(type(layer).__name__, ()) if getattr(layer, name)]
+        number = classes.get(type(layer).__name__.lower(), "")
+        found += [(layer, number)] if number and getattr(layer, number) else []
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return found + [(inner, name) for name in OF_OPTIMIZERS if getattr(inner, name, None)]
+    return found + [(inner, name) for name in LANE_OPTIMIZERS if getattr(inner, name, None)]
 
 
 class LaneLoop:

@@ -13,6 +13,13 @@ from dlx.parts.schedules import Plateau
 
 ROWS = 1024  # the epochs that one chunk may finish: XLA wants to know
 LOG_ROWS = 4096  # the rows of `log_every` that one chunk may write
+# What lanes of one program may differ in beside the rate and the penalties: one number of these layers, and these of
+# an optimizer; whether one is 0 makes another structure of it.
+LANE_LAYERS = {
+    "dropout": "rate", "spatial_dropout1d": "rate", "spatial_dropout2d": "rate", "spatial_dropout3d": "rate",
+    "gaussian_noise": "stddev",
+}  # fmt: skip
+LANE_OPTIMIZERS = ("momentum", "beta_1", "beta_2", "rho", "weight_decay")
 State = Mapping[str, Any]
 Keep = Literal["best", "last"]
 Block = tuple[np.ndarray, np.ndarray]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dlx.errors import DlxError
 from dlx.runs.metrics import is_number, is_share, plain_name
@@ -37,19 +35,15 @@ def importance(study: Study) -> dict[str, float]:
     """
     import optuna
 
-    from dlx.search.samplers.optuna import as_frozen
+    from dlx.search.samplers.optuna import as_frozen, created, quiet
 
     done = [o for o in study.ranked() if not o.spec]
     if len(done) < FEWEST:
         return {}
-    known = {dimension.name: dimension for dimension in study.space.dimensions}
-    directions: Any = ["maximize" if more else "minimize" for more in study.maximize]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Optuna calls experimental
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        made = optuna.create_study(directions=directions)
-        made.add_trials([as_frozen(o, known, directions, done, {}) for o in done])
-        target = (lambda trial: trial.values[0]) if len(directions) > 1 else None
+    with quiet():
+        made = created(study.maximize)
+        made.add_trials([as_frozen(o, study.space, study.maximize, done) for o in done])
+        target = (lambda trial: trial.values[0]) if len(study.maximize) > 1 else None
         try:
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             return dict(optuna.importance.get_param_importances(made, evaluator=evaluator, target=target))
@@ -126,23 +120,17 @@ def _half(values: Sequence[float]) -> float:
 
 def export(study: Study, path: Path) -> int:
     """Write the trials as an Optuna storage, a file of SQLite; returns how many. Raises DlxError where it is there."""
-    import optuna
-
-    from dlx.search.samplers.optuna import as_frozen
+    from dlx.search.samplers.optuna import as_frozen, created, quiet
 
     if not path.absolute().parent.is_dir():
         raise DlxError("no such folder", where=str(path.parent))
     if path.exists():
         raise DlxError("is there already; an export begins a file of its own", where=str(path), hint="another name")
-    known = {dimension.name: dimension for dimension in study.space.dimensions}
-    directions: Any = ["maximize" if more else "minimize" for more in study.maximize]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        made = optuna.create_study(storage=f"sqlite:///{path}", study_name=study.name, directions=directions)
+    with quiet():
+        made = created(study.maximize, storage=f"sqlite:///{path}", study_name=study.name)
         trials = []
         for observation in study.observations:
-            frozen = as_frozen(observation, known, directions, study.observations, {})
+            frozen = as_frozen(observation, study.space, study.maximize, study.observations)
             if frozen is None:
                 continue
             frozen.user_attrs = {"runs": [run.name for run in observation.runs], "number": observation.number}

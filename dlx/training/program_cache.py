@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dlx.engine.fit import compile_program
-from dlx.engine.plan import Lanes, Member, Plan, Program
+from dlx.engine.plan import LANE_LAYERS, LANE_OPTIMIZERS, Lanes, Member, Plan, Program
 from dlx.inference.forward import share
 from dlx.model.network import Network
 from dlx.model.statistics import fit_preprocessing
@@ -18,11 +18,9 @@ from dlx.training.experiment import Experiment
 # Settings that are variables of a compiled program, or that it does not depend on.
 VARIABLE = (*NOTES, "seed", "lr", "sweep", "search", "weights", "keep", "snapshots", "histograms")
 MOST, SMALL = 4, 32 * 2**20  # programs that are kept, and the bytes of data from which it is one
-# What lanes may differ in besides: see engine.jax_lanes.
-TUNED = re.compile(
-    r"(^|\.)(dropout|spatial_dropout\dd)\.rate$|\.gaussian_noise\.stddev$"
-    r"|^optimizer\.\w+\.(momentum|beta_1|beta_2|rho|weight_decay)$"
-)
+# The addresses of what lanes may differ in besides.
+OF_LAYERS = "|".join(f"{kind}.{number}" for kind, number in LANE_LAYERS.items()).replace(".", r"\.")
+TUNED = re.compile(rf"\.({OF_LAYERS})$|^optimizer\.\w+\.({'|'.join(LANE_OPTIMIZERS)})$")
 
 
 class ProgramCache:

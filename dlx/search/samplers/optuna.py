@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dlx.errors import DlxError
@@ -18,20 +19,12 @@ class Optuna:
     """One of Optuna's samplers over a space whose settings may depend on others."""
 
     def __init__(self, space: Space, search: Search, maximize: Sequence[bool]) -> None:
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space, self._search = space, search
-        self._directions: Any = ["maximize" if more else "minimize" for more in maximize]
-        self._dimensions = {dimension.name: dimension for dimension in space.dimensions}
+        self._space, self._search, self._maximize = space, search, maximize
         self._frozen: dict[int, Any] = {}
 
     def suggest(self, seed: int, number: int, trials: Sequence[Observation]) -> Suggestion:
-        import optuna
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Optuna calls experimental
-            study = optuna.create_study(directions=self._directions, sampler=self._sampler(seed))
+        with quiet():
+            study = created(self._maximize, sampler=self._sampler(seed))
             study.add_trials(self.frozen(trials))
             asked = study.ask()
             return Suggestion(self._space.trial(lambda dimension: suggested(asked, dimension)))
@@ -43,7 +36,7 @@ class Optuna:
             if trial.number in self._frozen:
                 made.append(self._frozen[trial.number])
                 continue
-            one = as_frozen(trial, self._dimensions, self._directions, trials, self._attributes(trial))
+            one = as_frozen(trial, self._space, self._maximize, trials, self._attributes(trial))
             if one is None:
                 continue
             if trial.status == "done" and not trial.bad:  # a pruned one may go on
@@ -81,6 +74,24 @@ def make(space: Space, search: Search, maximize: Sequence[bool]) -> Sampler:
     return Optuna(space, search, maximize)
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Within it Optuna says nothing of its trials, nor of what it calls experimental."""
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        yield
+
+
+def created(maximize: Sequence[bool], **options: Any) -> Any:
+    """A study of Optuna's; maximize: of each objective, whether more is better."""
+    import optuna
+
+    return optuna.create_study(directions=["maximize" if more else "minimize" for more in maximize], **options)
+
+
 def suggested(asked: Any, dimension: Dimension) -> Any:
     """The value that Optuna suggests: a number, or the place of an alternative."""
     numbers = dimension.range
@@ -108,10 +119,10 @@ def distribution(dimension: Dimension) -> Any:
 
 def as_frozen(
     trial: Observation,
-    dimensions: dict[str, Dimension],
-    directions: Sequence[str],
+    space: Space,
+    maximize: Sequence[bool],
     trials: Sequence[Observation],
-    attributes: dict[str, Any],
+    attributes: Mapping[str, Any] | None = None,
 ) -> Any:
     """A trial as Optuna's; None for one that says nothing: it failed for no fault of its values.
 
@@ -119,18 +130,19 @@ def as_frozen(
     """
     from optuna.trial import TrialState, create_trial
 
+    dimensions = {dimension.name: dimension for dimension in space.dimensions}
     chosen = trial.spec["values"] if trial.spec else trial.values
     params = {name: value for name, value in chosen.items() if name in dimensions}
     known: dict[str, Any] = {
         "params": params,
         "distributions": {name: distribution(dimensions[name]) for name in params},
-        "system_attrs": attributes,
+        "system_attrs": dict(attributes or {}),
     }
     figures = trial.figures
     if trial.bad:
         ended = [other.figures for other in trials if other.figures is not None]
         figures = tuple(
-            (min if direction == "maximize" else max)(one[n] for one in ended) for n, direction in enumerate(directions)
+            (min if more else max)(one[n] for one in ended) for n, more in enumerate(maximize)
         ) if ended else None  # fmt: skip
     if figures is not None and (trial.status == "done" or trial.bad):
         return create_trial(state=TrialState.COMPLETE, values=list(figures), **known)
