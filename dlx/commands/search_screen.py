@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dlx.runs.find import command_line
-from dlx.runs.metrics import figure_text, is_number, maximized
+from dlx.runs.metrics import figure_text, is_number, maximized, setting_text
 from dlx.runs.run import Run
 from dlx.search import pruning, winner
 from dlx.search.study import Study
@@ -54,19 +54,13 @@ def _table(study: Study, rows: list[Observation], error: bool) -> None:
     for number, name in enumerate(study.objectives):
         columns.append((name, [text(name, (row.figures or ())[number]) for row in rows]))
     for name in names:
-        columns.append((name, [_value(row.values.get(name)) for row in rows]))
+        columns.append((name, [setting_text(row.values.get(name, "–")) for row in rows]))
     terminal.table(columns, [False, *(terminal.are_numbers(cells) for _, cells in columns[1:])], error=error)
 
 
 def text(objective: str, value: float) -> str:
     """An objective as a person reads it."""
     return f"{value:,.4g}" if objective in SIZES else figure_text(objective, value)
-
-
-def _value(value: object) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _best(study: Study, best: Observation, error: bool) -> None:

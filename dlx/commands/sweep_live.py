@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dlx.commands.search_screen import counted, text
+from dlx.runs.metrics import setting_text
 from dlx.search.study import Study, Task
 from dlx.system import terminal
 from dlx.system.units import duration
@@ -96,4 +97,4 @@ class SweepLive:
 
 def chosen(values: Mapping[str, Any]) -> str:
     """What a trial chose, in a line."""
-    return " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
+    return " ".join(f"{name}={setting_text(value)}" for name, value in values.items())

@@ -77,6 +77,11 @@ def number_text(value: float) -> str:
     return f"{value:.4f}" if 0.01 <= size < 10 else f"{value:.3g}" if size < 0.01 else f"{value:.2f}"
 
 
+def setting_text(value: object) -> str:
+    """A setting as a table has it: a number that is not whole in four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def mean_text(metric: str, mean: float, deviation: float) -> str:
     """A mean and its standard deviation: two digits of this, the mean to the same place: 0.163 ± 0.012."""
     share = is_share(metric)

@@ -11,6 +11,7 @@ _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(
     rf"(?P<log>log\s+)?(?P<low>{_NUMBER})\s*\.\.\s*(?P<high>{_NUMBER})(?:\s+step\s+(?P<step>{_NUMBER}))?"
 )
+_LIKE = re.compile(r"(log\s|[-+.]?\d).*\.\.")  # but for a path
 _WHOLE = re.compile(r"[-+]?\d+")
 
 
@@ -83,11 +84,7 @@ def parse_range(text: object) -> Range | None:
     """The range that a text is; None where it is none. Raises ValueError, saying what is wrong with its numbers."""
     match = _RANGE.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None:
-        if (
-            isinstance(text, str)
-            and re.match(r"(log\s|[-+.]?\d).*\.\.", text.strip())
-            and not re.search(r"[/\\,]", text)
-        ):
+        if isinstance(text, str) and _LIKE.match(text.strip()) and not re.search(r"[/\\,]", text):
             raise ValueError(f"{text} is no range")
         return None
     if "..." in str(text):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlx.insight.report import charts, sections
 from dlx.insight.report.material import Material
 from dlx.plots.search import FEWEST, line_of, trials_of
-from dlx.runs.metrics import figure_text, maximized
+from dlx.runs.metrics import figure_text, maximized, setting_text
 from dlx.runs.run import Run
 
 BEST = 5
@@ -28,14 +28,10 @@ def trials(material: Material) -> str:
             str(trial.number),
             charts.text(figure_text(figure, trial.figure or 0.0)),
             *([charts.text(" ← ".join(map(str, line_of(trial, found))) or "–")] if families else []),
-            " ".join(f"{sections.name(key)} {sections.name(_word(value))}" for key, value in trial.values.items()),
+            " ".join(f"{sections.name(key)} {sections.name(setting_text(v))}" for key, v in trial.values.items()),
         ]
         for trial in ended[:BEST]
     ]
     head = ["trial", charts.text(figure), *(["comes from"] if families else []), "chose"]
     drawn = f'<div class="charts">{sections.captioned(f"{figure} of each trial", chart)}</div>'
     return f"<p>{len(found)} trials: {counts}.</p>{drawn}{sections.table(head, body, numbers=9)}"
-
-
-def _word(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
