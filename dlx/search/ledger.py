@@ -1,6 +1,6 @@
 """What a sweep has issued: one small file beside the runs, written whole before a trial begins.
 
-    runs/.sweeps/NAME.json      {"format": 1, "issued": [{"values": …, "key": …, "parents": …}, …]}
+    runs/.sweeps/NAME.json      {"format": 1, "space": digest, "issued": [{"values": …, "key": …, "parents": …}, …]}
 
 Standard library only.
 """
@@ -45,7 +45,7 @@ class Ledger:
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.name = root, name
         self.path = root / FOLDER / f"{name}.json"
-        self.issued = list[Issued]()
+        self.space, self.issued = "", list[Issued]()
         self._read()
 
     def _read(self) -> None:
@@ -53,6 +53,7 @@ class Ledger:
             document = DECODER.decode(files.contents(self.path.parent, self.path.name, MOST).decode())
             if document["format"] > FORMAT:
                 raise ValueError(f"format {document['format']}; this dlx reads up to {FORMAT}")
+            self.space = str(document["space"])
             self.issued = [
                 Issued(
                     number,
@@ -91,7 +92,7 @@ class Ledger:
             row = {"values": one.values, "key": one.key, "parents": one.parents, "spec": one.spec}
             rows.append({key: value for key, value in row.items() if value or key in ("values", "key")})
         lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-        text = f'{{"format": {FORMAT}, "issued": [\n{lines}\n]}}\n'
+        text = f'{{"format": {FORMAT}, "space": {json.dumps(self.space)}, "issued": [\n{lines}\n]}}\n'
         with files.disk(self.path):
             files.make_private(self.path.parent)
             with files.replacing(self.path) as temporary:

@@ -98,6 +98,7 @@ class Study:
             self._choose(runs)
 
     def _recall_issued(self, ledger: Ledger) -> None:
+        space = digest(repr((self.space.stem, [repr(d) for d in self.space.dimensions], self.space.root.plain())))
         for issued in ledger.issued:
             try:
                 trial = self.composed(issued)
@@ -105,6 +106,7 @@ class Study:
                 continue
             words = issued.values if issued.spec else self.space.words(trial.values)
             self._add(issued.number, trial, words, issued.parents).spec = issued.spec
+        ledger.space = space
 
     def composed(self, issued: Issued) -> Trial:
         """The trial of what a ledger says. Raises KeyError, ValueError or SpecError where it is none of this space."""
