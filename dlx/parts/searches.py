@@ -160,7 +160,7 @@ def evolution(
     prune: Prune = "none",
     repeats: Positive = 1,
     confirm: Confirm | None = None,
-    population: Annotated[int, Field(ge=2, le=10_000)] = 20,
+    population: Annotated[int, Field(ge=2, le=10_000)] | None = None,
     sample: Annotated[int, Field(ge=1, le=10_000)] = 5,
     kinds: list[str] | None = None,
     max_parameters: Positive | None = None,
@@ -168,9 +168,11 @@ def evolution(
     """Regularised evolution (Real et al. 2019): a child of the best of `sample` among the last `population` trials.
 
     A child changes one value of the sweep, or inserts, duplicates, drops or swaps a layer where the sweep names
-    `layers`. Inserted are layers of `kinds`; without it, of those in the spec. No child has more than
+    `layers`. Without it, `population` is a twelfth of the trials, 5 at least and 50 at most: of few trials, few may go
+    into a first generation. Inserted are layers of `kinds`; without it, of those in the spec. No child has more than
     `max_parameters`; without it, ten times those of the spec.
     """
+    population = population or min(max(trials // 12, 5), 50)
     options = {"population": population, "sample": sample, "kinds": kinds, "max_parameters": max_parameters}
     return _search("evolution", trials, objectives, prune, repeats, confirm, **options)
 
