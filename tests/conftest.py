@@ -69,6 +69,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory, with an empty data store and no Keras cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DLX_DATA", str(tmp_path / "store"))
+    monkeypatch.setenv("DLX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("dlx.training.session.ProgramCache", lambda: CACHE)

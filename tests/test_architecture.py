@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, modules_after
+from conftest import GATE, ROOT, modules_after
 
 PACKAGE = ROOT / "dlx"
 # From the ground: a room imports only rooms below it, and none beside it. A room that is not there yet has its floor.
@@ -41,6 +41,9 @@ BACKENDS = {
     "engine/tensorflow.py": {"tensorflow"},
     "engine/tensorflow_loop.py": {"tensorflow"},
     "engine/xla.py": {"tensorflow"},
+    "export/tf_function.py": {"tensorflow"},
+    "export/litert.py": {"tensorflow"},
+    "export/saved_model.py": {"tensorflow"},
     "engine/jax.py": {"jax"},
     "engine/jax_loop.py": {"jax"},
     "engine/jax_lanes.py": {"jax"},
@@ -219,6 +222,17 @@ def test_a_broken_spec_loads_no_keras(world: Path) -> None:
     loaded = modules_after(_call(["run", "x.yaml"]))
     assert "pydantic" in loaded
     assert not loaded & {"keras", "tensorflow", "sklearn"}
+
+
+def test_a_checked_model_answers_without_keras(world: Path) -> None:
+    (world / "g.yaml").write_text(GATE.replace("epochs: 50", "epochs: 2"))
+    (world / "x.csv").write_text("0,1\n")
+    for words in (["run", "g.yaml"], ["predict", "latest", "x.csv"]):  # Keras answers, and leaves model.onnx
+        assert "keras" in modules_after(_call(words))
+    assert (world / "runs/g-1/model.onnx").is_file()
+    loaded = modules_after(_call(["predict", "latest", "x.csv"]))
+    assert "onnxruntime" in loaded
+    assert not loaded & {"keras", "tensorflow", "jax", "matplotlib", "sklearn", "tf2onnx", "onnx"}
 
 
 def test_importing_dlx_loads_nothing_heavy() -> None:

@@ -43,6 +43,7 @@ FORMS = {".csv": "csv", ".json": "array", ".jsonl": "json"}
     help="Write to FILE: .csv, .json (one array) or .jsonl (an object a line). A file of that name is replaced once "
     "the new one is whole; but none of the inputs is, and nothing inside a run.",
 )  # fmt: skip
+@click.option("--exact", is_flag=True, help="Ask the Keras network itself, not the run's checked model.onnx.")
 @launch_options()
 def command(
     run: str,
@@ -51,6 +52,7 @@ def command(
     top: int | None,
     form: str | None,
     output: str | None,
+    exact: bool,
     launch: Launch,
     **choice: Any,
 ) -> int:
@@ -80,7 +82,8 @@ def command(
     launch.want()
     if (others := find.of_name(existing.path)) and run == find.stem(existing.name):
         terminal.console(error=True).print(terminal.clean(f"by {existing.name}, the newest of {len(others) + 1}"))
-    predictor = load_predictor(existing)
+    exact = exact or which is not None or launch.backend != "auto" or launch.device.startswith("gpu")
+    predictor = load_predictor(existing, exact)
 
     def writer(stream: TextIO) -> Writer:
         return _writer(stream, predictor, (form, top), chosen, truth=which is not None)
@@ -96,7 +99,25 @@ def command(
             _report_written(output)
         return 0
     _predict(predictor, inputs, writer, output, top if form else None)
+    if not exact:
+        _quicken(predictor)
     return 3 if predictor.skipped else 0
+
+
+def _quicken(predictor: Predictor) -> None:
+    """Keep a model.onnx for the next time, where Keras has answered and its backend can make one."""
+    from dlx.inference.predictor import KerasModel
+
+    if not isinstance(predictor.model, KerasModel):
+        return
+    from dlx.export import conversion, keep
+    from dlx.export.subject import made_up
+    from dlx.system.terminal import doing
+
+    if conversion.possible():
+        sys.stdout.flush()
+        with doing("making model.onnx, which answers faster"):
+            keep.remember(predictor.run, predictor.network, made_up(predictor.run.info()))
 
 
 def _own_rows(

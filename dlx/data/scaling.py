@@ -81,6 +81,14 @@ class Scaling:
             raise ValueError("no scaling")
         return cls.known(mean, deviation)
 
+    @classmethod
+    def recorded(cls, info: Mapping[str, Any], name: str) -> Scaling | None:
+        """That of a run's `inputs` or `targets`, from run.json; raises as `of_record` does."""
+        recorded = info.get("scaling") or {}
+        if not isinstance(recorded, Mapping):
+            raise ValueError(f"its scaling is {recorded!r}")
+        return cls.of_record(recorded[name]) if name in recorded else None
+
     def record(self) -> dict[str, Any]:
         """What run.json keeps: float64 numbers, written so that they are read back to the bit."""
         return {"mean": self.mean.tolist(), "deviation": self.deviation.tolist()}

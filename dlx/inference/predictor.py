@@ -1,45 +1,87 @@
 """From a run and inputs of any kind to predictions, in batches and in bounded memory.
 
-The network is rebuilt from the run's own spec and takes only its weights from the file: nothing is
-unpickled and no code is deserialised.
+What answers is the run's model.onnx, where it was checked against the model.keras that is there; else the network,
+which is rebuilt from the run's own spec and takes only its weights from the file: nothing is unpickled and no code is
+deserialised.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from pydantic import TypeAdapter
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dlx.data.encoding import Encoding
 from dlx.data.scaling import Scaling
 from dlx.errors import DataError, DlxError, RunError
+from dlx.inference import onnx_model
 from dlx.inference.forward import answers, class_probabilities
 from dlx.inference.inputs import Batch, Inputs
 from dlx.inference.prediction import Prediction
 from dlx.inference.unlike import Ordinary, remarks
-from dlx.model.keras_errors import sentence
-from dlx.model.network import Network
-from dlx.model.restore import input_scaling, restore
 from dlx.runs.run import Run
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from dlx.model.network import Network
+
 # What the encoding of a run must have, by the kind of its inputs.
 NEEDED = {"text": ("column", "vocabulary", "sequence_length"), "series": ("columns", "window", "horizon")}
 
 
+class Model(Protocol):
+    """What answers: a network of Keras, or an ONNX file."""
+
+    def answers(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Probabilities, or values in the data's unit, of each batch of raw inputs; DataError where it takes none."""
+
+
+@dataclass(frozen=True, eq=False)
+class KerasModel:
+    """A network, and how its inputs are scaled before it takes them."""
+
+    network: Network
+    scaling: Scaling | None = None
+
+    def answers(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        from dlx.model.keras_errors import sentence
+
+        try:
+            yield from answers(self.network, map(self._scaled, batches))
+        except DlxError:
+            raise
+        except Exception as error:  # the backend's: a token that the embedding does not have
+            raise DataError(f"the network cannot take these inputs ({sentence(error)[:200]})") from error
+
+    def _scaled(self, inputs: np.ndarray) -> np.ndarray:
+        """Raw inputs as the network takes them."""
+        import numpy as np
+
+        if self.scaling is not None:
+            return self.scaling.apply(inputs)
+        return inputs.astype(np.float32) if inputs.dtype == np.float64 else inputs
+
+
 @dataclass(eq=False)
 class Predictor:
-    """A trained run, ready to predict: `.predict(array)` gives probabilities or values, `.run` is the Run."""
+    """A trained run, ready to predict: `.predict(array)` gives probabilities or values, `.run` is the Run.
+
+    targets: the scaling of a regression's values, where its network learned scaled ones.
+    """
 
     run: Run
-    network: Network
+    model: Model
     info: Mapping[str, Any]
     inputs: Inputs
-    input_scaling: Scaling | None = None
+    targets: Scaling | None = None
+
+    @cached_property
+    def network(self) -> Network:
+        """The network itself. Loads Keras. Raises RunError where it cannot be made."""
+        return self.model.network if isinstance(self.model, KerasModel) else _restored(self.run)[0]
 
     @property
     def classes(self) -> list[str]:
@@ -92,7 +134,7 @@ class Predictor:
             batches = (array for _, array in self.inputs.of_columns(table, "the table"))
         else:
             batches = self.inputs.pieces(inputs, "the array")
-        pieces = list(self._answers(batches))
+        pieces = list(self.model.answers(batches))
         whole = np.concatenate(pieces) if pieces else np.zeros((0, max(len(self.classes), 1)), np.float32)
         return class_probabilities(whole, self.info["task"])
 
@@ -101,7 +143,7 @@ class Predictor:
         import numpy as np
 
         batches, _ = self.read(paths)
-        pieces = [piece for _, array in batches for piece in self._answers([array])]
+        pieces = [piece for _, array in batches for piece in self.model.answers([array])]
         if self.skipped:
             raise self.skipped[0]
         return class_probabilities(np.concatenate(pieces), self.info["task"])
@@ -116,7 +158,7 @@ class Predictor:
         ordinary, found = Ordinary.of_record(self.info["input"].get("ordinary")), list[tuple[str, str]]()
         for names, array in batches:
             found += ordinary.unlike(names, array) if ordinary is not None else ()
-            for piece in self._answers([array]):
+            for piece in self.model.answers([array]):
                 for name, answer in zip(names, self._readable(piece), strict=True):
                     yield Prediction.of(name, answer, classes, top, several)
         self.remarks.extend(remarks(found))
@@ -136,43 +178,54 @@ class Predictor:
             return {self.inputs.encoding.column: list(inputs)}
         return None
 
-    def _answers(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """The network's answers to raw inputs; raises DataError where it cannot take them."""
-        try:
-            yield from answers(self.network, map(self._scaled, batches))
-        except DlxError:
-            raise
-        except Exception as error:  # the backend's: a token that the embedding does not have
-            raise DataError(f"the network cannot take these inputs ({sentence(error)[:200]})") from error
-
-    def _scaled(self, inputs: np.ndarray) -> np.ndarray:
-        """Raw inputs as the network takes them."""
-        import numpy as np
-
-        if self.input_scaling is not None:
-            return self.input_scaling.apply(inputs)
-        return inputs.astype(np.float32) if inputs.dtype == np.float64 else inputs
-
     def _readable(self, predictions: np.ndarray) -> np.ndarray:
         """Probabilities of every class, or values without digits that say nothing."""
-        targets = self.network.target_scaling
-        if targets is not None and self.network.scales:
-            return targets.rounded(predictions)
+        if self.targets is not None:
+            return self.targets.rounded(predictions)
         return class_probabilities(predictions, self.info["task"])
 
 
-def load_predictor(run: Run) -> Predictor:
-    """Rebuild the network of a run and load its weights. Raises RunError when there is no trained model in it."""
-    network, info = restore(run)
-    try:
-        encoding = _encoding(info["input"], int(info.get("targets", 1)))
+def load_predictor(run: Run, exact: bool = True) -> Predictor:
+    """What answers for a run: its network, or unless it shall be `exact` an ONNX file that was checked against it.
+
+    Raises RunError when there is no trained model in it.
+    """
+    if not exact and (model := onnx_model.of_run(run)) is not None:
+        info = run.info()
+        return Predictor(run, model, info, _inputs(run, info), _scaling(run, info) if info.get("scaled") else None)
+    network, info = _restored(run)
+    targets = network.target_scaling if network.scales else None
+    inputs = _inputs(run, info)
+    return Predictor(run, KerasModel(network, _scaling(run, info, "inputs")), info, inputs, targets)
+
+
+def _restored(run: Run) -> tuple[Network, dict[str, Any]]:
+    from dlx.model.restore import restore
+
+    return restore(run)
+
+
+def _scaling(run: Run, info: Mapping[str, Any], name: str = "targets") -> Scaling | None:
+    """How the inputs or the targets of a run are scaled; raises RunError where that cannot be read."""
+    with _recorded(run):
+        return Scaling.recorded(info, name)
+
+
+def _inputs(run: Run, info: Mapping[str, Any]) -> Inputs:
+    with _recorded(run):
         facts = info["input"]
-        inputs = Inputs(str(facts.get("kind")), tuple(facts["shape"]), str(facts.get("dtype")), encoding)
-        scaling = input_scaling(info)
+        encoding = _encoding(facts, int(info.get("targets", 1)))
+        return Inputs(str(facts.get("kind")), tuple(facts["shape"]), str(facts.get("dtype")), encoding)
+
+
+@contextlib.contextmanager
+def _recorded(run: Run) -> Iterator[None]:
+    """What cannot be read in the block is a RunError."""
+    try:
+        yield
     except (TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"run.json lacks what prediction needs ({reason})", where=str(run.path)) from error
-    return Predictor(run, network, info, inputs, scaling)
 
 
 def _encoding(facts: Mapping[str, Any], targets: int) -> Encoding:
@@ -181,6 +234,10 @@ def _encoding(facts: Mapping[str, Any], targets: int) -> Encoding:
     if not isinstance(recorded, Mapping):
         raise ValueError(f"its encoding is {recorded!r}")
     kind = str(facts.get("kind"))
+    if not recorded and kind not in NEEDED:
+        return Encoding()
+    from pydantic import TypeAdapter
+
     known = {key: value for key, value in recorded.items() if key != "kind"}
     encoding = TypeAdapter(Encoding).validate_python({**known, "kind": kind if kind in NEEDED else "table"})
     if missing := [name for name in NEEDED.get(kind, ()) if name not in recorded]:

@@ -46,7 +46,7 @@ def restore(run: Run) -> tuple[Network, dict[str, Any]]:
     try:
         _unchanged(run, info)
         spec = specs.load(run.spec_file, alone=True, bare=True)
-        facts, targets, inputs = _facts(info), _scaling(info, "targets"), input_scaling(info)
+        facts, targets, inputs = _facts(info), Scaling.recorded(info, "targets"), Scaling.recorded(info, "inputs")
         if inputs is not None and (not spec.preprocess or inputs.mean.shape not in ((), facts.shape[-1:])):
             raise ValueError("its scaling of inputs is not of this network")
         if targets is not None and targets.mean.shape not in ((), (facts.targets,)):
@@ -94,18 +94,6 @@ def with_snapshot(network: Network, run: Run, epoch: int) -> Iterator[None]:
     finally:
         for weight, array in zip(weights, before, strict=True):
             weight.assign(array)
-
-
-def input_scaling(info: Mapping[str, Any]) -> Scaling | None:
-    """How inputs are scaled before the network of a run takes them; raises ValueError where that cannot be read."""
-    return _scaling(info, "inputs")
-
-
-def _scaling(info: Mapping[str, Any], name: str) -> Scaling | None:
-    recorded = info.get("scaling") or {}
-    if not isinstance(recorded, Mapping):
-        raise ValueError(f"its scaling is {recorded!r}")
-    return Scaling.of_record(recorded[name]) if name in recorded else None
 
 
 def _unchanged(run: Run, info: Mapping[str, Any]) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from dlx.data.cuts import fold_of
 from dlx.engine.plan import Program, State
 from dlx.errors import DiskError, DlxError
+from dlx.export import conversion, keep
+from dlx.export.subject import Examples
 from dlx.inference.evaluate import evaluate
 from dlx.inference.exact import of_two_classes
 from dlx.inference.forward import class_probabilities
@@ -26,6 +28,8 @@ from dlx.training.hparams import final, result_text
 from dlx.training.outcome import Outcome
 from dlx.training.session import Ready, Session
 from dlx.training.subject import curve_of
+
+SHARE = 0.1  # of a training's time that a model.onnx at its end may take
 
 
 def leave(ready: Ready, session: Session, program: Program, state: State, outcome: Outcome) -> None:
@@ -58,6 +62,8 @@ def leave(ready: Ready, session: Session, program: Program, state: State, outcom
         if ready.experiment.spec.plots:
             with _remembered(session, "its pictures"):
                 _draw(ready, session)
+        if conversion.possible() and session.tracker.seconds * SHARE >= keep.SECONDS:
+            _save_onnx(ready, session)
     with _remembered(session, "TensorBoard's files"):
         if done:
             session.board.result(final(outcome.metrics), result_text(outcome.metrics), session.tracker.epochs)
@@ -97,6 +103,19 @@ def _save_model(ready: Ready, session: Session) -> None:
     ):
         warnings.simplefilter("ignore")  # Keras's own use of what NumPy and Python have deprecated
         ready.network.model.save(path)
+
+
+def _save_onnx(ready: Ready, session: Session) -> None:
+    """Write model.onnx, checked on examples of the data; what goes wrong is a line of the log."""
+    import numpy as np
+
+    splits, scaling = ready.experiment.splits, ready.experiment.dataset.input_scaling
+    name, split = next(reversed(splits.named().items()))
+    rows = np.asarray(split.inputs[: conversion.ROWS])
+    examples = Examples(name, rows if scaling is None else scaling.undo(rows))
+    if problem := keep.remember(session.run, ready.network, examples):
+        with contextlib.suppress(DlxError):
+            session.run.log(f"no model.onnx: {problem}")
 
 
 def _save_predictions(ready: Ready, session: Session, predictions: tuple[Any, Any] | None) -> None:

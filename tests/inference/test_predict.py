@@ -78,7 +78,7 @@ def test_prediction_is_that_of_training(runs: Path, trained: Path, dlx: Dlx) -> 
     saved = np.load(runs / "photos-1" / "predictions.npz")
     files = sorted((trained / "photos").rglob("*.png"))
     names = Run.open(runs / "photos-1").info()["classes"]
-    answers = dlx("predict", "photos", *files, "--json").lines
+    answers = dlx("predict", "photos", *files, "--json", "--exact").lines
     for index, shares in zip(saved["index"], saved["prediction"], strict=True):
         assert answers[index]["label"] == names[shares.argmax()]
         assert list(answers[index]["probabilities"].values()) == shares.tolist()
@@ -103,13 +103,12 @@ def test_folders_patterns_and_rotation(dlx: Dlx, runs: Path, world: Path) -> Non
 def test_tables_arrays_and_standard_input(dlx: Dlx, shell: Dlx, runs: Path, world: Path) -> None:
     header = "petal_length,sepal_width,sepal_length,petal_width,note\n"
     (world / "f.csv").write_text(header + "1.4,3.5,5.1,0.2,a\n6.0,3.0,7.2,1.8,b\n")
-    named = dlx("predict", "iris", "f.csv", "--json").lines
+    named = dlx("predict", "iris", "f.csv", "--json", "--exact").lines
     assert [line["label"] for line in named] == ["setosa", "virginica"]
     assert named[0]["input"] == "f.csv:1"
     (world / "bare.csv").write_text("5.1,3.5,1.4,0.2\n7.2,3.0,6.0,1.8\n")
-    assert [line["probabilities"] for line in dlx("predict", "iris", "bare.csv", "--json").lines] == [
-        line["probabilities"] for line in named
-    ]
+    bare = dlx("predict", "iris", "bare.csv", "--json", "--exact").lines
+    assert [line["probabilities"] for line in bare] == [line["probabilities"] for line in named]
     array = np.array([[5.1, 3.5, 1.4, 0.2], [7.2, 3.0, 6.0, 1.8]])
     np.save(world / "a.npy", array)
     np.savez(world / "a.npz", x=array)
@@ -386,7 +385,7 @@ def test_a_table_is_predicted_by_name(dlx: Dlx, world: Path) -> None:
         "lr: 0.05\nepochs: 5\n"
     )
     assert dlx("run", "t.yaml").code == 0
-    expected = [line["value"] for line in dlx("predict", "t", "t.csv", "--json").lines]
+    expected = [line["value"] for line in dlx("predict", "t", "t.csv", "--json", "--exact").lines]
     predictor = api.load(world / "runs/t-1")
     assert predictor.predict(frame)[:, 0] == pytest.approx(expected)
     assert predictor.predict(frame[["weight", "price", "colour", "height"]])[:, 0] == pytest.approx(expected)
@@ -477,7 +476,7 @@ def test_words_that_training_never_saw_are_said(dlx: Dlx, world: Path) -> None:
     predictor = api.load(world / "runs/t-1")
     read = pd.read_csv(world / "t.csv")
     assert read["flag"].dtype == bool
-    expected = [line["value"] for line in dlx("predict", "t", "t.csv", "--json").lines]
+    expected = [line["value"] for line in dlx("predict", "t", "t.csv", "--json", "--exact").lines]
     assert predictor.predict(read)[:, 0] == pytest.approx(expected)
     assert predictor.remarks == []
     (world / "far.csv").write_text("size,colour,flag\n" + "1,red,TRUE\n" * 9000 + "inf,red,TRUE\n")

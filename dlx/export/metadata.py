@@ -1,0 +1,33 @@
+"""What an exported model says of itself, in one JSON text: all that a program needs to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dlx import __version__
+from dlx.inference import onnx_model
+from dlx.runs.run import Run
+from dlx.system import files
+
+FORMAT = 1
+
+
+def record(run: Run, info: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a run's model: what it takes, what it gives, and which model.keras it is.
+
+    input: kind, shape and dtype of one example; range: of the values of images; resize: how images come to the shape;
+    encoding: how a table, texts or a series become numbers; output: the classes, or the columns whose values it gives,
+    in the data's unit; model, spec: SHA-256 of model.keras and of spec.yaml.
+    """
+    facts = onnx_model.facts(info)
+    images = facts["input"]["kind"] == "image" and facts["input"]["dtype"] == "uint8"
+    return {
+        "format": FORMAT,
+        "dlx": __version__,
+        "run": run.name,
+        **facts,
+        **({"range": [0, 255], "resize": "bilinear, antialiased"} if images else {}),
+        "model": files.sha256(run.model_file),
+        "spec": files.sha256(run.spec_file),
+    }

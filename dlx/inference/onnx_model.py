@@ -1,0 +1,165 @@
+"""A run's model as an ONNX file: its answers come without Keras and without a backend.
+
+The file says in its metadata what it takes and gives, of which model.keras it was made, and how it was checked. It may
+be a stranger's: it is read from memory, where no other file can be named, and by the operators of ONNX alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlx.errors import DataError, RunError
+from dlx.runs.run import Run
+from dlx.system import files, machine
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAME = "model.onnx"
+KEY = "dlx"  # of the metadata
+INPUT = "input"
+OUTPUTS = ("probabilities", "value")
+MOST_BYTES = 2 * 2**30 - 1  # what protobuf can hold
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+EXTERNAL = b"location"  # the key under which a tensor names another file
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxModel:
+    """A model in ONNX Runtime. record: what the file says of itself, see `dlx.export.metadata`."""
+
+    session: Any
+    record: Mapping[str, Any]
+
+    def answers(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Probabilities (n, classes), or values (n, targets), of each batch of raw inputs (n, *shape).
+
+        Raises DataError where the model cannot take them.
+        """
+        import numpy as np
+
+        dtype = DTYPES[self.session.get_inputs()[0].type]
+        for batch in batches:
+            try:
+                (answer,) = self.session.run(None, {INPUT: np.ascontiguousarray(batch, dtype)})
+            except Exception as error:  # ONNX Runtime's own
+                reason = " ".join(str(error).split())[:200]
+                raise DataError(f"the network cannot take these inputs ({reason})") from error
+            if self.record and answer.shape != (len(batch), *self.shape):
+                raise DataError(f"an answer has the shape {answer.shape[1:]}, expected {self.shape}")
+            yield answer
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one answer."""
+        steps, classes = int(self.record["steps"]), len(self.record["classes"])
+        return (*([steps] if steps else []), classes or int(self.record["targets"]))
+
+
+DTYPES = {
+    "tensor(float)": "float32", "tensor(double)": "float64", "tensor(uint8)": "uint8", "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+}  # fmt: skip
+
+
+def of_run(run: Run) -> OnnxModel | None:
+    """What answers for a run's model.keras as it is now; None where no file was made of it and checked."""
+    info = run.info()
+    if not run.model_file.is_file() or "scaling" not in info:  # an earlier dlx kept the scaling in the network
+        return None
+    digest = files.sha256(run.model_file)
+    known = {"model": digest, "spec": files.sha256(run.spec_file), **facts(info)}
+    for root, name in ((run.path, NAME), (cache(), f"{digest}.onnx")):
+        if (root / name).is_file():
+            with contextlib.suppress(RunError):
+                model = open_model(root, name)
+                if known.items() <= model.record.items() and isinstance(model.record.get("check"), dict):
+                    return model
+    return None
+
+
+def facts(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What run.json and the metadata of a model say alike: what it takes, and what it answers."""
+    taken = {name: info["input"][name] for name in ("kind", "shape", "dtype", "encoding") if name in info["input"]}
+    return {"task": info["task"], "input": taken, "classes": list(info["classes"]), **{
+        name: int(info.get(name, usual)) for name, usual in (("targets", 1), ("steps", 0))
+    }}  # fmt: skip
+
+
+def cache() -> Path:
+    """The folder for files of runs that nothing can, or should, be written into: DLX_CACHE, or the user's own."""
+    if os.environ.get("DLX_CACHE"):
+        return Path(os.environ["DLX_CACHE"]).expanduser() / "onnx"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("dlx", appauthor=False)) / "onnx"
+
+
+def open_model(root: Path, name: str = NAME, threads: int | None = None) -> OnnxModel:
+    """The ONNX file `name` below `root`. Raises RunError where it is none that dlx has made, or does more than answer.
+
+    threads: how many ONNX Runtime uses; all cores where it is not said.
+    """
+    try:
+        raw = files.contents(root, name, MOST_BYTES)
+    except OSError as error:
+        raise RunError(f"{name} cannot be read ({error.strerror or error})", where=str(root)) from error
+    try:
+        if EXTERNAL in raw:
+            _check_whole(raw)
+        model = open_session(raw, threads)
+        _check_ends(model)
+    except RunError:
+        raise
+    except Exception as error:  # ONNX Runtime's own, and what metadata may lack
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(f"{name} is not a model that dlx has made ({reason})", where=str(root)) from error
+    return model
+
+
+def open_session(raw: bytes, threads: int | None = None) -> OnnxModel:
+    """An ONNX file that this process has made; one without metadata has an empty record."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or machine.cores()
+    options.log_severity_level = 4
+    session = ort.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+    return OnnxModel(session, json.loads(session.get_modelmeta().custom_metadata_map.get(KEY, "{}")))
+
+
+def _check_whole(raw: bytes) -> None:
+    """Raise ValueError where a tensor's numbers would be in another file."""
+    import onnx
+
+    tensors = _tensors(onnx.load_model_from_string(raw).graph)
+    if any(tensor.external_data or tensor.data_location for tensor in tensors):
+        raise ValueError("it names other files, which dlx does not read")
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Every tensor of a graph, and of those inside it."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node or inner.initializer:
+                    yield from _tensors(inner)
+
+
+def _check_ends(model: OnnxModel) -> None:
+    """Raise ValueError unless the model has one input and one output, named and typed as dlx does it."""
+    inputs, outputs = model.session.get_inputs(), model.session.get_outputs()
+    if [end.name for end in inputs] != [INPUT] or inputs[0].type not in DTYPES:
+        raise ValueError("it has other inputs")
+    if len(outputs) != 1 or outputs[0].name not in OUTPUTS:
+        raise ValueError("it has other outputs")
+    if not {"task", "input", "classes", "targets", "steps"} <= model.record.keys():
+        raise ValueError("its metadata says too little")

@@ -1,0 +1,69 @@
+"""Every layer in every format: equal to the network, or refused with a reason; never written and wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from examples import EXAMPLES, data, facts, make_spec
+
+from dlx.errors import TrainingError
+from dlx.export.conversion import SUFFIXES, convert
+from dlx.export.subject import Examples, Subject
+from dlx.model.build import build
+from dlx.system import backend
+
+# What a format cannot say, and what is said of it.
+REFUSED = {
+    "onnx": {"discretization": "INVALID_GRAPH", "mel_spectrogram": "INVALID_GRAPH"},
+    "litert": {
+        "adaptive_average_pooling3d": "no operation AvgPool3D", "adaptive_max_pooling3d": "no operation MaxPool3D",
+        "average_pooling3d": "no operation AvgPool3D", "max_pooling3d": "no operation MaxPool3D",
+        "category_encoding": "no operation DenseBincount",
+    },
+    "saved_model": {},
+}  # fmt: skip
+# Equal or refused: the difference is about 1e-5.
+NEAR = {("litert", "mel_spectrogram")}
+SLOW = {"litert", "saved_model"}
+QUICK = {"batch_normalization", "conv2d", "gru", "normalization", "separable_conv2d", "category_encoding"}
+CASES = [
+    pytest.param(
+        form, name, marks=[pytest.mark.slow] if name == "pretrained" or (form in SLOW and name not in QUICK) else []
+    )
+    for form in SUFFIXES
+    for name in EXAMPLES
+]
+
+
+def subject(world: Path, name: str) -> Subject:
+    """A network around a layer, its weights such that every part of it counts."""
+    shape, example = EXAMPLES[name]
+    spec = make_spec(world, [example, *([] if name == "output" else ["flatten", "output"])])
+    backend.prepare(spec.seed, spec.precision)
+    network = build(spec, facts(shape))
+    generator = np.random.default_rng(0)
+    for variable in network.model.variables:
+        if variable.dtype.startswith("float") and "variance" not in variable.name:
+            variable.assign(generator.normal(0, 0.3, variable.shape))
+    known = {"kind": "array", "shape": list(shape), "dtype": "float32"}
+    info: dict[str, Any] = {"task": "classification", "input": known, "classes": ["a", "b", "c"]}
+    inputs, _ = data(shape)
+    return Subject(network, info, {"targets": 1, "steps": 0, **info}, Examples("made up", inputs))
+
+
+@pytest.mark.parametrize(("form", "name"), CASES)
+def test_a_layer_is_equal_in_a_format_or_refused(world: Path, form: str, name: str) -> None:
+    made = subject(world, name)
+    reason = REFUSED[form].get(name)
+    if reason is not None:
+        with pytest.raises(TrainingError, match=reason):
+            convert(made, form, world / f"model{SUFFIXES[form]}")
+        return
+    with contextlib.suppress(TrainingError) if (form, name) in NEAR else contextlib.nullcontext():
+        found = convert(made, form, world / f"model{SUFFIXES[form]}")
+        assert found.difference <= 1e-5
+        assert found.rows == len(made.examples.inputs)
