@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dlx.inference.exact import EXACT
+from dlx.inference.exact import EXACT, of_two_classes
 from dlx.inference.forward import BATCH, forward, in_batches
 from dlx.parts import metrics
 from dlx.system.backend import keras
@@ -46,13 +46,35 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
     return figures, predictions
 
 
+def split_figures(network: Any, dataset: Any, split: Any, size: int) -> tuple[dict[str, float], np.ndarray]:
+    """`evaluate`, and of a table's two classes also what everybody asks of them."""
+    figures, predictions = evaluate(network, split, size)
+    if dataset.kind == "table" and len(dataset.classes) == 2 and network.classes:
+        figures = {**of_two_classes(split.targets, predictions), **figures}
+    return figures, predictions
+
+
 def data_loss(network: Any, split: Any, logits: np.ndarray) -> float:
     """The mean loss of a split's examples for given logits, (n, units), without penalties."""
     import numpy as np
 
+    return float(_losses(network, split, logits).mean(dtype=np.float64))
+
+
+def row_losses(network: Any, split: Any, size: int = BATCH) -> np.ndarray:
+    """(n,) the loss of each example of a split, of a sequence the mean of its steps, without penalties."""
+    import numpy as np
+
+    logits = np.concatenate(list(forward(network.logits, in_batches(split.inputs, size))))
+    each = _losses(network, split, logits).astype(np.float64)
+    return np.asarray(each.reshape(len(split.targets), -1).mean(axis=1))
+
+
+def _losses(network: Any, split: Any, logits: np.ndarray) -> np.ndarray:
     targets = keras.ops.convert_to_tensor(network.learned(split.targets))
     each = network.loss(targets, keras.ops.convert_to_tensor(logits), network.activation)
-    return float(keras.ops.convert_to_numpy(each).mean(dtype=np.float64))
+    found: np.ndarray = keras.ops.convert_to_numpy(each)
+    return found
 
 
 def _float32(values: np.ndarray) -> np.ndarray:

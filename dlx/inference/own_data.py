@@ -34,14 +34,14 @@ def predictions(
             shown = f"{name} {row}" if reading is None else reading.example(example)
             if split.place is not None:
                 shown = f"{shown}: {split.place(int(split.index[row]))}"
-            made = Prediction.of(shown, answer, classes, top, several).beside(_truth(target, dataset))
+            made = Prediction.of(shown, answer, classes, top, several).beside(truth(target, dataset))
             if reading is not None and reading.answer is not None:
                 pair = (reading.answer(decisions(answer[None], dataset.task)[0]), reading.answer(target))
                 made = made.read(*pair)
             yield made
 
 
-def _truth(target: Any, dataset: Dataset) -> Any:
+def truth(target: Any, dataset: Dataset) -> Any:
     """A target as a prediction says it: a class, a class for each step, the labels that hold, or values."""
     import numpy as np
 

@@ -50,13 +50,13 @@ class KerasModel:
         from dlx.model.keras_errors import sentence
 
         try:
-            yield from answers(self.network, map(self._scaled, batches))
+            yield from answers(self.network, map(self.scaled, batches))
         except DlxError:
             raise
         except Exception as error:  # the backend's: a token that the embedding does not have
             raise DataError(f"the network cannot take these inputs ({sentence(error)[:200]})") from error
 
-    def _scaled(self, inputs: np.ndarray) -> np.ndarray:
+    def scaled(self, inputs: np.ndarray) -> np.ndarray:
         """Raw inputs as the network takes them."""
         import numpy as np
 

@@ -1,0 +1,282 @@
+"""Every figure of a model on a split, with how far chance goes: intervals, classes, slices, importance, the worst."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from dlx.errors import DataError
+from dlx.inference.evaluate import calibration, confusion_counts, per_class, row_losses, split_figures
+from dlx.inference.exact import EXACT, of_two_classes
+from dlx.inference.forward import answers as network_answers
+from dlx.inference.forward import class_probabilities, decisions, in_batches
+from dlx.inference.own_data import truth
+from dlx.insight.labelled import Labelled
+from dlx.parts.datasets.table_encoding import input_names
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dlx.data.dataset import Dataset, Split
+    from dlx.data.encoding import Encoding
+
+Z = 1.959964  # of a 95 % interval
+RESAMPLES = 1000  # of a bootstrap (Efron 1979)
+SHUFFLES = 5  # of a column, for its importance
+LEAST = 10  # examples of a slice that is shown
+Figure = Callable[["np.ndarray", "np.ndarray"], float]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % interval; without one where it is not known how far chance goes."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model says of labelled examples. prediction: probabilities of every class, or values in their unit."""
+
+    task: str
+    classes: Sequence[str]
+    label: np.ndarray
+    prediction: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, rows: np.ndarray) -> Answers:
+        return Answers(self.task, self.classes, self.label[rows], self.prediction[rows])
+
+    def right(self) -> np.ndarray:
+        """(n,) the share of an example that is right: 0 or 1, of a sequence or several labels also between."""
+        import numpy as np
+
+        same = np.asarray(decisions(self.prediction, self.task) == self.label)
+        return np.asarray(same.reshape(len(self), -1).mean(axis=1))
+
+    def errors(self) -> np.ndarray:
+        """(n,) the absolute error of values, the mean over targets."""
+        import numpy as np
+
+        return np.asarray(np.abs(self.prediction - self.label).reshape(len(self), -1).mean(axis=1))
+
+    def losses(self) -> np.ndarray:
+        """(n,) how bad each answer is: the cross-entropy of what is true, or the absolute error."""
+        import numpy as np
+
+        if self.task == "regression":
+            return self.errors()
+        shares = np.clip(np.asarray(self.prediction, np.float64), 1e-12, 1.0)
+        if self.task == "multi_label":
+            shares = np.where(self.label > 0.5, shares, np.clip(1 - shares, 1e-12, 1.0))
+        else:
+            shares = np.take_along_axis(shares, np.asarray(self.label, np.int64)[..., None], -1)
+        return np.asarray(-np.log(shares).reshape(len(self), -1).mean(axis=1))
+
+    @property
+    def headline(self) -> str:
+        """The figure that slices and importance are of."""
+        return "mae" if self.task == "regression" else "accuracy"
+
+    def each(self) -> np.ndarray:
+        """(n,) what the mean of is the headline."""
+        return self.errors() if self.task == "regression" else self.right()
+
+
+def share_interval(share: float, n: int) -> Interval:
+    """A share of n examples (Wilson 1927)."""
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    return Interval(share, min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share))
+
+
+def mean_interval(each: np.ndarray, value: float | None = None) -> Interval:
+    """The mean of numbers of examples; of a loss with penalties its own `value`, as far around it."""
+    mean = float(each.mean()) if value is None else value
+    if len(each) < 2:
+        return Interval(mean)
+    half = Z * float(each.std(ddof=1)) / math.sqrt(len(each))
+    return Interval(mean, mean - half, mean + half)
+
+
+def bootstrap(figure: Figure, answers: Answers, value: float) -> Interval:
+    """The interval of a figure of all examples together, by drawing them again with replacement."""
+    import numpy as np
+
+    generator, values = np.random.default_rng(0), []
+    for _ in range(RESAMPLES):
+        rows = generator.integers(0, len(answers), len(answers))
+        values.append(figure(answers.label[rows], answers.prediction[rows]))
+    known = [one for one in values if math.isfinite(one)]
+    if len(known) < RESAMPLES / 2:
+        return Interval(value)
+    low, high = (float(bound) for bound in np.quantile(known, [0.025, 0.975]))
+    return Interval(value, low, high)
+
+
+def intervals(figures: Mapping[str, float], answers: Answers, losses: np.ndarray) -> dict[str, Interval]:
+    """Each figure of a split with its interval; losses: (n,) those of the examples, without penalties."""
+    found = {}
+    for name, value in figures.items():
+        if name in ("loss", "data_loss"):
+            found[name] = mean_interval(losses, value)
+        elif name == "accuracy":
+            whole = answers.label.ndim == 1
+            found[name] = share_interval(value, len(answers)) if whole else mean_interval(answers.right(), value)
+        elif name == "mae":
+            found[name] = mean_interval(answers.errors(), value)
+        elif name in EXACT:
+            found[name] = bootstrap(EXACT[name], answers, value)
+        elif name in ("precision", "recall") and len(answers.classes) == 2 and answers.label.ndim == 1:
+            found[name] = bootstrap(lambda t, p, name=name: of_two_classes(t, p)[name], answers, value)  # type: ignore[misc]
+        else:
+            found[name] = Interval(value)
+    return found
+
+
+def slices(values: Sequence[str], answers: Answers) -> list[tuple[str, int, Interval]]:
+    """(value, examples, headline) of each value of a column that LEAST examples have, the most frequent first."""
+    import numpy as np
+
+    column, each = np.asarray(values, str), answers.each()
+    names, counts = np.unique(column, return_counts=True)
+    found = []
+    for place in np.argsort(-counts, kind="stable"):
+        if counts[place] < LEAST:
+            continue
+        inside = each[column == names[place]]
+        binary = answers.headline == "accuracy" and answers.label.ndim == 1
+        interval = share_interval(float(inside.mean()), len(inside)) if binary else mean_interval(inside)
+        found.append((str(names[place]), int(counts[place]), interval))
+    return found
+
+
+def importance(
+    answer: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, encoding: Encoding, answers: Answers
+) -> list[tuple[str, Interval]]:
+    """(column, what its headline loses when the column is shuffled), the largest first (Breiman 2001).
+
+    answer: inputs (n, k) as the network takes them -> predictions. All inputs of a column are shuffled together.
+    """
+    import numpy as np
+
+    sign = 1.0 if answers.headline == "mae" else -1.0
+    generator, before, found = np.random.default_rng(0), float(answers.each().mean()), []
+    for name, places in _places(encoding).items():
+        changes = []
+        for _ in range(SHUFFLES):
+            shuffled = np.array(inputs)
+            shuffled[:, places] = shuffled[generator.permutation(len(inputs))][:, places]
+            asked = Answers(answers.task, answers.classes, answers.label, answer(shuffled))
+            changes.append(sign * (float(asked.each().mean()) - before))
+        found.append((name, mean_interval(np.array(changes))))
+    return sorted(found, key=lambda pair: -pair[1].value)
+
+
+def _places(encoding: Encoding) -> dict[str, list[int]]:
+    """The places of the inputs that each column of a table becomes."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(input_names(encoding)):
+        column = next(
+            (c for c in encoding.columns if name in (c, f"{c} missing")), None
+        ) or next(c for c in encoding.columns if name.startswith(f"{c}="))  # fmt: skip
+        places.setdefault(column, []).append(place)
+    return places
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """All that is known of a model on a split. worst: (position, truth, answer, loss) of its worst answers."""
+
+    split: str
+    answers: Answers
+    figures: Mapping[str, Interval]
+    worst: Sequence[tuple[int, Any, Any, float]]
+    by: tuple[str, Sequence[tuple[str, int, Interval]]] | None = None
+    importance: Sequence[tuple[str, Interval]] = field(default=())
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether each example has one class."""
+        return self.answers.task == "classification" and self.answers.label.ndim == 1
+
+    def classes(self) -> list[dict[str, float]]:
+        """Of each class: n, precision, recall, f1."""
+        return per_class(self.answers.label, self.answers.prediction, len(self.answers.classes))
+
+    def confusion(self) -> np.ndarray:
+        """(classes, classes) how many examples of each class, a row, were taken for each."""
+        return confusion_counts(self.answers.label, self.answers.prediction, len(self.answers.classes))
+
+    def calibration(self) -> tuple[list[dict[str, float]], float]:
+        """(bins of confidence, the expected calibration error)."""
+        return calibration(self.answers.label, self.answers.prediction)
+
+    def residuals(self) -> list[dict[str, float]]:
+        """Of each target: mean, standard deviation, and quantiles of prediction - truth."""
+        import numpy as np
+
+        off = self.answers.prediction - self.answers.label
+        low, middle, high = np.quantile(off, [0.05, 0.5, 0.95], axis=0)
+        return [
+            {"mean": float(off[:, n].mean()), "deviation": float(off[:, n].std()), "q5": float(low[n]),
+             "median": float(middle[n]), "q95": float(high[n])}
+            for n in range(off.shape[1])
+        ]  # fmt: skip
+
+
+def answered(dataset: Dataset, split: Split, predictions: np.ndarray) -> Answers:
+    """The answers of a network to a split."""
+    import numpy as np
+
+    shown = np.asarray(class_probabilities(predictions, dataset.task), np.float64)
+    return Answers(dataset.task, dataset.classes, split.targets, shown)
+
+
+def worst(answers: Answers, dataset: Dataset, most: int) -> list[tuple[int, Any, Any, float]]:
+    """(position, truth, answer, loss) of the worst answers, as a person reads them."""
+    import numpy as np
+
+    losses, decided = answers.losses(), decisions(answers.prediction, answers.task)
+    order = np.argsort(-losses, kind="stable")[:most]
+    return [
+        (int(row), truth(answers.label[row], dataset), truth(decided[row], dataset), float(losses[row]))
+        for row in order
+    ]  # fmt: skip
+
+
+def evaluation(
+    network: Any, examples: Labelled, size: int, by: str | None = None, shuffle: bool = False, most: int = 5
+) -> Evaluation:
+    """The evaluation of a network on labelled examples, `size` at a time.
+
+    by: a column of whose values each is looked at; shuffle: whether columns are shuffled for their importance.
+    Raises DataError where the data is no table and one of both is asked for.
+    """
+    dataset, split = examples.dataset, examples.split
+    column = examples.column(by) if by is not None else []
+    if shuffle and (dataset.encoding is None or len(split.inputs.shape) != 2):
+        raise DataError("importance is of a table's columns, and this data is none", where="--importance")
+    figures, predictions = split_figures(network, dataset, split, size)
+    answers = answered(dataset, split, predictions)
+    found = intervals(figures, answers, row_losses(network, split, size))
+    sorted_out: Sequence[tuple[str, Interval]] = ()
+    if shuffle and dataset.encoding is not None:
+        ask = lambda inputs: _asked(network, dataset, inputs)  # noqa: E731
+        sorted_out = importance(ask, split.inputs, dataset.encoding, answers)
+    sliced = (by, slices(column, answers)) if by is not None else None
+    return Evaluation(examples.name, answers, found, worst(answers, dataset, most), sliced, sorted_out)
+
+
+def _asked(network: Any, dataset: Dataset, inputs: np.ndarray) -> np.ndarray:
+    """What a network answers to inputs as it takes them, as `Answers` has it."""
+    import numpy as np
+
+    outputs = np.concatenate(list(network_answers(network, in_batches(inputs))))
+    return np.asarray(class_probabilities(outputs, dataset.task), np.float64)

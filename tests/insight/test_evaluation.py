@@ -1,0 +1,187 @@
+"""dlx evaluate: the figures of metrics.json, intervals that hold what they say, and data of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL, Dlx
+from PIL import Image
+
+import dlx as api
+from dlx.inference.exact import auc
+from dlx.insight.evaluation import Answers, Interval, bootstrap, mean_interval, share_interval
+
+SPECS = {
+    "digits": SMALL,
+    "people": "dataset: {csv: {path: people.csv, label: works, id: number}}\ntest: 0.3\npreprocess: [normalize]\n"
+    "layers: [{dense: {units: 8, activation: relu}}, output]\nlr: 0.02\nepochs: 30\nregularization: {l2: 0.001}\n",
+    "prices": "dataset: {csv: {path: prices.csv, label: [low, high]}}\npreprocess: [normalize]\nlayers: [output]\n"
+    "metrics: [mae, r2]\nepochs: 5\n",
+    "weather": "dataset: {csv: {path: m.csv, label: [wet, cold]}}\ntask: multi_label\npreprocess: [normalize]\n"
+    "layers: [output]\nepochs: 2\n",
+    "sums": "dataset: {binary_addition: {bits: 6, samples: 200, test_samples: 40}}\n"
+    "layers: [{simple_rnn: {units: 6, return_sequences: true}}, output]\nepochs: 2\n",
+    "photos": "dataset: {image_folder: {path: photos, image_size: 8}}\nvalidation: 0.25\npreprocess: [rescale]\n"
+    "layers: [flatten, output]\nlr: 0.05\nepochs: 20\n",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run of each spec, and the files that they learned from."""
+    world = tmp_path_factory.mktemp("evaluated")
+    rows = [(n, n * 37 % 60, "ab"[n * 7 % 3 % 2], n * 13 % 9) for n in range(400)]
+    people = "".join(f"{n},{age},{town},{noise},{'yes' if age > 30 else 'no'}\n" for n, age, town, noise in rows)
+    (world / "people.csv").write_text(f"number,age,town,noise,works\n{people}")
+    prices = "".join(f"{n % 17},{n % 5},{n % 17 * 3 + n % 3},{n % 17 * 4}\n" for n in range(200))
+    (world / "prices.csv").write_text(f"size,rooms,low,high\n{prices}")
+    weather = "".join(f"{n % 9},{n % 5},{n % 2},{n % 3 == 0:d}\n" for n in range(200))
+    (world / "m.csv").write_text(f"t,h,wet,cold\n{weather}")
+    for kind, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
+        (world / "photos" / kind).mkdir(parents=True)
+        for number in range(8):
+            Image.new("RGB", (10, 12), tuple(min(255, c + 5 * number) for c in colour)).save(
+                world / "photos" / kind / f"{number}.png"
+            )
+    before = Path.cwd()
+    os.chdir(world)
+    try:
+        for name, text in SPECS.items():
+            (world / f"{name}.yaml").write_text(text)
+            api.run(f"{name}.yaml")
+    finally:
+        os.chdir(before)
+    return world
+
+
+@pytest.fixture
+def here(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(made)
+    return made
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_figures_are_those_of_metrics_json(here: Path, dlx: Dlx, name: str) -> None:
+    result = dlx("evaluate", f"{name}-1", "--json")
+    assert result.code == 0, result.err
+    (found,) = result.lines
+    split = {"test": "test", "validation": "val"}[found["split"]]
+    kept = json.loads((here / f"runs/{name}-1/metrics.json").read_text())
+    known = {key: value for key, value in kept.items() if key.startswith(f"{split}_") and key != "test_is_validation"}
+    assert len(known) >= 2
+    for key, value in known.items():
+        figure = found["figures"][key.removeprefix(f"{split}_")]
+        assert figure["value"] == pytest.approx(value, rel=1e-6)
+        assert figure["low"] is None or figure["low"] <= value <= figure["high"]
+    assert found["figures"]["loss"]["low"] <= found["figures"]["loss"]["high"]
+    losses = [row["loss"] for row in found["worst"]]
+    assert losses == sorted(losses, reverse=True)
+    assert len(losses) == 5 or len(losses) == found["n"]
+
+
+def test_what_it_says_of_classes_values_and_columns(here: Path, dlx: Dlx) -> None:
+    text = dlx("evaluate", "people-1", "--by", "town", "--importance").out
+    for words in ("people-1 on test: 120 examples", "95 % interval", "precision", "true, across: answer", "calibration",
+                  "accuracy lost", "worst"):  # fmt: skip
+        assert words in text, words
+    (found,) = dlx("evaluate", "people-1", "--by", "town", "--importance", "--json").lines
+    assert next(iter(found["importance"])) == "age"
+    assert found["importance"]["age"]["value"] > 0.1
+    assert abs(found["importance"]["noise"]["value"]) < 0.1
+    assert sum(part["n"] for part in found["by"]["slices"]) == found["n"] == 120
+    assert {part["name"] for part in found["by"]["slices"]} == {"a", "b"}
+    assert sum(map(sum, found["confusion"])) == 120
+    values = dlx("evaluate", "prices-1", "--json").lines[0]["residuals"]
+    assert len(values) == 2
+    assert values[0]["q5"] <= values[0]["median"] <= values[0]["q95"]
+    assert "prediction − truth" in dlx("evaluate", "prices-1").out
+
+
+def test_slices_are_of_the_rows_that_were_evaluated(here: Path, dlx: Dlx) -> None:
+    (found,) = dlx("evaluate", "people-1", "--by", "works", "--json").lines
+    slices = {part["name"]: part for part in found["by"]["slices"]}
+    assert {name: part["n"] for name, part in slices.items()} == {
+        name: row["n"] for name, row in found["classes"].items()
+    }
+    for name, row in found["classes"].items():
+        assert slices[name]["value"] == pytest.approx(row["recall"])
+
+
+def test_own_data_with_labels(here: Path, dlx: Dlx, world: Path) -> None:
+    (whole,) = dlx("evaluate", "people-1", "people.csv", "--json").lines
+    assert whole["n"] == 400
+    assert whole["split"] == "people.csv"
+    slices = dlx("evaluate", "people-1", "people.csv", "--by", "town", "--json").lines[0]["by"]["slices"]
+    assert sum(part["n"] for part in slices) == 400
+    (photos,) = dlx("evaluate", "photos-1", "photos", "--json").lines
+    assert photos["n"] == 16
+    assert photos["figures"]["accuracy"]["value"] > 0.9
+    split = np.load(here / "runs/digits-1/predictions.npz")
+    x = np.zeros((3, 8, 8, 1), np.uint8)
+    np.savez(world / "d.npz", x=x, y=split["label"][:3])
+    assert dlx("evaluate", "digits-1", world / "d.npz", "--json").lines[0]["n"] == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("age,town,noise\n3,a,1\n", "has no label 'works'"),
+        ("age,town,noise,works\n3,a,1,maybe\n", "holds the label 'maybe', but the run has no, yes"),
+        ("age,town,noise,works\n3,a,1,\n", "has no label 'works'"),
+    ],
+)
+def test_labels_that_are_none_are_an_error(here: Path, dlx: Dlx, world: Path, content: str, words: str) -> None:
+    (world / "x.csv").write_text(content)
+    result = dlx("evaluate", "people-1", world / "x.csv")
+    assert result.code == 3
+    assert words in result.err
+
+
+def test_what_cannot_be_asked(here: Path, dlx: Dlx, world: Path) -> None:
+    for words, message in (
+        (["digits-1", "--by", "town"], "this data is no table"),
+        (["digits-1", "--importance"], "importance is of a table's columns"),
+        (["people-1", "--by", "twon"], "did you mean 'town'"),
+        (["photos-1", "--split", "test"], "has no test split"),
+        (["people-1", "people.csv", "--split", "test"], "expected one of them"),
+    ):
+        result = dlx("evaluate", *words)
+        assert result.code in (2, 3), words
+        assert message in " ".join(result.err.split()), result.err
+    np.savez(world / "d.npz", x=np.zeros((3, 8, 8, 1), np.uint8))
+    assert "holds no y" in dlx("evaluate", "digits-1", world / "d.npz").err
+
+
+def test_a_share_and_its_interval() -> None:
+    """As scipy has it; and it holds the truth in nineteen of twenty samples."""
+    from scipy.stats import binomtest
+
+    known = binomtest(7, 40).proportion_ci(0.95, "wilson")
+    found = share_interval(7 / 40, 40)
+    assert (found.low, found.high) == pytest.approx((known.low, known.high), abs=1e-8)
+    generator, held = np.random.default_rng(0), 0
+    for _ in range(1000):
+        inside = share_interval(generator.binomial(200, 0.9) / 200, 200)
+        held += (inside.low or 0) <= 0.9 <= (inside.high or 0)
+    assert 930 <= held <= 970
+
+
+def test_an_interval_of_means_and_of_what_is_no_mean() -> None:
+    generator, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        inside = mean_interval(generator.exponential(1.0, 300))
+        held += (inside.low or 0) <= 1.0 <= (inside.high or 0)
+    assert 365 <= held <= 395
+    labels = generator.integers(0, 2, 300)
+    shares = np.clip(labels * 0.3 + generator.normal(0.35, 0.2, 300), 0, 1)
+    answers = Answers("classification", ("a", "b"), labels, np.stack([1 - shares, shares], 1))
+    value = auc(answers.label, answers.prediction)
+    found = bootstrap(auc, answers, value)
+    assert found == bootstrap(auc, answers, value)  # no other one the second time
+    assert (found.low or 1) < value < (found.high or 0)
+    assert (found.high or 0) - (found.low or 0) < 0.15
+    assert mean_interval(np.array([2.0])) == Interval(2.0)
