@@ -7,6 +7,7 @@ network changes.
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -76,17 +77,16 @@ def convertible(network: Network, unroll: bool = False) -> Iterator[None]:
 
     changed: list[tuple[Any, str, Any]] = []
 
-    def change(layer: Any, name: str, value: Any) -> None:
-        changed.append((layer, name, layer.__dict__.get(name, _MISSING)))
-        object.__setattr__(layer, name, value)
+    def change(owner: Any, name: str, value: Any) -> None:
+        changed.append((owner, name, vars(owner).get(name, _MISSING)))
+        _set(owner, name, value)
 
+    operations = importlib.import_module("keras.src.backend.tensorflow.nn")
+    change(operations, "conv", _grouped(operations.conv))
     for layer in _layers(network.model):
-        kind = type(layer).__name__
-        if kind == "Normalization":
+        if type(layer).__name__ == "Normalization":
             for name in ("mean", "variance"):
                 change(layer, name, np.asarray(getattr(layer, name)))
-        if getattr(layer, "groups", 1) > 1 and hasattr(layer, "convolution_op"):
-            change(layer, "convolution_op", _grouped(layer))
         if unroll and hasattr(layer, "unroll"):
             change(layer, "unroll", True)
         for value in list(vars(layer).values()):  # some draw also where they change nothing, and count it
@@ -95,11 +95,11 @@ def convertible(network: Network, unroll: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
-        for layer, name, value in reversed(changed):
+        for owner, name, value in reversed(changed):
             if value is _MISSING:
-                object.__delattr__(layer, name)
+                object.__delattr__(owner, name)
             else:
-                object.__setattr__(layer, name, value)
+                _set(owner, name, value)
 
 
 _MISSING = object()
@@ -110,17 +110,23 @@ def _layers(model: Any) -> list[Any]:
     return [layer for layer in model._flatten_layers(include_self=False) if layer is not model]
 
 
-def _grouped(layer: Any) -> Any:
-    """The convolution of a layer in groups, a group at a time."""
-    whole = type(layer).convolution_op
+def _set(owner: Any, name: str, value: Any) -> None:
+    """Set an attribute of a layer without Keras's tracking, or of a module."""
+    vars(owner)[name] = value
 
-    def convolve(inputs: Any, kernel: Any) -> Any:
+
+def _grouped(conv: Any) -> Any:
+    """Keras's convolution, in groups one group at a time."""
+
+    def convolve(inputs: Any, kernel: Any, *args: Any, **options: Any) -> Any:
         import tensorflow as tf
 
-        axis = -1 if layer.data_format == "channels_last" else 1
-        pieces, kernels = (
-            tf.split(x, layer.groups, a) for x, a in ((inputs, axis), (tf.convert_to_tensor(kernel), -1))
-        )
-        return tf.concat([whole(layer, *pair) for pair in zip(pieces, kernels, strict=True)], axis)
+        axis = 1 if options.get("data_format") == "channels_first" else -1
+        kernel = tf.convert_to_tensor(kernel)
+        groups = inputs.shape[axis] // kernel.shape[-2]
+        if groups == 1:
+            return conv(inputs, kernel, *args, **options)
+        pairs = zip(tf.split(inputs, groups, axis), tf.split(kernel, groups, -1), strict=True)
+        return tf.concat([conv(*pair, *args, **options) for pair in pairs], axis)
 
     return convolve
