@@ -222,7 +222,7 @@ class _Check:
         words += ["--print"] * self.resolved + ["--json"] * self.launch.json + ["--strict-advice"] * self.strict
         words += [f"--set={setting}" for setting in self.settings] + [f"--ignore={rule}" for rule in self.ignored]
         sys.stdout.flush()
-        command = [sys.executable, "-m", "dlx", "check", "--full", *words, "--", path]
+        command = [sys.executable, "-P", "-m", "dlx", "check", "--full", *words, "--", path]
         return subprocess.run(command, env=self.environment).returncode
 
 

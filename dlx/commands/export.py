@@ -45,9 +45,11 @@ def command(
 
     if benchmark == (form is not None):
         raise click.UsageError("expected one of --to FORMAT and --benchmark")
+    if benchmark and (output or quantize):
+        raise click.UsageError("--benchmark tries all formats, and writes none: leave -o and --quantize out")
     existing = find.one(run, find.root(runs_dir))
     if form is None:
         return export_screen.benchmark(existing, tolerance)
-    place = Path(output or f"{existing.name}{ENDS[form]}")
+    place = Path(output or f"{existing.name}{f'-{quantize}' if quantize else ''}{ENDS[form]}")
     export_screen.export(existing, place, {"to": form, "quantize": quantize or "none", "tolerance": tolerance})
     return 0

@@ -12,7 +12,7 @@ from dlx.runs.metrics import figure_text
 from dlx.runs.run import Run
 from dlx.system import terminal
 from dlx.system.units import byte_size
-from dlx.training.exporting import Wish, check_place, error_of, exported
+from dlx.training.exporting import Wish, check_place, error_of, exported, written
 
 BENCHMARK: tuple[tuple[str, Quantize], ...] = (
     ("keras", "none"), ("onnx", "none"), ("onnx", "float16"), ("onnx", "dynamic"), ("onnx", "static"),
@@ -22,9 +22,9 @@ BENCHMARK: tuple[tuple[str, Quantize], ...] = (
 
 def export(run: Run, path: Path, how: Mapping[str, Any]) -> None:
     """Write one format. Raises DlxError where it cannot be, or answers otherwise than the network."""
-    check_place(path, run)
+    check_place(path, how["to"])
     with terminal.doing(f"converting to {how['to']}"):
-        (answer,) = exported(run, [Wish(path=str(path.absolute()), **how)])
+        answer = written(run, path, Wish(path="", **how))
     if (error := error_of(answer)) is not None:
         raise error
     size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
@@ -69,4 +69,4 @@ def benchmark(run: Run, tolerance: float) -> int:
     for name, answer in zip(names, answers, strict=True):
         if (error := error_of(answer)) is not None:
             terminal.console(error=True).print(terminal.clean_lines(f"{name}: {error}"))
-    return 0
+    return 0 if any(name != "keras" for name, _ in kept) else 4

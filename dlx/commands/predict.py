@@ -108,16 +108,21 @@ def _quicken(predictor: Predictor) -> None:
     """Keep a model.onnx for the next time, where Keras has answered and its backend can make one."""
     from dlx.inference.predictor import KerasModel
 
-    if not isinstance(predictor.model, KerasModel):
+    if not isinstance(predictor.model, KerasModel) or not predictor.digest:
         return
     from dlx.export import conversion, keep
     from dlx.export.subject import made_up
-    from dlx.system.terminal import doing
+    from dlx.system import terminal
 
-    if conversion.possible():
-        sys.stdout.flush()
-        with doing("making model.onnx, which answers faster"):
-            keep.remember(predictor.run, predictor.network, made_up(predictor.run.info()))
+    if not conversion.possible():
+        return
+    sys.stdout.flush()
+    with terminal.doing("making model.onnx, which answers faster"):
+        examples = made_up(predictor.run.info())
+        reason = keep.remember(predictor.run, predictor.network, examples, predictor.digest)
+    if reason:
+        words = f"no model.onnx, predict asks Keras: {reason}"
+        terminal.console(error=True).print(terminal.clean(words), style=terminal.SECONDARY)
 
 
 def _own_rows(

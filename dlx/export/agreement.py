@@ -51,8 +51,10 @@ def checked(expected: np.ndarray, answer: Answers, inputs: np.ndarray, unit: Any
 
     if not len(inputs):
         raise DataError("there is no example to check the model on")
-    batches = [inputs[:1], *in_batches(inputs[1:], SIZE)]
-    largest = difference(expected, np.concatenate(list(answer(batches))), unit)
+    places = np.resize(np.arange(len(inputs)), max(len(inputs), SIZE + 1))  # of few, some again
+    asked, known = inputs[places], expected[places]
+    batches = [asked[:1], *in_batches(asked[1:], SIZE)]
+    largest = difference(known, np.concatenate(list(answer(batches))), unit if np.ndim(unit) < 2 else unit[places])
     if not largest <= TOLERANCE:
         message = f"its answers differ from those of the network by up to {largest:.2g}, expected {TOLERANCE:g}"
         raise TrainingError(message, hint="nothing was written")

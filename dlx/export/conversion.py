@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dlx.errors import DlxError, TrainingError
-from dlx.export.agreement import Agreement, Answers, checked, kept_figure
+from dlx.export.agreement import TOLERANCE, Agreement, Answers, checked, difference, kept_figure
 from dlx.export.subject import Quantize, Subject
 from dlx.system import backend
 
@@ -31,22 +31,25 @@ def convert(subject: Subject, form: str, path: Path, quantize: Quantize = "none"
     """
     module = importlib.import_module(f"dlx.export.{form}")
     some = subject.examples.inputs[:ROWS]
+    known = subject.answers[:ROWS]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the converters' own
             module.write(subject, path, quantize)
         answers = opened(form, path, subject.info)
         next(iter(answers([some[:1]])))
-    except DlxError:
+        if quantize == "none":
+            found = checked(known, answers, some, subject.unit(known), subject.examples.data)
+        else:
+            found = kept_figure(subject.answers, answers, subject.examples, subject.info["task"], tolerance)
+        module.describe(path, {**subject.record, "quantize": quantize, "check": found.record()})
+        once_more = next(iter(opened(form, path, subject.info)([some])))
+        if difference(next(iter(answers([some]))), once_more, subject.unit(known)) > TOLERANCE:
+            raise TrainingError("once described, the file answers otherwise")
+    except (DlxError, OSError, MemoryError):
         raise
     except Exception as error:  # the converter's, and the runtime's
         raise TrainingError(f"cannot be written as {form}: {reason(error)}", hint=HINTS.get(form, "")) from error
-    if quantize == "none":
-        unit = subject.targets.deviation if subject.targets is not None else 1.0
-        found = checked(subject.answers[:ROWS], answers, some, unit, subject.examples.data)
-    else:
-        found = kept_figure(subject.answers, answers, subject.examples, subject.info["task"], tolerance)
-    module.describe(path, {**subject.record, "quantize": quantize, "check": found.record()})
     return found
 
 

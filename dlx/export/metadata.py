@@ -13,12 +13,12 @@ from dlx.system import files
 FORMAT = 1
 
 
-def record(run: Run, info: Mapping[str, Any]) -> dict[str, Any]:
+def record(run: Run, info: Mapping[str, Any], digest: str) -> dict[str, Any]:
     """What is known of a run's model: what it takes, what it gives, and which model.keras it is.
 
     input: kind, shape and dtype of one example; range: of the values of images; resize: how images come to the shape;
     encoding: how a table, texts or a series become numbers; output: the classes, or the columns whose values it gives,
-    in the data's unit; model, spec: SHA-256 of model.keras and of spec.yaml.
+    in the data's unit; model, spec: SHA-256 of model.keras (`digest`) and of spec.yaml.
     """
     facts = onnx_model.facts(info)
     images = facts["input"]["kind"] == "image" and facts["input"]["dtype"] == "uint8"
@@ -28,6 +28,6 @@ def record(run: Run, info: Mapping[str, Any]) -> dict[str, Any]:
         "run": run.name,
         **facts,
         **({"range": [0, 255], "resize": "bilinear, antialiased"} if images else {}),
-        "model": files.sha256(run.model_file),
+        "model": digest,
         "spec": files.sha256(run.spec_file),
     }

@@ -47,10 +47,17 @@ class Subject:
         """How its inputs are scaled."""
         return Scaling.recorded(self.info, "inputs")
 
-    @property
-    def targets(self) -> Scaling | None:
-        """How its values are scaled, where it learned scaled ones."""
-        return self.network.target_scaling if self.network.scales else None
+    def unit(self, answers: np.ndarray) -> Any:
+        """What a difference is measured in: 1 of probabilities, of values the standard deviation of their column.
+
+        A network that learned values as they are gives them in float32: some of its last digits are let through.
+        """
+        import numpy as np
+
+        targets = self.network.target_scaling
+        if targets is None:
+            return 1.0
+        return targets.deviation if self.network.scales else targets.deviation + 0.05 * np.abs(answers)
 
     @cached_property
     def answers(self) -> np.ndarray:
@@ -67,7 +74,8 @@ def made_up(info: Mapping[str, Any], rows: int = 64) -> Examples:
     if dtype == "uint8":
         return Examples("made up", generator.integers(0, 256, shape, np.uint8))
     if dtype.startswith("int"):
-        words = len(facts.get("encoding", {}).get("vocabulary", ()))
+        known = [v for k, v in info["settings"].items() if k.endswith("embedding.input_dim") and isinstance(v, int)]
+        words = min(known, default=0) or len(facts.get("encoding", {}).get("vocabulary", ()))
         return Examples("made up", generator.integers(0, max(words, 2), shape, np.int32))
     scaling, noise = Scaling.recorded(info, "inputs"), generator.normal(size=shape)
     return Examples("made up", scaling.undo(noise) if scaling is not None else noise.astype(np.float32))

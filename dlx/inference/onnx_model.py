@@ -26,8 +26,10 @@ KEY = "dlx"  # of the metadata
 INPUT = "input"
 OUTPUTS = ("probabilities", "value")
 MOST_BYTES = 2 * 2**30 - 1  # what protobuf can hold
-DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
-EXTERNAL = b"location"  # the key under which a tensor names another file
+DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
+# What a file must hold that names another file (the key of its place), or asks for operators beside ONNX's own, which
+# ONNX Runtime has. Only one that does is read once more, by a library that takes as long as the prediction.
+SUSPECT = (b"location", b"com.m", b"org.pytorch", b"training", b"preview")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +70,19 @@ DTYPES = {
 }  # fmt: skip
 
 
+GIVEN = ("tensor(float)", "tensor(double)")
+
+
 def of_run(run: Run) -> OnnxModel | None:
     """What answers for a run's model.keras as it is now; None where no file was made of it and checked."""
     info = run.info()
     if not run.model_file.is_file() or "scaling" not in info:  # an earlier dlx kept the scaling in the network
         return None
     digest = files.sha256(run.model_file)
-    known = {"model": digest, "spec": files.sha256(run.spec_file), **facts(info)}
+    try:
+        known = {"model": digest, "spec": files.sha256(run.spec_file), **facts(info)}
+    except (KeyError, TypeError, ValueError):  # which the network says in a sentence
+        return None
     for root, name in ((run.path, NAME), (cache(), f"{digest}.onnx")):
         if (root / name).is_file():
             with contextlib.suppress(RunError):
@@ -111,7 +119,7 @@ def open_model(root: Path, name: str = NAME, threads: int | None = None) -> Onnx
     except OSError as error:
         raise RunError(f"{name} cannot be read ({error.strerror or error})", where=str(root)) from error
     try:
-        if EXTERNAL in raw:
+        if any(word in raw for word in SUSPECT):
             _check_whole(raw)
         model = open_session(raw, threads)
         _check_ends(model)
@@ -135,23 +143,24 @@ def open_session(raw: bytes, threads: int | None = None) -> OnnxModel:
 
 
 def _check_whole(raw: bytes) -> None:
-    """Raise ValueError where a tensor's numbers would be in another file."""
+    """Raise ValueError where numbers would be in another file, or operators are not ONNX's own."""
     import onnx
 
-    tensors = _tensors(onnx.load_model_from_string(raw).graph)
-    if any(tensor.external_data or tensor.data_location for tensor in tensors):
-        raise ValueError("it names other files, which dlx does not read")
+    for message in _messages(onnx.load_model_from_string(raw)):
+        kind = message.DESCRIPTOR.name
+        if kind == "TensorProto" and (message.external_data or message.data_location):
+            raise ValueError("it names other files, which dlx does not read")
+        if kind in ("NodeProto", "OperatorSetIdProto", "FunctionProto") and message.domain not in DOMAINS:
+            raise ValueError(f"it has operators of {message.domain!r}")
 
 
-def _tensors(graph: Any) -> Iterator[Any]:
-    """Every tensor of a graph, and of those inside it."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node or inner.initializer:
-                    yield from _tensors(inner)
+def _messages(message: Any) -> Iterator[Any]:
+    """A message of protobuf, and every one inside it."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in value if hasattr(value, "__len__") and not hasattr(value, "DESCRIPTOR") else [value]:
+                yield from _messages(inner)
 
 
 def _check_ends(model: OnnxModel) -> None:
@@ -159,7 +168,7 @@ def _check_ends(model: OnnxModel) -> None:
     inputs, outputs = model.session.get_inputs(), model.session.get_outputs()
     if [end.name for end in inputs] != [INPUT] or inputs[0].type not in DTYPES:
         raise ValueError("it has other inputs")
-    if len(outputs) != 1 or outputs[0].name not in OUTPUTS:
+    if len(outputs) != 1 or outputs[0].name not in OUTPUTS or outputs[0].type not in GIVEN:
         raise ValueError("it has other outputs")
     if not {"task", "input", "classes", "targets", "steps"} <= model.record.keys():
         raise ValueError("its metadata says too little")

@@ -22,6 +22,7 @@ from dlx.inference.inputs import Batch, Inputs
 from dlx.inference.prediction import Prediction
 from dlx.inference.unlike import Ordinary, remarks
 from dlx.runs.run import Run
+from dlx.system import files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +70,8 @@ class KerasModel:
 class Predictor:
     """A trained run, ready to predict: `.predict(array)` gives probabilities or values, `.run` is the Run.
 
-    targets: the scaling of a regression's values, where its network learned scaled ones.
+    targets: the scaling of a regression's values, where its network learned scaled ones. digest: the SHA-256 of the
+    model.keras that its network was made of.
     """
 
     run: Run
@@ -77,6 +79,7 @@ class Predictor:
     info: Mapping[str, Any]
     inputs: Inputs
     targets: Scaling | None = None
+    digest: str = ""
 
     @cached_property
     def network(self) -> Network:
@@ -193,10 +196,11 @@ def load_predictor(run: Run, exact: bool = True) -> Predictor:
     if not exact and (model := onnx_model.of_run(run)) is not None:
         info = run.info()
         return Predictor(run, model, info, _inputs(run, info), _scaling(run, info) if info.get("scaled") else None)
+    digest = "" if exact or not run.model_file.is_file() else files.sha256(run.model_file)
     network, info = _restored(run)
     targets = network.target_scaling if network.scales else None
     inputs = _inputs(run, info)
-    return Predictor(run, KerasModel(network, _scaling(run, info, "inputs")), info, inputs, targets)
+    return Predictor(run, KerasModel(network, _scaling(run, info, "inputs")), info, inputs, targets, digest)
 
 
 def _restored(run: Run) -> tuple[Network, dict[str, Any]]:

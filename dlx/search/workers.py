@@ -38,7 +38,7 @@ class Worker:
             log = (folder / f"{hello['parent']}-worker-{number}.log").open("ab")
         with log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dlx.search.worker"],
+                [sys.executable, "-P", "-m", "dlx.search.worker"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
             )  # fmt: skip
         self.rest = b""

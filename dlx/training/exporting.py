@@ -13,21 +13,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx import errors
-from dlx.errors import DataError, DlxError, TrainingError
+from dlx.errors import DataError, DlxError, RunError, TrainingError
 from dlx.export import agreement, conversion, metadata
+from dlx.export.saved_model import METADATA
 from dlx.export.subject import Examples, Quantize, Subject, made_up
+from dlx.inference import onnx_model
 from dlx.inference.forward import in_batches
 from dlx.inference.predictor import KerasModel
 from dlx.model.restore import restore
+from dlx.runs import find
 from dlx.runs.run import Run
-from dlx.system import backend
+from dlx.system import backend, files
 from dlx.training.experiment import prepare, spec_of
 
 if TYPE_CHECKING:
@@ -51,51 +56,96 @@ class Wish:
     measure: bool = False
 
 
-def check_place(path: Path, run: Run) -> None:
-    """Raise DlxError where an exported model would take the place of something that is none."""
-    folder = path.is_dir()
+def check_place(path: Path, form: str) -> None:
+    """Raise DlxError where an exported model would take the place of something that is none, DiskError where nothing
+    can be written."""
     hint = "-o names another place"
-    if (folder and not (path / "dlx.json").is_file()) or (path.exists() and not folder and not _is_model(path)):
-        raise DlxError("is there already, and is no model that dlx has exported", where=str(path), hint=hint)
-    if run.path.resolve() in path.resolve().parents:
-        raise DlxError("is inside the run, in which nothing but dlx writes", where=str(path), hint=hint)
+    target = Path(os.path.realpath(path))
+    if any(find.is_run(folder) for folder in (target, *target.parents)):
+        raise DlxError("is inside a run, in which nothing but dlx writes", where=str(path), hint=hint)
+    with files.disk(path):
+        free = not os.path.lexists(path) or _is_model(target, form)
+    if not free:
+        raise DlxError("is there already, and is no model that dlx has exported so", where=str(path), hint=hint)
+    files.check_writable(path.absolute().parent)
 
 
-def _is_model(path: Path) -> bool:
-    """Whether a file is an exported model: its metadata is inside."""
-    return b'"dlx": "' in path.read_bytes()
+def _is_model(path: Path, form: str) -> bool:
+    """Whether what is there is an exported model of a format, and nothing else."""
+    if form == "saved_model":
+        inside = {file.name for file in path.iterdir()} if path.is_dir() else set()
+        return METADATA in inside and inside <= {METADATA, "saved_model.pb", "fingerprint.pb", "variables", "assets"}
+    if not path.is_file():
+        return False
+    if form == "litert":
+        return zipfile.is_zipfile(path) and METADATA in zipfile.ZipFile(path).namelist()
+    try:
+        return bool(onnx_model.open_model(path.parent, path.name).record)
+    except RunError:
+        return False
+
+
+def written(run: Run, path: Path, wish: Wish) -> dict[str, Any]:
+    """Write one file or folder at `path`, whole or not at all; returns what became of it as `exported` does.
+
+    wish: its own path is not looked at. Raises DiskError.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        (answer,) = exported(run, [replace(wish, path=str(partial.absolute()))])
+        if "error" not in answer:
+            with files.disk(path):
+                if path.is_dir():
+                    path.rename(old := path.with_name(f".{path.name}.{os.getpid()}.old"))
+                    partial.rename(path)
+                    _remove(old)
+                else:
+                    os.replace(partial, path)
+    finally:
+        _remove(partial)
+    return answer
 
 
 def exported(run: Run, wishes: Sequence[Wish]) -> Iterator[dict[str, Any]]:
-    """What became of each wish, in order: {"difference", "rows", "data", …}, or {"error"} where it cannot be.
+    """What became of each wish, in order: {"difference", "rows", "data", …}, or {"error", …} where it cannot be.
 
-    Raises DlxError where the run has no model, or the process ends before it has answered.
+    A converter that ends its process is an error of its wish; another process goes on. Raises DlxError where the run
+    has no model.
     """
+    left = list(wishes)
+    while left:
+        try:
+            for answer in _asked(run, left):
+                left.pop(0)
+                yield answer
+        except EOFError as error:
+            wish = left.pop(0)
+            message = f"the process that converts to {wish.to} has ended: {error}"
+            yield {"kind": "TrainingError", "error": message, "where": "", "hint": ""}
+
+
+def _asked(run: Run, wishes: Sequence[Wish]) -> Iterator[dict[str, Any]]:
+    """What one process answers; raises EOFError, with its last words, where it ends before."""
     order = {"run": str(run.path), "wishes": [asdict(wish) for wish in wishes]}
-    words = [sys.executable, "-m", "dlx.training.exporting", json.dumps(order)]
+    # -P: files of the working directory are not taken for modules.
+    words = [sys.executable, "-P", "-m", "dlx.training.exporting", json.dumps(order)]
     with (
         tempfile.TemporaryFile("w+") as log,
-        subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True) as process,
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as process,
     ):
+        assert process.stdout is not None
         try:
-            yield from _answers(process, wishes)
-        except EOFError as error:
-            log.seek(0)
-            last = (log.read().strip().splitlines() or ["without a word"])[-1]
-            raise TrainingError(f"the process that converts to {error} has ended: {last[:300]}") from None
+            for _ in wishes:
+                if not (line := process.stdout.readline()):
+                    log.seek(0)
+                    raise EOFError((log.read().strip().splitlines() or ["without a word"])[-1][:300])
+                answer = json.loads(line)
+                if answer.get("fatal"):
+                    raise _error(answer)
+                yield answer
         finally:
             process.kill()
-
-
-def _answers(process: Any, wishes: Sequence[Wish]) -> Iterator[dict[str, Any]]:
-    """The answer to each wish; raises EOFError, of the wish, where the process has ended, and DlxError."""
-    for wish in wishes:
-        if not (line := process.stdout.readline()):
-            raise EOFError(wish.to)
-        answer = json.loads(line)
-        if answer.get("fatal"):
-            raise _error(answer)
-        yield answer
+            process.wait()
 
 
 def _error(answer: dict[str, Any]) -> DlxError:
@@ -114,14 +164,17 @@ def subject_of(run: Run) -> Subject:
 
     Raises RunError where there is no trained model.
     """
+    digest = files.sha256(run.model_file) if run.model_file.is_file() else ""
     network, info = restore(run)
-    record = metadata.record(run, info)
+    record = metadata.record(run, info, digest)
     try:
         experiment = prepare(spec_of(run), recorded=info)
     except DataError:
         return Subject(network, info, record, made_up(info))
     scaling = experiment.dataset.input_scaling
     name, split = next(reversed(experiment.splits.named().items()))
+    if (info.get("dataset") or {}).get("fingerprint") not in (None, experiment.dataset.fingerprint):
+        name += ", which has changed since the run"
 
     def raw(inputs: Any, count: int) -> np.ndarray:
         import numpy as np
@@ -134,19 +187,11 @@ def subject_of(run: Run) -> Subject:
 
 
 def _made(subject: Subject, wish: Wish) -> dict[str, Any]:
-    """One wish: the file, whole at its place, or an error."""
+    """One wish: the file and how it was checked."""
     path = Path(wish.path)
-    partial = path.with_name(f".{path.name}.partial")
-    _remove(partial)
-    try:
-        found = conversion.convert(subject, wish.to, partial, wish.quantize, wish.tolerance)
-        _remove(path)
-        partial.rename(path)
-    except OSError as error:
-        raise errors.DiskError(error.strerror or str(error), where=str(path)) from error
-    finally:
-        _remove(partial)
-    return {**found.record(), **(_measured(subject, wish.to, path) if wish.measure else {})}
+    with files.disk(path):
+        found = conversion.convert(subject, wish.to, path, wish.quantize, wish.tolerance)
+        return {**found.record(), **(_measured(subject, wish.to, path) if wish.measure else {})}
 
 
 def _remove(path: Path) -> None:
@@ -195,12 +240,20 @@ def _work(order: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
             say(_measured(subject, "keras", run.model_file) if wish.to == "keras" else _made(subject, wish))
         except DlxError as error:
             say(_told(error))
+        except Exception as error:  # one format's, not that of the others
+            say(_told(TrainingError(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")))
 
 
 def _told(error: DlxError) -> dict[str, Any]:
     if isinstance(error, errors.SpecError):
         error = error.problems[0]
     return {"kind": type(error).__name__, "error": error.message, "where": error.where, "hint": error.hint}
+
+
+def _end_with_parent() -> None:
+    """End when nobody is there any more to be answered: the other end of the input closes."""
+    sys.stdin.read()
+    os._exit(1)
 
 
 def main() -> None:
@@ -211,6 +264,7 @@ def main() -> None:
     def say(answer: dict[str, Any]) -> None:
         print(json.dumps(answer), file=sink, flush=True)
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         _work(json.loads(sys.argv[1]), say)
     except DlxError as error:

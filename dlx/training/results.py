@@ -21,7 +21,7 @@ from dlx.plots import style
 from dlx.plots.curves import curves
 from dlx.plots.pictures import pictures_of
 from dlx.plots.subject import Subject
-from dlx.system.files import disk
+from dlx.system.files import disk, sha256
 from dlx.training import checkpoints
 from dlx.training.hparams import final, result_text
 from dlx.training.outcome import Outcome
@@ -61,8 +61,9 @@ def leave(ready: Ready, session: Session, program: Program, state: State, outcom
         if ready.experiment.spec.plots:
             with _remembered(session, "its pictures"):
                 _draw(ready, session)
-        if conversion.possible() and session.tracker.seconds * SHARE >= keep.SECONDS:
-            _save_onnx(ready, session)
+        if conversion.possible() and session.tracker.seconds * SHARE >= keep.seconds(ready.network):
+            with _remembered(session, "model.onnx"):
+                _save_onnx(ready, session)
     with _remembered(session, "TensorBoard's files"):
         if done:
             session.board.result(final(outcome.metrics), result_text(outcome.metrics), session.tracker.epochs)
@@ -112,7 +113,8 @@ def _save_onnx(ready: Ready, session: Session) -> None:
     name, split = next(reversed(splits.named().items()))
     rows = np.asarray(split.inputs[: conversion.ROWS])
     examples = Examples(name, rows if scaling is None else scaling.undo(rows))
-    if problem := keep.remember(session.run, ready.network, examples):
+    digest = sha256(session.run.model_file)
+    if problem := keep.remember(session.run, ready.network, examples, digest):
         with contextlib.suppress(DlxError):
             session.run.log(f"no model.onnx: {problem}")
 

@@ -59,7 +59,7 @@ MISTAKES = {
     "a_folder_as_spec": (["run", "folder"], GOOD, 2, "folder: is a folder, expected a YAML file"),
     "a_run_as_spec": (["run", "folder/x-1"], GOOD, 2, "of a run it is folder/x-1/spec.yaml; dlx resume x-1 goes on with it"),
     "a_file_as_runs_folder": (["run", "s.yaml", "--runs-dir", "t.csv"], GOOD, 5, "--runs-dir names another folder"),
-    "evaluate": (["evaluate", "x"], GOOD, 2, "no such command 'evaluate' (did you mean 'show'?)"),
+    "an_unknown_run_to_evaluate": (["evaluate", "x"], GOOD, 2, "unknown run 'x'"),
     "train": (["train", "s.yaml"], GOOD, 2, "no such command 'train' (did you mean 'run'?)"),
     "a_spec_alone": (["s.yaml"], GOOD, 2, "did you mean `dlx run s.yaml`?"),
     "a_spec_that_is_not_there": (["run", "t.yaml"], GOOD, 2, "t.yaml: no such file"),

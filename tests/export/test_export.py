@@ -25,6 +25,7 @@ from dlx.export.subject import made_up
 from dlx.inference import onnx_model, predictor
 from dlx.inference.predictor import load_predictor
 from dlx.runs.run import Run
+from dlx.system import files
 from dlx.training.exporting import subject_of
 
 SPECS = {
@@ -144,6 +145,11 @@ def test_another_model_or_spec_asks_keras_again(
     assert len(asked) == 3
 
 
+def remembered(run: Run) -> str:
+    """Make a run's model.onnx; why there is none."""
+    return keep.remember(run, load_predictor(run).network, made_up(run.info()), files.sha256(run.model_file))
+
+
 def hostile(world: Path, change: str) -> onnx.ModelProto:
     """A model.onnx that does what none of dlx does."""
     model = onnx.load_model(world / "model.onnx")
@@ -156,6 +162,16 @@ def hostile(world: Path, change: str) -> onnx.ModelProto:
     elif change == "an operator of its own":
         model.opset_import.add(domain="custom", version=1)
         model.graph.node[0].domain = "custom"
+    elif change == "reads a file in a sparse tensor":
+        (world / "secret").write_bytes(b"\0" * 4000)
+        sparse = model.graph.sparse_initializer.add(dims=[1])
+        sparse.values.data_location = onnx.TensorProto.EXTERNAL
+        sparse.values.external_data.add(key="location", value="secret")
+    elif change == "an operator of ONNX Runtime":
+        model.opset_import.add(domain="com.microsoft", version=1)
+        model.graph.node[0].domain = "com.microsoft"
+    elif change == "words for an answer":
+        model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.STRING
     elif change == "two outputs":
         model.graph.output.append(onnx.helper.make_tensor_value_info("more", 1, None))
         model.graph.node.append(onnx.helper.make_node("Identity", [model.graph.output[0].name], ["more"]))
@@ -181,7 +197,7 @@ def hostile(world: Path, change: str) -> onnx.ModelProto:
 def test_a_strangers_file_is_data(runs: Path, world: Path, change: str) -> None:
     """Refused without a file read or code run; then the run predicts by its network."""
     run = Run.open(shutil.copytree(runs / "table-1", world / "table-1"))
-    assert keep.remember(run, load_predictor(run).network, made_up(run.info())) == ""
+    assert remembered(run) == ""
     path = run.path / "model.onnx"
     if change in ("torn", "empty"):
         path.write_bytes(path.read_bytes()[:300] if change == "torn" else b"")
@@ -194,7 +210,7 @@ def test_a_strangers_file_is_data(runs: Path, world: Path, change: str) -> None:
 
 def test_answers_of_another_shape_are_an_error(runs: Path, world: Path) -> None:
     run = Run.open(shutil.copytree(runs / "table-1", world / "table-1"))
-    assert keep.remember(run, load_predictor(run).network, made_up(run.info())) == ""
+    assert remembered(run) == ""
     model = onnx_model.open_model(run.path)
     wrong = onnx_model.OnnxModel(model.session, {**model.record, "classes": ["a", "b"]})
     with pytest.raises(DataError, match=r"an answer has the shape \(3,\), expected \(2,\)"):
@@ -213,14 +229,39 @@ def test_a_model_takes_images_of_every_size(runs: Path, world: Path, dlx: Dlx) -
     assert whole == pytest.approx(resized, abs=0.02)
 
 
-def test_a_published_run_is_left_as_it_is(runs: Path, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its model.onnx goes into the cache, and is found there."""
-    run = Run.open(shutil.copytree(runs / "table-1", world / "repository" / "table-1"))
-    for words in (["init", "-q"], ["add", "table-1/run.json"]):
-        subprocess.run(["git", "-C", str(world / "repository"), *words], check=True)
-    assert keep.remember(run, load_predictor(run).network, made_up(run.info())) == ""
+def test_a_published_run_is_left_as_it_is(runs: Path, world: Path) -> None:
+    """Its model.onnx goes into the cache, and is found there; git, which obeys the folder, is not asked."""
+    repository = world / "repository"
+    run = Run.open(shutil.copytree(runs / "table-1", repository / "table-1"))
+    (world / "hook").write_text(f"#!/bin/sh\ntouch {world}/harmed\n")
+    (world / "hook").chmod(0o755)
+    for words in (["init", "-q"], ["add", "table-1/run.json"], ["config", "core.fsmonitor", str(world / "hook")]):
+        subprocess.run(["git", "-C", str(repository), *words], check=True)
+    assert remembered(run) == ""
     assert not (run.path / "model.onnx").exists()
     assert onnx_model.of_run(run) is not None
+    assert not (world / "harmed").exists()
+    other = Run.open(shutil.copytree(runs / "table-1", repository / "table-2"))
+    assert remembered(other) == ""
+    assert (other.path / "model.onnx").is_file()  # of a repository, but not in it
+
+
+def test_a_model_that_has_changed_meanwhile_gets_none(runs: Path, world: Path) -> None:
+    run = Run.open(shutil.copytree(runs / "table-1", world / "table-1"))
+    loaded = load_predictor(run, exact=False)
+    with zipfile.ZipFile(run.model_file, "a") as archive:
+        archive.writestr("more", "1")
+    assert keep.remember(run, loaded.network, made_up(run.info()), loaded.digest) == ""
+    assert not (run.path / "model.onnx").exists()
+
+
+def test_what_cannot_be_made_is_said_once(runs: Path, world: Path, dlx: Dlx, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(runs / "table-1", world / "runs" / "table-1")
+    np.save(world / "x.npy", np.zeros((1, 4), np.float32))
+    monkeypatch.setattr(onnx_format, "OPSET", 99)
+    first, second = dlx("predict", "table-1", "x.npy"), dlx("predict", "table-1", "x.npy")
+    assert "no model.onnx, predict asks Keras: cannot be written as onnx" in " ".join(first.err.split())
+    assert (second.code, second.err, second.out) == (0, "", first.out)
 
 
 def test_a_long_training_leaves_one_and_a_failure_is_a_line_of_the_log(
@@ -229,7 +270,7 @@ def test_a_long_training_leaves_one_and_a_failure_is_a_line_of_the_log(
     (world / "iris.yaml").write_text(SPECS["table"])
     assert dlx("run", "iris.yaml").code == 0
     assert not (world / "runs/iris-1/model.onnx").exists()  # it would take longer than the training
-    monkeypatch.setattr(keep, "SECONDS", 0.0)
+    monkeypatch.setattr(keep, "seconds", lambda network: 0.0)
     assert dlx("run", "iris.yaml").code == 0
     assert onnx_model.open_model(world / "runs/iris-2").record["check"]["data"] == "validation"
     monkeypatch.setattr(onnx_format, "OPSET", 99)
@@ -277,6 +318,7 @@ def test_the_command_writes_a_whole_file_or_none(runs: Path, world: Path, dlx: D
     taken = dlx("export", "table-1", "--to", "onnx", "-o", "mine.onnx", *place)
     assert (taken.code, (world / "mine.onnx").read_text()) == (2, "mine")
     assert "is no model that dlx has exported" in taken.err
+    assert "leave -o and --quantize out" in dlx("export", "table-1", "--benchmark", "-o", "x", *place).err
     refused = dlx("export", "table-1", "--to", "saved_model", "--quantize", "float16", *place)
     assert refused.code == 4
     assert "a SavedModel is not quantised" in refused.err
@@ -284,7 +326,29 @@ def test_the_command_writes_a_whole_file_or_none(runs: Path, world: Path, dlx: D
     assert not [path.name for path in world.iterdir() if "partial" in path.name or "saved_model" in path.name]
     assert "expected one of --to FORMAT and --benchmark" in dlx("export", "table-1", *place).err
     inside = dlx("export", "table-1", "--to", "onnx", "-o", runs / "table-1" / "x.onnx", *place)
-    assert "is inside the run" in inside.err
+    assert "is inside a run" in inside.err
+
+
+def test_nothing_of_the_users_is_lost(runs: Path, world: Path, dlx: Dlx) -> None:
+    place = ["--runs-dir", runs]
+    harm = f"open({str(world / 'harmed')!r}, 'w')"
+    (world / "zipfile.py").write_text(harm)  # a file of the working directory is no module of dlx
+    assert dlx("export", "table-1", "--to", "saved_model", "-o", "served", *place).code == 0
+    assert not (world / "harmed").exists()
+    (world / "served" / "notes.txt").write_text("mine")
+    (world / "settings.json").write_text('{"dlx": "mine"}')
+    os.mkfifo(world / "pipe")
+    before = {path: path.read_bytes() for path in world.rglob("*") if path.is_file()}
+    for form, target in (
+        ("onnx", "served"), ("saved_model", "served"), ("onnx", "settings.json"), ("litert", "settings.json"),
+        ("onnx", "pipe"), ("onnx", runs / "image-1" / "run.json"),
+    ):  # fmt: skip
+        result = dlx("export", "table-1", "--to", form, "-o", target, *place)
+        assert (form, target, result.code) == (form, target, 2), result.err
+    missing = dlx("export", "table-1", "--to", "onnx", "-o", "/proc/none/x.onnx", *place)
+    assert missing.code == 5
+    after = {path: path.read_bytes() for path in world.rglob("*") if path.is_file()}
+    assert after == before
 
 
 def test_a_process_that_dies_is_an_error(runs: Path, world: Path, dlx: Dlx, monkeypatch: pytest.MonkeyPatch) -> None:
