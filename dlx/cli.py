@@ -31,8 +31,8 @@ from dlx.system import streams
 # What other tools call a command.
 MEANT = {"train": "run", "fit": "run", "start": "run", "ls": "list", "remove": "rm", "delete": "rm", "diff": "compare",
          "new": "init", "validate": "check", "infer": "predict", "tune": "sweep",
-         "eval": "evaluate", "test": "evaluate", "convert": "export", "info": "show", "search": "sweep", "optimize": "sweep",
-         "continue": "resume", "visualize": "plot", "draw": "plot", "create": "init", "lint": "check",
+         "eval": "evaluate", "test": "evaluate", "convert": "export", "info": "show", "search": "sweep",
+         "optimize": "sweep", "continue": "resume", "visualize": "plot", "draw": "plot", "create": "init", "lint": "check",
          "layers": "parts", "help": "--help", "version": "--version", "datasets": "data"}  # fmt: skip
 
 
