@@ -32,8 +32,8 @@ from dlx.system import streams
 MEANT = {"train": "run", "fit": "run", "start": "run", "ls": "list", "remove": "rm", "delete": "rm", "diff": "compare",
          "new": "init", "validate": "check", "infer": "predict", "tune": "sweep",
          "eval": "evaluate", "test": "evaluate", "convert": "export", "info": "show", "search": "sweep",
-         "optimize": "sweep", "continue": "resume", "visualize": "plot", "draw": "plot", "create": "init", "lint": "check",
-         "layers": "parts", "help": "--help", "version": "--version", "datasets": "data"}  # fmt: skip
+         "optimize": "sweep", "continue": "resume", "visualize": "plot", "draw": "plot", "create": "init",
+         "lint": "check", "layers": "parts", "help": "--help", "version": "--version", "datasets": "data"}  # fmt: skip
 
 
 TRAINS = (["run"], ["resume"], ["sweep"])  # what nobody's closing of a pipe stops
