@@ -9,8 +9,8 @@ import click
 from dlx.commands import completion
 from dlx.commands.options import allow_code, runs_dir
 
-FORMATS = ("onnx", "litert", "saved_model")
-ENDS = {"onnx": ".onnx", "litert": ".tflite", "saved_model": "-saved_model"}
+FORMATS = ("onnx", "litert", "saved_model", "web")
+ENDS = {"onnx": ".onnx", "litert": ".tflite", "saved_model": "-saved_model", "web": "-web"}
 QUANTIZE = ("dynamic", "static", "float16")
 
 
@@ -22,12 +22,16 @@ QUANTIZE = ("dynamic", "static", "float16")
     "--tolerance", type=click.FloatRange(0.0), default=0.01, metavar="X", show_default=True,
     help="What a quantised model may lose: of its accuracy, or of its error as a share.",
 )  # fmt: skip
+@click.option(
+    "--runtime", metavar="DIR", type=click.Path(exists=True, file_okay=False),
+    help="For web, a folder with onnxruntime-web's files; else npm fetches them.",
+)  # fmt: skip
 @click.option("--benchmark", is_flag=True, help="All formats in a table: size, speed, agreement, figure; writes none.")
 @click.option("-o", "--output", metavar="PATH", type=click.Path(), help="Where to; else beside you, by the run's name.")
 @allow_code
 @runs_dir
 def command(
-    run: str, form: str | None, quantize: str | None, tolerance: float, benchmark: bool,
+    run: str, form: str | None, quantize: str | None, tolerance: float, runtime: str | None, benchmark: bool,
     output: str | None, runs_dir: str | None,
 ) -> int:  # fmt: skip
     """Write the model of RUN as a file or a folder that needs no dlx: raw inputs in, probabilities or values out.
@@ -38,6 +42,7 @@ def command(
     \b
     dlx export digits --to onnx
     dlx export digits --to litert --quantize dynamic
+    dlx export digits --to web
     dlx export digits --benchmark
     """
     from dlx.commands import export_screen
@@ -51,5 +56,6 @@ def command(
     if form is None:
         return export_screen.benchmark(existing, tolerance)
     place = Path(output or f"{existing.name}{f'-{quantize}' if quantize else ''}{ENDS[form]}")
-    export_screen.export(existing, place, {"to": form, "quantize": quantize or "none", "tolerance": tolerance})
+    how = {"to": form, "quantize": quantize or "none", "tolerance": tolerance}
+    export_screen.export(existing, place, how, runtime)
     return 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dlx.export import web
 from dlx.export.subject import Quantize
 from dlx.runs.metrics import figure_text
 from dlx.runs.run import Run
@@ -20,16 +23,25 @@ BENCHMARK: tuple[tuple[str, Quantize], ...] = (
 )  # fmt: skip
 
 
-def export(run: Run, path: Path, how: Mapping[str, Any]) -> None:
-    """Write one format. Raises DlxError where it cannot be, or answers otherwise than the network."""
+def export(run: Run, path: Path, how: Mapping[str, Any], runtime: str | None = None) -> None:
+    """Write one format. Raises DlxError where it cannot be, or answers otherwise than the network.
+
+    runtime: for a page, a folder with the files that run it in the browser.
+    """
     check_place(path, how["to"])
-    with terminal.doing(f"converting to {how['to']}"):
-        answer = written(run, path, Wish(path="", **how))
+    page = how["to"] == "web"
+    with web.runtime(runtime) if page else contextlib.nullcontext(None) as files:
+        finish = functools.partial(web.add_runtime, place=files) if files is not None else None
+        with terminal.doing(f"converting to {how['to']}"):
+            answer = written(run, path, Wish(path="", **how), finish)
     if (error := error_of(answer)) is not None:
         raise error
     size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
     terminal.console().print(terminal.clean(f"{path}  {byte_size(size)}"))
-    terminal.fields([("checked", _checked(answer))], style=terminal.SECONDARY)
+    rows = [("checked", _checked(answer))]
+    if page:
+        rows.append(("next", f"python3 -m http.server -d {path} 8000; then http://localhost:8000"))
+    terminal.fields(rows, style=terminal.SECONDARY)
 
 
 def _checked(answer: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlx import errors
 from dlx.errors import DataError, DlxError, RunError, TrainingError
-from dlx.export import agreement, conversion, metadata
+from dlx.export import agreement, conversion, metadata, web
 from dlx.export.saved_model import METADATA
 from dlx.export.subject import Examples, Quantize, Subject, made_up
 from dlx.inference import onnx_model
@@ -38,6 +38,10 @@ from dlx.training.experiment import prepare, spec_of
 if TYPE_CHECKING:
     import numpy as np
 
+# What is in a folder of a format, and nothing else.
+FOLDERS = {
+    "saved_model": {METADATA, "saved_model.pb", "fingerprint.pb", "variables", "assets"}, "web": web.FILES,
+}  # fmt: skip
 USUAL = 256  # raw inputs of the train split from which a static quantisation takes its ranges
 TIMED = 50  # single examples whose answers are timed
 
@@ -72,9 +76,9 @@ def check_place(path: Path, form: str) -> None:
 
 def _is_model(path: Path, form: str) -> bool:
     """Whether what is there is an exported model of a format, and nothing else."""
-    if form == "saved_model":
+    if form in FOLDERS:
         inside = {file.name for file in path.iterdir()} if path.is_dir() else set()
-        return METADATA in inside and inside <= {METADATA, "saved_model.pb", "fingerprint.pb", "variables", "assets"}
+        return METADATA in inside and inside <= FOLDERS[form]
     if not path.is_file():
         return False
     if form == "litert":
@@ -85,16 +89,18 @@ def _is_model(path: Path, form: str) -> bool:
         return False
 
 
-def written(run: Run, path: Path, wish: Wish) -> dict[str, Any]:
+def written(run: Run, path: Path, wish: Wish, finish: Callable[[Path], None] | None = None) -> dict[str, Any]:
     """Write one file or folder at `path`, whole or not at all; returns what became of it as `exported` does.
 
-    wish: its own path is not looked at. Raises DiskError.
+    wish: its own path is not looked at; finish: what is still done to it before it is at its place. Raises DiskError.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         (answer,) = exported(run, [replace(wish, path=str(partial.absolute()))])
         if "error" not in answer:
             with files.disk(path):
+                if finish is not None:
+                    finish(partial)
                 if path.is_dir():
                     path.rename(old := path.with_name(f".{path.name}.{os.getpid()}.old"))
                     partial.rename(path)
