@@ -35,6 +35,7 @@ def command(
     """
     from dlx.commands import evaluation_screen
     from dlx.errors import DlxError
+    from dlx.inference.evaluate import batch_of
     from dlx.inference.predictor import load_predictor
     from dlx.insight.evaluation import evaluation
     from dlx.insight.labelled import given, own
@@ -48,9 +49,10 @@ def command(
     predictor = load_predictor(existing)
     with terminal.doing("reading the data"):
         examples = given(predictor, data) if data else own(predictor, split)
-    if examples.changed:
-        terminal.console(error=True).print("the data has changed since the run")
-    size = batch_size or min(max(int(existing.info()["settings"].get("batch_size") or 128), 128), 4096)
+    for note in (*examples.notes, *predictor.remarks):
+        terminal.console(error=True).print(terminal.clean(note))
+    info = existing.info()
+    size = batch_size or batch_of(info["settings"].get("batch_size", "full"), int(info["dataset"].get("train") or 128))
     found = evaluation(predictor.network, examples, size, by, importance, worst)
     if launch.json:
         print(json.dumps(evaluation_screen.record(found, existing)))

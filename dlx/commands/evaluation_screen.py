@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dlx.insight.evaluation import Evaluation, Interval
+from dlx.insight.evaluation import LEAST, Evaluation, Interval
 from dlx.runs.metrics import figure_text, number_text
 from dlx.runs.run import Run
 from dlx.system import terminal
@@ -35,11 +35,13 @@ def show(found: Evaluation, run: Run) -> None:
     if found.by is not None:
         column, slices = found.by
         _table(
-            [(column, [value for value, _, _ in slices]), ("n", [f"{n:,}" for _, n, _ in slices]),
+            [(column, [value or "(gap)" for value, _, _ in slices]), ("n", [f"{n:,}" for _, n, _ in slices]),
              (name, [_text(name, i.value) for _, _, i in slices]),
              ("95 % interval", [_interval(name, i) for _, _, i in slices])],
             [False, True, True, False],
         )  # fmt: skip
+        if (left := len(found.answers) - sum(n for _, n, _ in slices)) > 0:
+            terminal.console(error=True).print(f"{left:,} examples are of values that fewer than {LEAST} have")
     if found.importance:
         _table(
             [("column", [column for column, _ in found.importance]),
@@ -49,7 +51,8 @@ def show(found: Evaluation, run: Run) -> None:
         )  # fmt: skip
     if found.worst:
         _table(
-            [("worst", [str(row) for row, *_ in found.worst]), ("true", [_said(truth) for _, truth, *_ in found.worst]),
+            [("worst", [found.examples.place(row) for row, *_ in found.worst]),
+             ("true", [_said(truth) for _, truth, *_ in found.worst]),
              ("answer", [_said(answer) for _, _, answer, _ in found.worst]),
              ("loss", [number_text(loss) for *_, loss in found.worst])],
             [False, False, False, True],
@@ -84,7 +87,7 @@ def _classes(found: Evaluation) -> None:
 def _residuals(found: Evaluation) -> None:
     """How predictions lie around what is true."""
     rows = found.residuals()
-    names = [f"value_{number}" for number in range(len(rows))] if len(rows) > 1 else ["value"]
+    names = list(found.examples.values) if len(rows) > 1 else ["value"]
     keys = (("mean", "mean"), ("deviation", "deviation"), ("5 %", "q5"), ("median", "median"), ("95 %", "q95"))
     columns = [(title, [number_text(row[key]) for row in rows]) for title, key in keys]
     _table([("prediction − truth", names), *columns], [False, *[True] * len(keys)])
@@ -125,7 +128,11 @@ def record(found: Evaluation, run: Run) -> Any:
     known: dict[str, Any] = {
         "run": str(run.path), "split": found.split, "n": len(found.answers),
         "figures": {name: plain(figure) for name, figure in found.figures.items()},
-        "worst": [dict(zip(("row", "truth", "answer", "loss"), each, strict=True)) for each in found.worst],
+        "changed": found.examples.changed,
+        "worst": [
+            {"input": found.examples.place(row), "row": row, "truth": truth, "answer": answer, "loss": loss}
+            for row, truth, answer, loss in found.worst
+        ],
     }  # fmt: skip
     if found.of_classes:
         names = found.answers.classes

@@ -46,6 +46,11 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
     return figures, predictions
 
 
+def batch_of(batch_size: Any, train: int) -> int:
+    """How many examples at a time a run's splits are evaluated: from 128 to 4,096, near its batch; train: its rows."""
+    return min(max(train if batch_size == "full" else min(int(batch_size), train), 128), 4096)
+
+
 def split_figures(network: Any, dataset: Any, split: Any, size: int) -> tuple[dict[str, float], np.ndarray]:
     """`evaluate`, and of a table's two classes also what everybody asks of them."""
     figures, predictions = evaluate(network, split, size)

@@ -109,6 +109,13 @@ class Predictor:
         return self.labels if len(self.labels) == count else [f"value_{number}" for number in range(count)]
 
     @property
+    def label_shape(self) -> tuple[int, ...]:
+        """The shape of what is true of one example: a class number has none."""
+        if self.info["task"] == "classification":
+            return (self.steps,) if self.steps else ()
+        return (len(self.classes),) if self.info["task"] == "multi_label" else (int(self.info.get("targets", 1)),)
+
+    @property
     def submission(self) -> list[str] | None:
         """The columns that a prediction of a table is wanted as: its id and what is predicted; None without an id."""
         return [self.inputs.encoding.id, *self.labels] if self.inputs.encoding.id else None

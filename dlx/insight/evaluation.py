@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.errors import DataError
 from dlx.inference.evaluate import calibration, confusion_counts, per_class, row_losses, split_figures
-from dlx.inference.exact import EXACT, of_two_classes
+from dlx.inference.exact import EXACT
 from dlx.inference.forward import answers as network_answers
 from dlx.inference.forward import class_probabilities, decisions, in_batches
 from dlx.inference.own_data import truth
 from dlx.insight.labelled import Labelled
-from dlx.parts.datasets.table_encoding import input_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +25,7 @@ Z = 1.959964  # of a 95 % interval
 RESAMPLES = 1000  # of a bootstrap (Efron 1979)
 SHUFFLES = 5  # of a column, for its importance
 LEAST = 10  # examples of a slice that is shown
+MOST_WORST = 1000
 Figure = Callable[["np.ndarray", "np.ndarray"], float]
 
 
@@ -66,19 +66,6 @@ class Answers:
 
         return np.asarray(np.abs(self.prediction - self.label).reshape(len(self), -1).mean(axis=1))
 
-    def losses(self) -> np.ndarray:
-        """(n,) how bad each answer is: the cross-entropy of what is true, or the absolute error."""
-        import numpy as np
-
-        if self.task == "regression":
-            return self.errors()
-        shares = np.clip(np.asarray(self.prediction, np.float64), 1e-12, 1.0)
-        if self.task == "multi_label":
-            shares = np.where(self.label > 0.5, shares, np.clip(1 - shares, 1e-12, 1.0))
-        else:
-            shares = np.take_along_axis(shares, np.asarray(self.label, np.int64)[..., None], -1)
-        return np.asarray(-np.log(shares).reshape(len(self), -1).mean(axis=1))
-
     @property
     def headline(self) -> str:
         """The figure that slices and importance are of."""
@@ -91,6 +78,8 @@ class Answers:
 
 def share_interval(share: float, n: int) -> Interval:
     """A share of n examples (Wilson 1927)."""
+    if not n:
+        return Interval(share)
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * math.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     return Interval(share, min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share))
@@ -131,10 +120,13 @@ def intervals(figures: Mapping[str, float], answers: Answers, losses: np.ndarray
             found[name] = share_interval(value, len(answers)) if whole else mean_interval(answers.right(), value)
         elif name == "mae":
             found[name] = mean_interval(answers.errors(), value)
+        elif name == "exact_match" or (name.startswith("top_") and answers.label.ndim == 1):
+            found[name] = share_interval(value, len(answers))
         elif name in EXACT:
             found[name] = bootstrap(EXACT[name], answers, value)
         elif name in ("precision", "recall") and len(answers.classes) == 2 and answers.label.ndim == 1:
-            found[name] = bootstrap(lambda t, p, name=name: of_two_classes(t, p)[name], answers, value)  # type: ignore[misc]
+            second = answers.label if name == "recall" else decisions(answers.prediction, answers.task)
+            found[name] = share_interval(value, int((second == 1).sum()))
         else:
             found[name] = Interval(value)
     return found
@@ -167,39 +159,43 @@ def importance(
     import numpy as np
 
     sign = 1.0 if answers.headline == "mae" else -1.0
-    generator, before, found = np.random.default_rng(0), float(answers.each().mean()), []
+    generator, before, found = np.random.default_rng(0), answers.each(), []
     for name, places in _places(encoding).items():
-        changes = []
+        change = np.zeros(len(inputs))
         for _ in range(SHUFFLES):
             shuffled = np.array(inputs)
             shuffled[:, places] = shuffled[generator.permutation(len(inputs))][:, places]
             asked = Answers(answers.task, answers.classes, answers.label, answer(shuffled))
-            changes.append(sign * (float(asked.each().mean()) - before))
-        found.append((name, mean_interval(np.array(changes))))
+            change += sign * (asked.each() - before) / SHUFFLES
+        found.append((name, mean_interval(change)))
     return sorted(found, key=lambda pair: -pair[1].value)
 
 
 def _places(encoding: Encoding) -> dict[str, list[int]]:
-    """The places of the inputs that each column of a table becomes."""
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(input_names(encoding)):
-        column = next(
-            (c for c in encoding.columns if name in (c, f"{c} missing")), None
-        ) or next(c for c in encoding.columns if name.startswith(f"{c}="))  # fmt: skip
-        places.setdefault(column, []).append(place)
+    """The places of the inputs that each column of a table becomes, in the order of `input_names`."""
+    places, start = dict[str, list[int]](), 0
+    for name in encoding.columns:
+        known = encoding.categories.get(name)
+        count = (1 if known is None else len(known)) + (encoding.missing == "flag" and name in encoding.gaps)
+        places[name], start = list(range(start, start + count)), start + count
     return places
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """All that is known of a model on a split. worst: (position, truth, answer, loss) of its worst answers."""
+    """All that is known of a model on examples. worst: (position, truth, answer, loss) of its worst answers."""
 
-    split: str
+    examples: Labelled
     answers: Answers
     figures: Mapping[str, Interval]
     worst: Sequence[tuple[int, Any, Any, float]]
     by: tuple[str, Sequence[tuple[str, int, Interval]]] | None = None
     importance: Sequence[tuple[str, Interval]] = field(default=())
+
+    @property
+    def split(self) -> str:
+        """What the examples are called."""
+        return self.examples.name
 
     @property
     def of_classes(self) -> bool:
@@ -239,12 +235,12 @@ def answered(dataset: Dataset, split: Split, predictions: np.ndarray) -> Answers
     return Answers(dataset.task, dataset.classes, split.targets, shown)
 
 
-def worst(answers: Answers, dataset: Dataset, most: int) -> list[tuple[int, Any, Any, float]]:
-    """(position, truth, answer, loss) of the worst answers, as a person reads them."""
+def worst(answers: Answers, dataset: Dataset, losses: np.ndarray) -> list[tuple[int, Any, Any, float]]:
+    """(position, truth, answer, loss) of the answers, as a person reads them, the worst first."""
     import numpy as np
 
-    losses, decided = answers.losses(), decisions(answers.prediction, answers.task)
-    order = np.argsort(-losses, kind="stable")[:most]
+    decided = decisions(answers.prediction, answers.task)
+    order = np.argsort(-np.nan_to_num(losses, nan=np.inf), kind="stable")[:MOST_WORST]
     return [
         (int(row), truth(answers.label[row], dataset), truth(decided[row], dataset), float(losses[row]))
         for row in order
@@ -265,13 +261,14 @@ def evaluation(
         raise DataError("importance is of a table's columns, and this data is none", where="--importance")
     figures, predictions = split_figures(network, dataset, split, size)
     answers = answered(dataset, split, predictions)
-    found = intervals(figures, answers, row_losses(network, split, size))
+    losses = row_losses(network, split, size)
+    found = intervals(figures, answers, losses)
     sorted_out: Sequence[tuple[str, Interval]] = ()
     if shuffle and dataset.encoding is not None:
         ask = lambda inputs: _asked(network, dataset, inputs)  # noqa: E731
         sorted_out = importance(ask, split.inputs, dataset.encoding, answers)
     sliced = (by, slices(column, answers)) if by is not None else None
-    return Evaluation(examples.name, answers, found, worst(answers, dataset, most), sliced, sorted_out)
+    return Evaluation(examples, answers, found, worst(answers, dataset, losses)[:most], sliced, sorted_out)
 
 
 def _asked(network: Any, dataset: Dataset, inputs: np.ndarray) -> np.ndarray:

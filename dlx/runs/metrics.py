@@ -70,6 +70,8 @@ def figure_text(metric: str, value: float) -> str:
 def number_text(value: float) -> str:
     """A number in four digits, thousands with a comma: 0.04417, 52.31, 1,739."""
     size = abs(value)
+    if not math.isfinite(value):
+        return str(value)
     if value == int(value) and size < 1e15:
         return f"{value:,.0f}"
     if size >= 1000:

@@ -12,7 +12,7 @@ from dlx.engine.plan import Program, State
 from dlx.errors import DiskError, DlxError
 from dlx.export import conversion, keep
 from dlx.export.subject import Examples
-from dlx.inference.evaluate import split_figures
+from dlx.inference.evaluate import batch_of, split_figures
 from dlx.inference.forward import class_probabilities
 from dlx.inference.own_data import examples
 from dlx.model.network import parameter_count
@@ -156,7 +156,7 @@ def _final_figures(ready: Ready, session: Session) -> tuple[dict[str, Any], dict
     """(the final figures, those of the train split of the last epoch; (split, predictions) of the others by name)"""
     experiment, tracker, splits = ready.experiment, session.tracker, ready.experiment.splits
     figures: dict[str, Any] = {key: value for key, value in tracker.last.items() if key.startswith("train_")}
-    size = min(max(experiment.batch_size, 128), 4096)
+    size = batch_of(experiment.batch_size, len(splits.train))
     answered: dict[str, tuple[Any, Any]] = {}
     for name, split in (("val", splits.validation), ("test", splits.test)):
         if split is None:
