@@ -109,13 +109,14 @@ def test_own_parts_train_and_stay_with_the_run(
     again = find.one("again", own / "runs")
     assert [r["train_loss"] for r in again.history()] == [r["train_loss"] for r in run.history()]
     monkeypatch.delenv("DLX_ALLOW_CODE")
-    refused = shell("predict", "x", "a.npy")
+    assert len(shell("predict", "x", "a.npy", "--json").lines) == 3  # by model.onnx: no code runs
+    refused = shell("predict", "x", "a.npy", "--exact")
     assert refused.code == 2
     assert "needs user code, from parts.py" in refused.err
     assert dlx("compare", "x-1", "again-1").code == 0
     assert dlx("show", "x").code == 0
     (run.code / "parts.py").write_text(CODE + "\n# changed\n")
-    changed = dlx("predict", "x", "a.npy", "--allow-code")
+    changed = dlx("predict", "x", "a.npy", "--exact", "--allow-code")
     assert "code/parts.py is not the code that this run was trained with" in changed.err
 
 
