@@ -9,14 +9,13 @@ import click
 from dlx.commands import completion
 from dlx.commands.options import allow_code, runs_dir
 
-FORMATS = ("onnx", "litert", "saved_model", "web")
 ENDS = {"onnx": ".onnx", "litert": ".tflite", "saved_model": "-saved_model", "web": "-web"}
 QUANTIZE = ("dynamic", "static", "float16")
 
 
 @click.command("export", short_help="Write a run's model for other programs, proven equal.")
 @click.argument("run", metavar="RUN", shell_complete=completion.runs)
-@click.option("--to", "form", type=click.Choice(FORMATS), help="The format.")
+@click.option("--to", "form", type=click.Choice(tuple(ENDS)), help="The format.")
 @click.option("--quantize", type=click.Choice(QUANTIZE), help="Smaller numbers, judged by what they cost.")
 @click.option(
     "--tolerance", type=click.FloatRange(0.0), default=0.01, metavar="X", show_default=True,

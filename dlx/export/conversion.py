@@ -18,7 +18,6 @@ from dlx.export.agreement import TOLERANCE, Agreement, Answers, checked, differe
 from dlx.export.subject import Quantize, Subject
 from dlx.system import backend
 
-SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "saved_model": ""}
 ROWS = 64  # examples on which answers are compared one by one
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.errors import DataError
+from dlx.export import metadata
 from dlx.export.agreement import Answers
 from dlx.export.subject import Quantize, Subject
 from dlx.export.tf_function import convertible, function
@@ -16,8 +17,6 @@ from dlx.system.backend import quiet
 
 if TYPE_CHECKING:
     import numpy as np
-
-METADATA = "dlx.json"
 
 
 def write(subject: Subject, path: Path, quantize: Quantize) -> None:
@@ -52,7 +51,7 @@ def _usual(subject: Subject, dtype: Any) -> Callable[[], Iterator[list[np.ndarra
 def describe(path: Path, record: Mapping[str, Any]) -> None:
     """Put what the model says of itself into it: an archive at its end, as the format has it for such files."""
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(METADATA, json.dumps(record))
+        archive.writestr(metadata.FILE, json.dumps(record))
 
 
 def opened(path: Path, info: Mapping[str, Any]) -> Answers:

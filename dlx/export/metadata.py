@@ -11,6 +11,7 @@ from dlx.runs.run import Run
 from dlx.system import files
 
 FORMAT = 1
+FILE = "dlx.json"  # where a format keeps it in a file of its own
 
 
 def record(run: Run, info: Mapping[str, Any], digest: str) -> dict[str, Any]:
@@ -21,13 +22,17 @@ def record(run: Run, info: Mapping[str, Any], digest: str) -> dict[str, Any]:
     in the data's unit; model, spec: SHA-256 of model.keras (`digest`) and of spec.yaml.
     """
     facts = onnx_model.facts(info)
-    images = facts["input"]["kind"] == "image" and facts["input"]["dtype"] == "uint8"
     return {
         "format": FORMAT,
         "dlx": __version__,
         "run": run.name,
         **facts,
-        **({"range": [0, 255], "resize": "bilinear, antialiased"} if images else {}),
+        **({"range": [0, 255], "resize": "bilinear, antialiased"} if of_bytes(info) else {}),
         "model": digest,
         "spec": files.sha256(run.spec_file),
     }
+
+
+def of_bytes(info: Mapping[str, Any]) -> bool:
+    """Whether a run's inputs are images of whole numbers from 0 to 255, which can be resized."""
+    return (info["input"]["kind"], info["input"]["dtype"]) == ("image", "uint8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dlx.errors import DataError
+from dlx.export import metadata
 from dlx.export.agreement import Answers
 from dlx.export.subject import Quantize, Subject
 from dlx.export.tf_function import convertible, function, output_name
@@ -53,14 +54,9 @@ def _converted(subject: Subject) -> Any:
         )
     names = {model.graph.input[0].name: INPUT, model.graph.output[0].name: output_name(subject.info)}
     _rename(model.graph, names)
-    if resizes(subject.info):
+    if metadata.of_bytes(subject.info):
         _resize(model.graph, subject.info["input"]["shape"])
     return model
-
-
-def resizes(info: Mapping[str, Any]) -> bool:
-    """Whether a model takes images of every size."""
-    return (info["input"]["kind"], info["input"]["dtype"]) == ("image", "uint8")
 
 
 def _resize(graph: Any, shape: Sequence[int]) -> None:

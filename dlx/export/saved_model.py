@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.errors import TrainingError
+from dlx.export import metadata
 from dlx.export.agreement import Answers
 from dlx.export.subject import Quantize, Subject
 from dlx.export.tf_function import convertible, function, output_name
@@ -16,8 +17,6 @@ from dlx.system.backend import quiet
 
 if TYPE_CHECKING:
     import numpy as np
-
-METADATA = "dlx.json"
 
 
 def write(subject: Subject, path: Path, quantize: Quantize) -> None:
@@ -35,7 +34,7 @@ def write(subject: Subject, path: Path, quantize: Quantize) -> None:
 
 def describe(path: Path, record: Mapping[str, Any]) -> None:
     """Put what the model says of itself beside it."""
-    (path / METADATA).write_text(json.dumps(record, indent=1), encoding="utf-8")
+    (path / metadata.FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def opened(path: Path, info: Mapping[str, Any]) -> Answers:

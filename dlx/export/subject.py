@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from dlx.data.scaling import Scaling
 from dlx.export.agreement import expected_answers
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 Quantize = Literal["none", "dynamic", "static", "float16"]
-QUANTIZE: tuple[Quantize, ...] = get_args(Quantize)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dlx.errors import DlxError
-from dlx.export import onnx
+from dlx.export import metadata, onnx
 from dlx.export.agreement import Answers
-from dlx.export.saved_model import METADATA
 from dlx.export.subject import Quantize, Subject
 from dlx.inference.onnx_model import NAME
 from dlx.system.files import disk
@@ -25,7 +24,7 @@ PAGE = ("index.html", "page.css", "inputs.js", "page.js", "local.js")
 # What the page needs of onnxruntime-web, and all that it has of files.
 RUNTIME = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 PACKAGE = "onnxruntime-web"
-FILES = {*PAGE, *RUNTIME, NAME, METADATA}
+FILES = {*PAGE, *RUNTIME, NAME, metadata.FILE}
 
 
 def write(subject: Subject, path: Path, quantize: Quantize) -> None:
@@ -39,7 +38,7 @@ def write(subject: Subject, path: Path, quantize: Quantize) -> None:
 def describe(path: Path, record: Mapping[str, Any]) -> None:
     """Put what the model says of itself into it, and beside it for the page."""
     onnx.describe(path / NAME, record)
-    (path / METADATA).write_text(json.dumps(record), encoding="utf-8")
+    (path / metadata.FILE).write_text(json.dumps(record), encoding="utf-8")
 
 
 def opened(path: Path, info: Mapping[str, Any]) -> Answers:

@@ -50,9 +50,6 @@ class Answers:
     def __len__(self) -> int:
         return len(self.label)
 
-    def take(self, rows: np.ndarray) -> Answers:
-        return Answers(self.task, self.classes, self.label[rows], self.prediction[rows])
-
     def right(self) -> np.ndarray:
         """(n,) the share of an example that is right: 0 or 1, of a sequence or several labels also between."""
         import numpy as np

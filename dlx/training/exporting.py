@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 from dlx import errors
 from dlx.errors import DataError, DlxError, RunError, TrainingError
 from dlx.export import agreement, conversion, metadata, web
-from dlx.export.saved_model import METADATA
 from dlx.export.subject import Examples, Quantize, Subject, made_up
 from dlx.inference import onnx_model
 from dlx.inference.forward import in_batches
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 # What is in a folder of a format, and nothing else.
 FOLDERS = {
-    "saved_model": {METADATA, "saved_model.pb", "fingerprint.pb", "variables", "assets"}, "web": web.FILES,
+    "saved_model": {metadata.FILE, "saved_model.pb", "fingerprint.pb", "variables", "assets"}, "web": web.FILES,
 }  # fmt: skip
 USUAL = 256  # raw inputs of the train split from which a static quantisation takes its ranges
 TIMED = 50  # single examples whose answers are timed
@@ -78,11 +77,11 @@ def _is_model(path: Path, form: str) -> bool:
     """Whether what is there is an exported model of a format, and nothing else."""
     if form in FOLDERS:
         inside = {file.name for file in path.iterdir()} if path.is_dir() else set()
-        return METADATA in inside and inside <= FOLDERS[form]
+        return metadata.FILE in inside and inside <= FOLDERS[form]
     if not path.is_file():
         return False
     if form == "litert":
-        return zipfile.is_zipfile(path) and METADATA in zipfile.ZipFile(path).namelist()
+        return zipfile.is_zipfile(path) and metadata.FILE in zipfile.ZipFile(path).namelist()
     try:
         return bool(onnx_model.open_model(path.parent, path.name).record)
     except RunError:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from examples import EXAMPLES, data, facts, make_spec
 
+from dlx.commands.export import ENDS
 from dlx.errors import TrainingError
-from dlx.export.conversion import SUFFIXES, convert
+from dlx.export.conversion import convert
 from dlx.export.subject import Examples, Subject
 from dlx.model.build import build
 from dlx.system import backend
 
+FORMATS = ("onnx", "litert", "saved_model")  # those that are each a conversion of its own
 # What Keras hands to XLA, which converters do not read.
 MORE: dict[str, Any] = {
     "groups of 1d": ((8, 4), {"conv1d": {"filters": 6, "kernel_size": 3, "groups": 2}}),
@@ -40,9 +42,7 @@ QUICK = {
     "spectral_normalization", "time_distributed", "transformer_block",
 } & EXAMPLES.keys()  # fmt: skip
 CASES = [
-    pytest.param(form, name, marks=[] if name in QUICK else [pytest.mark.slow])
-    for form in SUFFIXES
-    for name in EXAMPLES
+    pytest.param(form, name, marks=[] if name in QUICK else [pytest.mark.slow]) for form in FORMATS for name in EXAMPLES
 ]
 
 
@@ -62,15 +62,15 @@ def subject(world: Path, name: str) -> Subject:
     return Subject(network, info, {"targets": 1, "steps": 0, **info}, Examples("made up", inputs))
 
 
-@pytest.mark.parametrize(("form", "name"), [*CASES, *((form, name) for form in SUFFIXES for name in MORE)])
+@pytest.mark.parametrize(("form", "name"), [*CASES, *((form, name) for form in FORMATS for name in MORE)])
 def test_a_layer_is_equal_in_a_format_or_refused(world: Path, form: str, name: str) -> None:
     made = subject(world, name)
     reason = REFUSED[form].get(name)
     if reason is not None:
         with pytest.raises(TrainingError, match=reason):
-            convert(made, form, world / f"model{SUFFIXES[form]}")
+            convert(made, form, world / f"model{ENDS[form]}")
         return
     with contextlib.suppress(TrainingError) if (form, name) in NEAR else contextlib.nullcontext():
-        found = convert(made, form, world / f"model{SUFFIXES[form]}")
+        found = convert(made, form, world / f"model{ENDS[form]}")
         assert found.difference <= 1e-5
         assert found.rows == len(made.examples.inputs)
