@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class DlxError(Exception):
@@ -57,6 +58,21 @@ class DiskError(DlxError):
     """A file could not be written: no room, or no permission."""
 
     exit_code = 5
+
+
+def as_message(error: DlxError) -> dict[str, str]:
+    """An error as one process tells it another: its kind under "error"; of several problems of a spec the first."""
+    if isinstance(error, SpecError):
+        error = error.problems[0]
+    return {"error": type(error).__name__, "message": error.message, "where": error.where, "hint": error.hint}
+
+
+def of_message(message: Mapping[str, Any]) -> DlxError:
+    """The error that `as_message` told of."""
+    found: Any = globals().get(str(message["error"]))
+    known = isinstance(found, type) and issubclass(found, DlxError) and found is not SpecError
+    kind: type[DlxError] = found if known else DlxError
+    return kind(message["message"], where=message["where"], hint=message["hint"])
 
 
 def _squeeze(name: str) -> str:

@@ -1,12 +1,16 @@
-"""Every layer as a small network: what the contracts of layers, of training and of export are tried on."""
+"""Every layer as a small network, and runs of several kinds: what tests of more than one room are tried on."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+import dlx as api
 from dlx import spec as specs
 from dlx.data.dataset import Facts
 from dlx.spec.parse import write_value
@@ -160,3 +164,48 @@ def data(shape: tuple[int, ...], count: int = 24) -> tuple[np.ndarray, np.ndarra
 
 def facts(shape: tuple[int, ...]) -> Facts:
     return Facts(shape, "classification", ("a", "b", "c"))
+
+
+# Whole runs
+
+
+WEATHER = """\
+dataset: {csv: {path: weather.csv, label: [wet, cold]}}
+task: multi_label
+preprocess: [normalize]
+layers: [output]
+epochs: 2
+"""
+
+SUMS = """\
+dataset: {binary_addition: {bits: 6, samples: 200, test_samples: 40}}
+layers: [{simple_rnn: {units: 6, return_sequences: true}}, output]
+epochs: 2
+"""
+
+
+def write_weather(world: Path) -> None:
+    """The table of WEATHER: two labels a row."""
+    rows = "".join(f"{n % 9},{n % 5},{n % 2},{n % 3 == 0:d}\n" for n in range(200))
+    (world / "weather.csv").write_text(f"t,h,wet,cold\n{rows}")
+
+
+def write_photos(world: Path, colours: Mapping[str, tuple[int, int, int]]) -> None:
+    """A folder `photos` with eight images, each a little larger and lighter, of each class."""
+    for kind, colour in colours.items():
+        (world / "photos" / kind).mkdir(parents=True)
+        for number in range(8):
+            shade = tuple(min(255, c + 5 * number) for c in colour)
+            Image.new("RGB", (10 + number, 12), shade).save(world / "photos" / kind / f"{number}.png")
+
+
+def train_all(world: Path, texts: Mapping[str, str]) -> None:
+    """Write a spec of each name into a folder, and train it there."""
+    before = Path.cwd()
+    os.chdir(world)
+    try:
+        for name, text in texts.items():
+            (world / f"{name}.yaml").write_text(text)
+            api.run(f"{name}.yaml")
+    finally:
+        os.chdir(before)

@@ -51,7 +51,7 @@ def command(
         examples = given(predictor, data) if data else own(predictor, split)
     for note in (*examples.notes, *predictor.remarks):
         terminal.console(error=True).print(terminal.clean(note))
-    info = existing.info()
+    info = predictor.info
     size = batch_size or batch_of(info["settings"].get("batch_size", "full"), int(info["dataset"].get("train") or 128))
     found = evaluation(predictor.network, examples, size, by, importance, worst)
     if launch.json:

@@ -13,7 +13,7 @@ from dlx.export import web
 from dlx.export.subject import Quantize
 from dlx.runs.metrics import figure_text
 from dlx.runs.run import Run
-from dlx.system import terminal
+from dlx.system import files, terminal
 from dlx.system.units import byte_size
 from dlx.training.exporting import Wish, check_place, error_of, exported, written
 
@@ -30,14 +30,13 @@ def export(run: Run, path: Path, how: Mapping[str, Any], runtime: str | None = N
     """
     check_place(path, how["to"])
     page = how["to"] == "web"
-    with web.runtime(runtime) if page else contextlib.nullcontext(None) as files:
-        finish = functools.partial(web.add_runtime, place=files) if files is not None else None
+    with web.runtime(runtime) if page else contextlib.nullcontext(None) as runs_it:
+        finish = functools.partial(web.add_runtime, place=runs_it) if runs_it is not None else None
         with terminal.doing(f"converting to {how['to']}"):
             answer = written(run, path, Wish(path="", **how), finish)
     if (error := error_of(answer)) is not None:
         raise error
-    size = sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
-    terminal.console().print(terminal.clean(f"{path}  {byte_size(size)}"))
+    terminal.console().print(terminal.clean(f"{path}  {byte_size(files.size_of(path))}"))
     rows = [("checked", _checked(answer))]
     if page:
         rows.append(("next", f"python3 -m http.server -d {path} 8000; then http://localhost:8000"))

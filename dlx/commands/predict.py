@@ -154,21 +154,17 @@ def _own_rows(
 
 def _own(predictor: Predictor, which: tuple[str | None, Chooser], top: int | None) -> tuple[Iterator[Prediction], int]:
     """(predictions of rows of the run's own data, how many). Raises DataError where it cannot be loaded."""
-    from dlx.errors import RunError
     from dlx.inference.own_data import predictions
     from dlx.system import terminal
-    from dlx.training.experiment import prepare, spec_of
+    from dlx.training.experiment import chosen_split, prepared_again
 
-    run = predictor.run
-    experiment = prepare(spec_of(run), recorded=run.info())
-    splits, recorded = experiment.splits.named(), (run.info().get("dataset") or {}).get("fingerprint")
-    name = which[0] or next(one for one in ("test", "validation", "train") if one in splits)
-    if name not in splits:
-        raise RunError(f"has no {name} split; it has {', '.join(splits)}", where=str(run.path))
-    if recorded not in (None, experiment.dataset.fingerprint):
+    experiment, changed = prepared_again(predictor.run)
+    name = chosen_split(predictor.run, experiment, which[0])
+    split = experiment.splits.named()[name]
+    if changed:
         terminal.console(error=True).print("the data has changed since the run")
-    rows = which[1](predictor.network, experiment.dataset, splits[name])
-    return predictions(predictor.network, experiment.dataset, (name, splits[name]), rows, top), len(rows)
+    rows = which[1](predictor.network, experiment.dataset, split)
+    return predictions(predictor.network, experiment.dataset, (name, split), rows, top), len(rows)
 
 
 def _form(wanted: str | None, output: str | None) -> str | None:
@@ -271,19 +267,14 @@ def _write(
 def _check_output(output: Path, inputs: Sequence[Path]) -> None:
     """Raise DlxError where an output would take the place of an input, or of a file of a run."""
     from dlx.errors import DlxError
-    from dlx.runs.find import is_run
+    from dlx.runs import find
 
     target = Path(os.path.realpath(output))
     for path in inputs:
         if target.exists() and path.exists() and os.path.samefile(path, target):
             hint = "-o names another file, which is written; the inputs stay as they are"
             raise DlxError(f"is one of the inputs ({path})", where=str(output), hint=hint)
-    for folder in target.parents:
-        if is_run(folder):
-            hint = "-o names a file elsewhere"
-            raise DlxError(
-                f"is inside the run {folder.name}, in which nothing but dlx writes", where=str(output), hint=hint
-            )
+    find.check_outside(output)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A network written as a file for other programs, read back by their own runtime, and compared before it counts.
 
-A format is a module with three functions: `write` a network, `describe` it in the file's metadata, and `opened`, which
-reads it back.
+A format is a module with four functions: `write` a network, `describe` it in the file's metadata, `opened`, which reads
+it back, and `recognizes`, whether what is at a place is one that dlx has written, and nothing else.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ def convert(subject: Subject, form: str, path: Path, quantize: Quantize = "none"
             warnings.simplefilter("ignore")  # the converters' own
             module.write(subject, path, quantize)
         answers = opened(form, path, subject.info)
-        next(iter(answers([some[:1]])))
         if quantize == "none":
             found = checked(known, answers, some, subject.unit(known), subject.examples.data)
         else:
@@ -58,6 +57,12 @@ def opened(form: str, path: Path, info: Mapping[str, Any]) -> Answers:
         warnings.simplefilter("ignore")  # that LiteRT will move to a package of its own
         answers: Answers = importlib.import_module(f"dlx.export.{form}").opened(path, info)
     return answers
+
+
+def recognizes(form: str, path: Path) -> bool:
+    """Whether what is at a place is an exported model of a format, and nothing else."""
+    found: bool = importlib.import_module(f"dlx.export.{form}").recognizes(path)
+    return found
 
 
 HINTS = {

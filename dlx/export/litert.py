@@ -71,3 +71,8 @@ def opened(path: Path, info: Mapping[str, Any]) -> Answers:
             yield interpreter.get_tensor(given["index"])
 
     return answers
+
+
+def recognizes(path: Path) -> bool:
+    """Whether a file is a LiteRT file that dlx has written."""
+    return path.is_file() and zipfile.is_zipfile(path) and metadata.FILE in zipfile.ZipFile(path).namelist()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from pathlib import Path
 from typing import Any
 
 from dlx import __version__
@@ -36,3 +37,9 @@ def record(run: Run, info: Mapping[str, Any], digest: str) -> dict[str, Any]:
 def of_bytes(info: Mapping[str, Any]) -> bool:
     """Whether a run's inputs are images of whole numbers from 0 to 255, which can be resized."""
     return (info["input"]["kind"], info["input"]["dtype"]) == ("image", "uint8")
+
+
+def only_in(folder: Path, names: Set[str]) -> bool:
+    """Whether a folder holds the file of metadata, and beside it no more than `names`."""
+    inside = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+    return FILE in inside and inside <= {FILE, *names}

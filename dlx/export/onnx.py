@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlx.errors import DataError
+from dlx.errors import DataError, RunError
 from dlx.export import metadata
 from dlx.export.agreement import Answers
 from dlx.export.subject import Quantize, Subject
 from dlx.export.tf_function import convertible, function, output_name
-from dlx.inference.onnx_model import INPUT, KEY, open_session
+from dlx.inference.onnx_model import INPUT, KEY, open_model, open_session
 from dlx.system.backend import quiet
 
 OPSET = 18  # the newest that the converter writes and browsers read
@@ -143,3 +143,11 @@ def _rename(graph: Any, names: Mapping[str, str]) -> None:
     for node in graph.node:
         for ends in (node.input, node.output):
             ends[:] = [names.get(end, end) for end in ends]
+
+
+def recognizes(path: Path) -> bool:
+    """Whether a file is an ONNX file that dlx has written."""
+    try:
+        return path.is_file() and bool(open_model(path.parent, path.name).record)
+    except RunError:
+        return False

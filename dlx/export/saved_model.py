@@ -52,3 +52,8 @@ def opened(path: Path, info: Mapping[str, Any]) -> Answers:
         assert loaded is not None  # its variables live as long as it does
 
     return answers
+
+
+def recognizes(path: Path) -> bool:
+    """Whether a folder is a SavedModel that dlx has written."""
+    return metadata.only_in(path, {"saved_model.pb", "fingerprint.pb", "variables", "assets"})

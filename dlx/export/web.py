@@ -24,7 +24,6 @@ PAGE = ("index.html", "page.css", "inputs.js", "page.js", "local.js")
 # What the page needs of onnxruntime-web, and all that it has of files.
 RUNTIME = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 PACKAGE = "onnxruntime-web"
-FILES = {*PAGE, *RUNTIME, NAME, metadata.FILE}
 
 
 def write(subject: Subject, path: Path, quantize: Quantize) -> None:
@@ -87,3 +86,8 @@ def add_runtime(path: Path, place: Path) -> None:
     with disk(path):
         for name in RUNTIME:
             shutil.copyfile(place / name, path / name)
+
+
+def recognizes(path: Path) -> bool:
+    """Whether a folder is a page that dlx has written."""
+    return metadata.only_in(path, {*PAGE, *RUNTIME, NAME})

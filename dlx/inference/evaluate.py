@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, float], np.ndarray]:
-    """(figures, predictions) of a split under the model's present weights.
+def evaluate(
+    network: Any, dataset: Any, split: Any, size: int = BATCH
+) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+    """(figures, predictions, losses) of a split of a dataset under the model's present weights.
 
-    The figures are the loss with its penalties, where there are any also without, and each metric; predictions:
-    (n, units) probabilities, or values in float64.
+    The figures are the loss with its penalties, where there are any also without, and each metric, of a table's two
+    classes also what everybody asks of them; predictions: (n, units) probabilities, or values in float64; losses: (n,)
+    those of the examples, of a sequence the mean of its steps, without penalties.
     """
     import numpy as np
 
@@ -32,7 +35,8 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
         logits = np.concatenate(list(forward(network.logits, in_batches(split.inputs, size))))
         penalty = float(sum(network.logits.losses))
     predictions = network.answers(logits)
-    loss = data_loss(network, split, logits)
+    each = _losses(network, split, logits)
+    loss = float(each.mean(dtype=np.float64))
     figures = {"loss": loss + penalty, **({"data_loss": loss} if network.logits.losses else {})}
     if split.targets.dtype == np.float64:  # values
         predictions = np.asarray(predictions, np.float64)
@@ -43,7 +47,9 @@ def evaluate(network: Any, split: Any, size: int = BATCH) -> tuple[dict[str, flo
         pair = (_float32(split.targets), _float32(predictions))  # as in the training, also for metrics of user code
         metrics.update(metric, *map(keras.ops.convert_to_tensor, pair))
         figures[metric.name] = float(metric.result())
-    return figures, predictions
+    if dataset.kind == "table" and len(dataset.classes) == 2 and network.classes:
+        figures = {**of_two_classes(split.targets, predictions), **figures}
+    return figures, predictions, each.astype(np.float64).reshape(len(split.targets), -1).mean(axis=1)
 
 
 def batch_of(batch_size: Any, train: int) -> int:
@@ -51,28 +57,11 @@ def batch_of(batch_size: Any, train: int) -> int:
     return min(max(train if batch_size == "full" else min(int(batch_size), train), 128), 4096)
 
 
-def split_figures(network: Any, dataset: Any, split: Any, size: int) -> tuple[dict[str, float], np.ndarray]:
-    """`evaluate`, and of a table's two classes also what everybody asks of them."""
-    figures, predictions = evaluate(network, split, size)
-    if dataset.kind == "table" and len(dataset.classes) == 2 and network.classes:
-        figures = {**of_two_classes(split.targets, predictions), **figures}
-    return figures, predictions
-
-
 def data_loss(network: Any, split: Any, logits: np.ndarray) -> float:
     """The mean loss of a split's examples for given logits, (n, units), without penalties."""
     import numpy as np
 
     return float(_losses(network, split, logits).mean(dtype=np.float64))
-
-
-def row_losses(network: Any, split: Any, size: int = BATCH) -> np.ndarray:
-    """(n,) the loss of each example of a split, of a sequence the mean of its steps, without penalties."""
-    import numpy as np
-
-    logits = np.concatenate(list(forward(network.logits, in_batches(split.inputs, size))))
-    each = _losses(network, split, logits).astype(np.float64)
-    return np.asarray(each.reshape(len(split.targets), -1).mean(axis=1))
 
 
 def _losses(network: Any, split: Any, logits: np.ndarray) -> np.ndarray:

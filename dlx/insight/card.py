@@ -13,7 +13,7 @@ from dlx.errors import DlxError, RunError
 from dlx.inference import onnx_model
 from dlx.inference.evaluate import per_class
 from dlx.insight import evidence, kept, remarks
-from dlx.runs.metrics import figure_text, is_number, plain_name
+from dlx.runs.metrics import figure_text, is_number, numbers, plain_name, splits_of
 from dlx.runs.run import Run
 from dlx.system import terminal
 
@@ -32,7 +32,7 @@ def card(run: Run) -> str:
     info, metrics = run.info(), run.metrics()
     if metrics is None:
         raise RunError(f"has no figures to tell: it is {run.status}", where=str(run.path))
-    known = {key: float(value) for key, value in metrics.items() if is_number(value) and not isinstance(value, bool)}
+    known = numbers(metrics)
     head = yaml.safe_dump(_head(run, info, known), sort_keys=False, allow_unicode=True)
     parts = [_what(run, info, known), _figures(known, metrics), _classes(run), _limits(run, info), _use(run, info),
              _training(run, info)]  # fmt: skip
@@ -89,9 +89,7 @@ def _what(run: Run, info: Mapping[str, Any], known: Mapping[str, float]) -> str:
 
 
 def _figures(known: Mapping[str, float], metrics: Mapping[str, Any]) -> str:
-    splits = [split for split in ("train", "val", "test") if f"{split}_loss" in known]
-    names = list(dict.fromkeys(plain_name(key) for key in known if key.split("_")[0] in splits))
-    names = [name for name in names if any(f"{split}_{name}" in known for split in splits) and name != "seconds"]
+    splits, names = splits_of(known)
     if not names:
         return ""
 

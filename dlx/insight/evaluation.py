@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dlx.errors import DataError
-from dlx.inference.evaluate import calibration, confusion_counts, per_class, row_losses, split_figures
+from dlx.inference.evaluate import calibration, confusion_counts, evaluate, per_class
 from dlx.inference.exact import EXACT
 from dlx.inference.forward import answers as network_answers
 from dlx.inference.forward import class_probabilities, decisions, in_batches
@@ -18,7 +18,7 @@ from dlx.insight.labelled import Labelled
 if TYPE_CHECKING:
     import numpy as np
 
-    from dlx.data.dataset import Dataset, Split
+    from dlx.data.dataset import Dataset
     from dlx.data.encoding import Encoding
 
 Z = 1.959964  # of a 95 % interval
@@ -147,11 +147,11 @@ def slices(values: Sequence[str], answers: Answers) -> list[tuple[str, int, Inte
 
 
 def importance(
-    answer: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, encoding: Encoding, answers: Answers
+    ask: Callable[[np.ndarray], Answers], inputs: np.ndarray, encoding: Encoding, answers: Answers
 ) -> list[tuple[str, Interval]]:
     """(column, what its headline loses when the column is shuffled), the largest first (Breiman 2001).
 
-    answer: inputs (n, k) as the network takes them -> predictions. All inputs of a column are shuffled together.
+    ask: inputs (n, k) as the network takes them -> answers. All inputs of a column are shuffled together.
     """
     import numpy as np
 
@@ -162,8 +162,7 @@ def importance(
         for _ in range(SHUFFLES):
             shuffled = np.array(inputs)
             shuffled[:, places] = shuffled[generator.permutation(len(inputs))][:, places]
-            asked = Answers(answers.task, answers.classes, answers.label, answer(shuffled))
-            change += sign * (asked.each() - before) / SHUFFLES
+            change += sign * (ask(shuffled).each() - before) / SHUFFLES
         found.append((name, mean_interval(change)))
     return sorted(found, key=lambda pair: -pair[1].value)
 
@@ -224,12 +223,12 @@ class Evaluation:
         ]  # fmt: skip
 
 
-def answered(dataset: Dataset, split: Split, predictions: np.ndarray) -> Answers:
-    """The answers of a network to a split."""
+def answered(dataset: Dataset, targets: np.ndarray, outputs: np.ndarray) -> Answers:
+    """The answers of a network beside what is true."""
     import numpy as np
 
-    shown = np.asarray(class_probabilities(predictions, dataset.task), np.float64)
-    return Answers(dataset.task, dataset.classes, split.targets, shown)
+    shown = np.asarray(class_probabilities(outputs, dataset.task), np.float64)
+    return Answers(dataset.task, dataset.classes, targets, shown)
 
 
 def worst(answers: Answers, dataset: Dataset, losses: np.ndarray) -> list[tuple[int, Any, Any, float]]:
@@ -256,21 +255,18 @@ def evaluation(
     column = examples.column(by) if by is not None else []
     if shuffle and (dataset.encoding is None or len(split.inputs.shape) != 2):
         raise DataError("importance is of a table's columns, and this data is none", where="--importance")
-    figures, predictions = split_figures(network, dataset, split, size)
-    answers = answered(dataset, split, predictions)
-    losses = row_losses(network, split, size)
+    figures, predictions, losses = evaluate(network, dataset, split, size)
+    answers = answered(dataset, split.targets, predictions)
     found = intervals(figures, answers, losses)
+
+    def ask(inputs: np.ndarray) -> Answers:
+        import numpy as np
+
+        outputs = np.concatenate(list(network_answers(network, in_batches(inputs))))
+        return answered(dataset, split.targets, outputs)
+
     sorted_out: Sequence[tuple[str, Interval]] = ()
     if shuffle and dataset.encoding is not None:
-        ask = lambda inputs: _asked(network, dataset, inputs)  # noqa: E731
         sorted_out = importance(ask, split.inputs, dataset.encoding, answers)
     sliced = (by, slices(column, answers)) if by is not None else None
     return Evaluation(examples, answers, found, worst(answers, dataset, losses)[:most], sliced, sorted_out)
-
-
-def _asked(network: Any, dataset: Dataset, inputs: np.ndarray) -> np.ndarray:
-    """What a network answers to inputs as it takes them, as `Answers` has it."""
-    import numpy as np
-
-    outputs = np.concatenate(list(network_answers(network, in_batches(inputs))))
-    return np.asarray(class_probabilities(outputs, dataset.task), np.float64)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from dlx.data.dataset import Dataset, Split
 from dlx.data.npz import read_arrays
-from dlx.errors import DataError, RunError
+from dlx.errors import DataError
 from dlx.inference.prediction import TableRow
 from dlx.inference.predictor import KerasModel, Predictor
 from dlx.parts.datasets.table_reader import ABSENT, no_column, number, read_table, shape_of
 from dlx.system import machine
-from dlx.training.experiment import prepare, spec_of
+from dlx.training.experiment import chosen_split, prepared_again
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,25 +66,21 @@ def own(predictor: Predictor, split: str | None) -> Labelled:
 
     Raises RunError where it has none of that name, DataError where the data cannot be loaded, or is of another shape.
     """
-    run, info = predictor.run, predictor.info
-    spec = spec_of(run)
-    experiment = prepare(spec, recorded=info)
-    dataset, splits = experiment.dataset, experiment.splits.named()
-    name = split or next(reversed(splits))
-    if name not in splits:
-        raise RunError(f"has no {name} split; it has {', '.join(splits)}", where=str(run.path))
-    if list(dataset.classes) != predictor.classes or list(dataset.shape) != list(info["input"]["shape"]):
+    experiment, changed = prepared_again(predictor.run)
+    name = chosen_split(predictor.run, experiment, split)
+    spec, dataset = experiment.spec, experiment.dataset
+    if list(dataset.classes) != predictor.classes or list(dataset.shape) != list(predictor.info["input"]["shape"]):
         raise DataError("the data has other classes or columns by now than the run", where=dataset.source)
     path, notes = "", []
     if spec.dataset.name in ("csv", "text_csv"):
         second = spec.dataset.args.get("test")
         path = str(second if second and name == "test" else spec.dataset.args["path"])
-    changed = (info.get("dataset") or {}).get("fingerprint") not in (None, experiment.dataset.fingerprint)
     if changed:
         notes.append(f"the data has changed since the run: its {name} split may hold what the run was trained on")
     elif name == "train":
         notes.append("the run was trained on these examples: they say nothing of others")
-    return Labelled(dataset, splits[name], name, path=path, values=predictor.value_names, notes=notes, changed=changed)
+    examples, values = experiment.splits.named()[name], predictor.value_names
+    return Labelled(dataset, examples, name, path=path, values=values, notes=notes, changed=changed)
 
 
 def given(predictor: Predictor, words: Sequence[str]) -> Labelled:

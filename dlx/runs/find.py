@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlx.errors import RunError, did_you_mean
+from dlx.errors import DlxError, RunError, did_you_mean
 from dlx.runs.run import TRASH, Run
 
 
@@ -33,6 +33,15 @@ def compare_all(folder: Path) -> str:
 def is_run(path: Path) -> bool:
     """Whether a directory claims to be a run."""
     return (path / "run.json").is_file()
+
+
+def check_outside(path: Path) -> None:
+    """Raise DlxError where a place to write to is a run, or in one."""
+    target = Path(os.path.realpath(path))
+    for folder in (target, *target.parents):
+        if is_run(folder):
+            message = f"is inside the run {folder.name}, in which nothing but dlx writes"
+            raise DlxError(message, where=str(path), hint="-o names a place elsewhere")
 
 
 def is_folder_of_runs(path: Path) -> bool:

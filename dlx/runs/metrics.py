@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 OF_TWO_CLASSES = ("auc", "precision", "recall")  # what the result of a table of two classes has, asked or not
 
@@ -52,6 +52,19 @@ SHARES = ("accuracy", "exact_match", "precision", "recall", "f1")  # from 0 to 1
 def plain_name(metric: str) -> str:
     """The metric without its split: val_loss is loss."""
     return re.sub(r"^(last_)?(train|val|test)_", "", metric)
+
+
+def numbers(metrics: Mapping[str, object]) -> dict[str, float]:
+    """The figures of metrics.json that are numbers, and no truth values."""
+    found = {key: value for key, value in metrics.items() if is_number(value) and not isinstance(value, bool)}
+    return {key: float(value) for key, value in found.items()}  # type: ignore[arg-type]
+
+
+def splits_of(known: Mapping[str, float]) -> tuple[list[str], list[str]]:
+    """(the splits that a run has figures of, the names of these without the split), for a table of both."""
+    splits = [split for split in ("train", "val", "test") if f"{split}_loss" in known]
+    names = dict.fromkeys(plain_name(key) for key in known if key.startswith(tuple(f"{s}_" for s in splits)))
+    return splits, [name for name in names if name not in ("seconds", "is_validation")]
 
 
 def is_share(metric: str) -> bool:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from dlx import spec as specs
-from dlx.errors import DlxError, SpecError
+from dlx.errors import DlxError, as_message
 from dlx.runs.history import Row
 from dlx.runs.run import Run
 from dlx.runs.summary import Entry
@@ -101,11 +101,11 @@ def work(line: Line) -> None:
             jobs[task.number, task.repeat] = job
             result = here.train(task)
         except DlxError as error:  # a spec that differs by now
-            line.say(event="ended", status="failed", **_problem(error))
+            line.say(event="ended", status="failed", **as_message(error))
             continue
         run = str(result.run.path) if result.run is not None else None
         said = {"status": result.status, "run": run, "stop": result.stop, "fresh": result.fresh, "why": result.why}
-        line.say(event="ended", **said, **(_problem(result.error) if result.error is not None else {}))
+        line.say(event="ended", **said, **(as_message(result.error) if result.error is not None else {}))
         if result.stop:
             return
 
@@ -115,13 +115,6 @@ def _task(job: Mapping[str, Any]) -> Task:
     spec = dataclasses.replace(specs.load(dict(job["spec"])), marks=job["marks"])
     entry = Entry(Path(job["resume"]), "pruned") if job["resume"] else None
     return Task(int(job["number"]), int(job["repeat"]), Trial({}, spec, {}), spec, entry, bool(job["resume"]))
-
-
-def _problem(error: DlxError) -> dict[str, Any]:
-    """An error as a message carries it."""
-    if isinstance(error, SpecError):
-        error = error.problems[0]
-    return {"error": type(error).__name__, "message": error.message, "where": error.where, "hint": error.hint}
 
 
 def main() -> None:

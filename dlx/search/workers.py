@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from dlx import errors
-from dlx.errors import DlxError, TrainingError
+from dlx.errors import TrainingError, of_message
 from dlx.runs.run import Run
 from dlx.search.ledger import FOLDER
 from dlx.search.study import Study, Task
@@ -204,13 +203,7 @@ def _share(number: int, jobs: int) -> Sequence[int]:
 
 def _result(message: Mapping[str, Any]) -> Result:
     """How a training ended, as a worker says it."""
-    error = None
-    if "error" in message:
-        kind = getattr(errors, str(message["error"]), DlxError)
-        made = (
-            kind if isinstance(kind, type) and issubclass(kind, DlxError) and kind is not errors.SpecError else DlxError
-        )
-        error = made(message["message"], where=message["where"], hint=message["hint"])
+    error = of_message(message) if "error" in message else None
     run = Run(Path(message["run"])) if message.get("run") else None
     return Result(
         message["status"], run, error, str(message.get("stop", "")), bool(message.get("fresh", True)),

@@ -83,6 +83,12 @@ def _open(name: str, flags: int, folder: int | None) -> int:
         raise
 
 
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder."""
+    inside = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in inside)
+
+
 def sha256(path: Place) -> str:
     """The sha256 of a file, read piece by piece."""
     import hashlib

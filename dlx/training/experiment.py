@@ -15,7 +15,7 @@ from dlx.data.dataset import Dataset, Facts, Split, as_values
 from dlx.data.scaling import Scaling
 from dlx.data.splits import First, Splits, encoded, scaled_inputs
 from dlx.engine.plan import Plan
-from dlx.errors import DataError, DlxError, SpecError
+from dlx.errors import DataError, DlxError, RunError, SpecError
 from dlx.parts import REGISTRIES, metrics
 from dlx.parts.datasets import loading, table_encoding
 from dlx.parts.optimizers import default_learning_rate
@@ -139,6 +139,22 @@ def spec_of(run: Run, overrides: Sequence[str] = ()) -> Spec:
     if limit is None or spec.dataset.args.get("test_limit") is not None:
         return spec
     return replace(spec, dataset=replace(spec.dataset, args={**spec.dataset.args, "test_limit": limit}))
+
+
+def prepared_again(run: Run) -> tuple[Experiment, bool]:
+    """(the experiment of an existing run, whether its data is another by now). Raises as `prepare` does."""
+    info = run.info()
+    experiment = prepare(spec_of(run), recorded=info)
+    recorded = (info.get("dataset") or {}).get("fingerprint")
+    return experiment, recorded not in (None, experiment.dataset.fingerprint)
+
+
+def chosen_split(run: Run, experiment: Experiment, name: str | None) -> str:
+    """The name of a run's split: the one asked for, else test, validation or train. Raises RunError."""
+    splits = experiment.splits.named()
+    if name is not None and name not in splits:
+        raise RunError(f"has no {name} split; it has {', '.join(splits)}", where=str(run.path))
+    return name or next(reversed(splits))
 
 
 def class_weights(spec: Spec, dataset: Dataset, train: Split) -> tuple[float, ...] | None:

@@ -15,33 +15,27 @@ import sys
 import tempfile
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlx import errors
-from dlx.errors import DataError, DlxError, RunError, TrainingError
-from dlx.export import agreement, conversion, metadata, web
+from dlx.errors import DataError, DlxError, TrainingError, as_message, of_message
+from dlx.export import agreement, conversion, metadata
 from dlx.export.subject import Examples, Quantize, Subject, made_up
-from dlx.inference import onnx_model
 from dlx.inference.forward import in_batches
 from dlx.inference.predictor import KerasModel
 from dlx.model.restore import restore
 from dlx.runs import find
 from dlx.runs.run import Run
 from dlx.system import backend, files
-from dlx.training.experiment import prepare, spec_of
+from dlx.training.experiment import prepared_again
 
 if TYPE_CHECKING:
     import numpy as np
 
-# What is in a folder of a format, and nothing else.
-FOLDERS = {
-    "saved_model": {metadata.FILE, "saved_model.pb", "fingerprint.pb", "variables", "assets"}, "web": web.FILES,
-}  # fmt: skip
 USUAL = 256  # raw inputs of the train split from which a static quantisation takes its ranges
+GRACE = 20.0  # seconds that the process has to end, once it has answered
 TIMED = 50  # single examples whose answers are timed
 
 
@@ -62,30 +56,13 @@ class Wish:
 def check_place(path: Path, form: str) -> None:
     """Raise DlxError where an exported model would take the place of something that is none, DiskError where nothing
     can be written."""
-    hint = "-o names another place"
-    target = Path(os.path.realpath(path))
-    if any(find.is_run(folder) for folder in (target, *target.parents)):
-        raise DlxError("is inside a run, in which nothing but dlx writes", where=str(path), hint=hint)
+    find.check_outside(path)
     with files.disk(path):
-        free = not os.path.lexists(path) or _is_model(target, form)
+        free = not os.path.lexists(path) or conversion.recognizes(form, Path(os.path.realpath(path)))
     if not free:
-        raise DlxError("is there already, and is no model that dlx has exported so", where=str(path), hint=hint)
+        message = "is there already, and is no model that dlx has exported so"
+        raise DlxError(message, where=str(path), hint="-o names another place")
     files.check_writable(path.absolute().parent)
-
-
-def _is_model(path: Path, form: str) -> bool:
-    """Whether what is there is an exported model of a format, and nothing else."""
-    if form in FOLDERS:
-        inside = {file.name for file in path.iterdir()} if path.is_dir() else set()
-        return metadata.FILE in inside and inside <= FOLDERS[form]
-    if not path.is_file():
-        return False
-    if form == "litert":
-        return zipfile.is_zipfile(path) and metadata.FILE in zipfile.ZipFile(path).namelist()
-    try:
-        return bool(onnx_model.open_model(path.parent, path.name).record)
-    except RunError:
-        return False
 
 
 def written(run: Run, path: Path, wish: Wish, finish: Callable[[Path], None] | None = None) -> dict[str, Any]:
@@ -126,7 +103,7 @@ def exported(run: Run, wishes: Sequence[Wish]) -> Iterator[dict[str, Any]]:
         except EOFError as error:
             wish = left.pop(0)
             message = f"the process that converts to {wish.to} has ended: {error}"
-            yield {"kind": "TrainingError", "error": message, "where": "", "hint": ""}
+            yield as_message(TrainingError(message))
 
 
 def _asked(run: Run, wishes: Sequence[Wish]) -> Iterator[dict[str, Any]]:
@@ -146,22 +123,20 @@ def _asked(run: Run, wishes: Sequence[Wish]) -> Iterator[dict[str, Any]]:
                     raise EOFError((log.read().strip().splitlines() or ["without a word"])[-1][:300])
                 answer = json.loads(line)
                 if answer.get("fatal"):
-                    raise _error(answer)
+                    raise of_message(answer)
                 yield answer
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(
+                    GRACE
+                )  # what TensorFlow has put into the folder for scratch files it takes away at its end
         finally:
             process.kill()
             process.wait()
 
 
-def _error(answer: dict[str, Any]) -> DlxError:
-    kind = getattr(errors, str(answer["kind"]), DlxError)
-    plain = isinstance(kind, type) and issubclass(kind, DlxError) and kind is not errors.SpecError
-    return (kind if plain else DlxError)(answer["error"], where=answer["where"], hint=answer["hint"])
-
-
 def error_of(answer: dict[str, Any]) -> DlxError | None:
     """The error that an answer tells of."""
-    return _error(answer) if "error" in answer else None
+    return of_message(answer) if "error" in answer else None
 
 
 def subject_of(run: Run) -> Subject:
@@ -173,12 +148,12 @@ def subject_of(run: Run) -> Subject:
     network, info = restore(run)
     record = metadata.record(run, info, digest)
     try:
-        experiment = prepare(spec_of(run), recorded=info)
+        experiment, changed = prepared_again(run)
     except DataError:
         return Subject(network, info, record, made_up(info))
     scaling = experiment.dataset.input_scaling
     name, split = next(reversed(experiment.splits.named().items()))
-    if (info.get("dataset") or {}).get("fingerprint") not in (None, experiment.dataset.fingerprint):
+    if changed:
         name += ", which has changed since the run"
 
     def raw(inputs: Any, count: int) -> np.ndarray:
@@ -221,9 +196,12 @@ def _measured(subject: Subject, form: str, path: Path) -> dict[str, Any]:
     for _ in answer([first] * TIMED):
         pass
     each = (time.perf_counter() - began) / TIMED
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    size = sum(file.stat().st_size for file in files)
-    return {"bytes": size, "load_seconds": loaded, "milliseconds": 1000 * each, **_figures(subject, answer)}
+    return {
+        "bytes": files.size_of(path),
+        "load_seconds": loaded,
+        "milliseconds": 1000 * each,
+        **_figures(subject, answer),
+    }
 
 
 def _figures(subject: Subject, answer: Callable[..., Iterator[np.ndarray]]) -> dict[str, Any]:
@@ -244,15 +222,9 @@ def _work(order: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
         try:
             say(_measured(subject, "keras", run.model_file) if wish.to == "keras" else _made(subject, wish))
         except DlxError as error:
-            say(_told(error))
+            say(as_message(error))
         except Exception as error:  # one format's, not that of the others
-            say(_told(TrainingError(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")))
-
-
-def _told(error: DlxError) -> dict[str, Any]:
-    if isinstance(error, errors.SpecError):
-        error = error.problems[0]
-    return {"kind": type(error).__name__, "error": error.message, "where": error.where, "hint": error.hint}
+            say(as_message(TrainingError(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")))
 
 
 def _end_with_parent() -> None:
@@ -273,7 +245,7 @@ def main() -> None:
     try:
         _work(json.loads(sys.argv[1]), say)
     except DlxError as error:
-        say({**_told(error), "fatal": True})
+        say({**as_message(error), "fatal": True})
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dlx.engine.plan import Program, State
 from dlx.errors import DiskError, DlxError
 from dlx.export import conversion, keep
 from dlx.export.subject import Examples
-from dlx.inference.evaluate import batch_of, split_figures
+from dlx.inference.evaluate import batch_of, evaluate
 from dlx.inference.forward import class_probabilities
 from dlx.inference.own_data import examples
 from dlx.model.network import parameter_count
@@ -164,7 +164,7 @@ def _final_figures(ready: Ready, session: Session) -> tuple[dict[str, Any], dict
         if name == "test" and splits.test_is_validation and answered:
             figures |= {f"test_{k.removeprefix('val_')}": v for k, v in figures.items() if k.startswith("val_")}
             continue
-        result, predictions = split_figures(ready.network, experiment.dataset, split, size)
+        result, predictions, _ = evaluate(ready.network, experiment.dataset, split, size)
         figures |= {f"{name}_{key}": value for key, value in result.items()}
         answered[name] = (split, predictions)
     if splits.test_is_validation or _kept_epoch(ready, session) != tracker.epochs:

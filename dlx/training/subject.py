@@ -12,7 +12,7 @@ from dlx.runs.compare import Row, fold
 from dlx.runs.diff import row_labels
 from dlx.runs.run import Run
 from dlx.runs.summary import read
-from dlx.training.experiment import prepare, spec_of
+from dlx.training.experiment import prepared_again
 
 
 def subject_of(run: Run, name: str) -> tuple[Subject, bool]:
@@ -22,13 +22,12 @@ def subject_of(run: Run, name: str) -> tuple[Subject, bool]:
     """
     predictor = load_predictor(run)
     try:
-        experiment = prepare(spec_of(run), recorded=run.info())
+        experiment, changed = prepared_again(run)
     except DataError as error:
         raise DataError(f"its data cannot be loaded: {error.message}", where=run.name, hint=error.hint) from error
     curve = curve_of(run, name)
     subject = Subject(name, predictor.network, experiment.dataset, experiment.splits, curve, kept_epoch(run))
-    recorded = (run.info().get("dataset") or {}).get("fingerprint")
-    return subject, recorded in (None, experiment.dataset.fingerprint)
+    return subject, not changed
 
 
 def curve_of(run: Run, label: str, best: int | None = None) -> Curve:

@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import Dlx
+from examples import SUMS, WEATHER, train_all, write_weather
 from PIL import Image
 
 import dlx as api
@@ -40,10 +41,8 @@ SPECS = {
     "layers: [{gru: 4}, output]\nepochs: 2\n",
     "text": "dataset: {text_csv: {path: w.csv, text: words, label: mood, max_tokens: 20, sequence_length: 5}}\n"
     "layers: [{embedding: {input_dim: 20, output_dim: 4}}, global_average_pooling1d, output]\nepochs: 2\n",
-    "multi_label": "dataset: {csv: {path: m.csv, label: [wet, cold]}}\ntask: multi_label\npreprocess: [normalize]\n"
-    "layers: [output]\nepochs: 2\n",
-    "sequence": "dataset: {binary_addition: {bits: 6, samples: 200, test_samples: 20}}\nlayers: [{simple_rnn: {units: 6, "
-    "return_sequences: true}}, output]\nepochs: 2\n",
+    "multi_label": WEATHER,
+    "sequence": SUMS,
 }  # fmt: skip
 
 
@@ -57,17 +56,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (world / "s.csv").write_text("y,z\n" + "".join(f"{n % 9},{n % 4}.5\n" for n in range(120)))
     (world / "w.csv").write_text("words,mood\n" + "a good day,up\nno bad night,down\n" * 40)
-    (world / "m.csv").write_text(
-        "t,h,wet,cold\n" + "".join(f"{n % 9},{n % 5},{n % 2},{n % 3 == 0:d}\n" for n in range(90))
-    )
-    before = Path.cwd()
-    os.chdir(world)
-    try:
-        for name, text in SPECS.items():
-            (world / f"{name}.yaml").write_text(text)
-            api.run(f"{name}.yaml")
-    finally:
-        os.chdir(before)
+    write_weather(world)
+    train_all(world, SPECS)
     return world / "runs"
 
 
@@ -327,7 +317,7 @@ def test_the_command_writes_a_whole_file_or_none(runs: Path, world: Path, dlx: D
     assert not [path.name for path in world.iterdir() if "partial" in path.name or "saved_model" in path.name]
     assert "expected one of --to FORMAT and --benchmark" in dlx("export", "table-1", *place).err
     inside = dlx("export", "table-1", "--to", "onnx", "-o", runs / "table-1" / "x.onnx", *place)
-    assert "is inside a run" in inside.err
+    assert "is inside the run table-1, in which nothing but dlx writes" in " ".join(inside.err.split())
 
 
 def test_nothing_of_the_users_is_lost(runs: Path, world: Path, dlx: Dlx) -> None:

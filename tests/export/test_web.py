@@ -87,7 +87,7 @@ def test_a_runtime_that_is_none_and_a_folder_that_is_the_users(world: Path, dlx:
     for name in web.RUNTIME:
         (world / "empty" / name).write_text("x")
     assert dlx("export", "digits", "--to", "web", "--runtime", "empty", "-o", "site").code == 0
-    assert {path.name for path in (world / "site").iterdir()} == web.FILES
+    assert {path.name for path in (world / "site").iterdir()} == {*web.PAGE, *web.RUNTIME, "model.onnx", "dlx.json"}
     check_place(world / "site", "web")
     (world / "site" / "mine.txt").write_text("mine")
     assert dlx("export", "digits", "--to", "web", "--runtime", "empty", "-o", "site").code == 2

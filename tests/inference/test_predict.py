@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import SMALL, Dlx
+from examples import train_all, write_photos
 from PIL import Image
 
 import dlx as api
@@ -26,27 +27,14 @@ from dlx.runs.run import Run
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with three finished runs: digits, iris and an image folder in colour."""
-    import os
-
     world = tmp_path_factory.mktemp("trained")
-    (world / "digits.yaml").write_text(SMALL)
-    (world / "iris.yaml").write_text("dataset: iris\npreprocess: [normalize]\nlayers: [output]\nlr: 0.1\nepochs: 30\n")
-    for kind, colour in (("red", (200, 30, 30)), ("blau ☂", (30, 30, 200))):
-        (world / "photos" / kind).mkdir(parents=True)
-        for number in range(8):
-            shade = tuple(min(255, c + 5 * number) for c in colour)
-            Image.new("RGB", (10 + number, 12), shade).save(world / "photos" / kind / f"{number}.png")
-    (world / "photos.yaml").write_text(
+    write_photos(world, {"red": (200, 30, 30), "blau ☂": (30, 30, 200)})
+    iris = "dataset: iris\npreprocess: [normalize]\nlayers: [output]\nlr: 0.1\nepochs: 30\n"
+    photos = (
         "dataset: {image_folder: {path: photos, image_size: 8}}\nvalidation: 0.25\npreprocess: [rescale]\n"
         "layers: [flatten, output]\nlr: 0.05\nepochs: 40\n"
     )
-    before = Path.cwd()
-    os.chdir(world)
-    try:
-        for name in ("digits", "iris", "photos"):
-            api.run(f"{name}.yaml")
-    finally:
-        os.chdir(before)
+    train_all(world, {"digits": SMALL, "iris": iris, "photos": photos})
     return world
 
 

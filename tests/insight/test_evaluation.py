@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import SMALL, Dlx
+from examples import SUMS, WEATHER, train_all, write_photos, write_weather
 from PIL import Image
 
-import dlx as api
 from dlx.data.encoding import Encoding
 from dlx.inference.exact import auc
 from dlx.insight.evaluation import Answers, Interval, bootstrap, importance, mean_interval, share_interval
@@ -22,10 +21,8 @@ SPECS = {
     "layers: [{dense: {units: 8, activation: relu}}, output]\nlr: 0.02\nepochs: 30\nregularization: {l2: 0.001}\n",
     "prices": "dataset: {csv: {path: prices.csv, label: [low, high]}}\npreprocess: [normalize]\nlayers: [output]\n"
     "metrics: [mae, r2]\nepochs: 5\n",
-    "weather": "dataset: {csv: {path: m.csv, label: [wet, cold]}}\ntask: multi_label\npreprocess: [normalize]\n"
-    "layers: [output]\nepochs: 2\n",
-    "sums": "dataset: {binary_addition: {bits: 6, samples: 200, test_samples: 40}}\n"
-    "layers: [{simple_rnn: {units: 6, return_sequences: true}}, output]\nepochs: 2\n",
+    "weather": WEATHER,
+    "sums": SUMS,
     "photos": "dataset: {image_folder: {path: photos, image_size: 8}}\nvalidation: 0.25\npreprocess: [rescale]\n"
     "layers: [flatten, output]\nlr: 0.05\nepochs: 20\n",
 }  # fmt: skip
@@ -40,22 +37,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (world / "people.csv").write_text(f"number,age,town,noise,works\n{people}")
     prices = "".join(f"{n % 17},{n % 5},{n % 17 * 3 + n % 3},{n % 17 * 4}\n" for n in range(200))
     (world / "prices.csv").write_text(f"size,rooms,low,high\n{prices}")
-    weather = "".join(f"{n % 9},{n % 5},{n % 2},{n % 3 == 0:d}\n" for n in range(200))
-    (world / "m.csv").write_text(f"t,h,wet,cold\n{weather}")
-    for kind, colour in (("red", (200, 30, 30)), ("blue", (30, 30, 200))):
-        (world / "photos" / kind).mkdir(parents=True)
-        for number in range(8):
-            Image.new("RGB", (10, 12), tuple(min(255, c + 5 * number) for c in colour)).save(
-                world / "photos" / kind / f"{number}.png"
-            )
-    before = Path.cwd()
-    os.chdir(world)
-    try:
-        for name, text in SPECS.items():
-            (world / f"{name}.yaml").write_text(text)
-            api.run(f"{name}.yaml")
-    finally:
-        os.chdir(before)
+    write_weather(world)
+    write_photos(world, {"red": (200, 30, 30), "blue": (30, 30, 200)})
+    train_all(world, SPECS)
     return world
 
 
@@ -200,12 +184,11 @@ def test_the_worth_of_a_column_without_any_is_within_its_interval() -> None:
         inputs = generator.normal(size=(200, 2))
         labels = (inputs[:, 0] + generator.normal(size=200) > 0).astype(np.int64)
 
-        def answer(given: np.ndarray) -> np.ndarray:  # leans on b, which says nothing
+        def ask(given: np.ndarray, labels: np.ndarray = labels) -> Answers:  # leans on b, which says nothing
             shares = 1 / (1 + np.exp(-given[:, 0] - given[:, 1]))
-            return np.stack([1 - shares, shares], 1)
+            return Answers("classification", ("no", "yes"), labels, np.stack([1 - shares, shares], 1))
 
-        answers = Answers("classification", ("no", "yes"), labels, answer(inputs))
-        found = dict(importance(answer, inputs, encoding, answers))["b"]
+        found = dict(importance(ask, inputs, encoding, ask(inputs)))["b"]
         held += (found.low or 0) <= 0.0 <= (found.high or 0)
     assert held >= 180
 

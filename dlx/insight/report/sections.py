@@ -18,7 +18,7 @@ from dlx.runs.compare import figure_names
 from dlx.runs.diff import heading, settings_in
 from dlx.runs.find import command_line
 from dlx.runs.history import thinned
-from dlx.runs.metrics import figure_text, is_number, is_share, number_text, plain_name
+from dlx.runs.metrics import figure_text, is_number, is_share, number_text, numbers, plain_name, splits_of
 from dlx.runs.run import Run
 from dlx.runs.summary import BASELINE
 
@@ -99,11 +99,8 @@ def figures(material: Material) -> str:
 
 
 def _splits(material: Material) -> str:
-    metrics = material.entries[0].metrics
-    known = {key: float(value) for key, value in metrics.items() if is_number(value) and not isinstance(value, bool)}
-    splits = [split for split in ("train", "val", "test") if f"{split}_loss" in known]
-    names = list(dict.fromkeys(plain_name(key) for key in known if key.startswith(tuple(f"{s}_" for s in splits))))
-    names = [one for one in names if one not in ("seconds", "is_validation")]
+    known = numbers(material.entries[0].metrics)
+    splits, names = splits_of(known)
     body = [[split, *(_cell(one, known.get(f"{split}_{one}")) for one in names)] for split in splits]
     counts = ("best_epoch", "epochs", "parameters", "train_seconds")
     more = ", ".join(f"{key} {figure_text(key, known[key])}" for key in counts if key in known)
