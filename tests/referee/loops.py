@@ -82,7 +82,7 @@ def _head(x: Any) -> Any:
 
 def _residual(x: Any) -> Any:
     y = keras.layers.Conv2D(4, 3, strides=2, padding="same", kernel_regularizer=_l2())(x)
-    shortcut = keras.layers.Conv2D(4, 1, strides=2, padding="same", use_bias=False, kernel_regularizer=_l2())(x)
+    shortcut = keras.layers.Conv2D(4, 1, use_bias=False, kernel_regularizer=_l2())(x[:, ::2, ::2])
     return _head(keras.layers.Flatten()(keras.layers.Activation("relu")(keras.layers.Add()([shortcut, y]))))
 
 
