@@ -108,18 +108,14 @@ def _quicken(predictor: Predictor) -> None:
     """Keep a model.onnx for the next time, where Keras has answered and its backend can make one."""
     from dlx.inference.predictor import KerasModel
 
-    if not isinstance(predictor.model, KerasModel) or not predictor.digest:
+    if not isinstance(predictor.model, KerasModel):
         return
-    from dlx.export import conversion, keep
-    from dlx.export.subject import made_up
+    from dlx.export import keep
     from dlx.system import terminal
 
-    if not conversion.possible():
-        return
     sys.stdout.flush()
     with terminal.doing("making model.onnx, which answers faster"):
-        examples = made_up(predictor.run.info())
-        reason = keep.remember(predictor.run, predictor.network, examples, predictor.digest)
+        reason = keep.quicken(predictor)
     if reason:
         words = f"no model.onnx, predict asks Keras: {reason}"
         terminal.console(error=True).print(terminal.clean(words), style=terminal.SECONDARY)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from dlx import __version__
 from dlx.errors import DlxError
-from dlx.export import metadata
-from dlx.export.conversion import convert
-from dlx.export.subject import Examples, Subject
+from dlx.export import conversion, metadata
+from dlx.export.subject import Examples, Subject, made_up
 from dlx.inference import onnx_model
+from dlx.inference.predictor import KerasModel, Predictor
 from dlx.model.network import Network
 from dlx.runs.run import Run
 from dlx.system import files
@@ -39,7 +39,7 @@ def remember(run: Run, network: Network, examples: Examples, digest: str) -> str
         subject = Subject(network, info, metadata.record(run, info, digest), examples)
         with tempfile.TemporaryDirectory(prefix="dlx-") as scratch:
             made = Path(scratch) / onnx_model.NAME
-            convert(subject, "onnx", made)
+            conversion.convert(subject, "onnx", made)
             _keep(run, made.read_bytes(), digest)
     except Exception as error:
         reason = error.message if isinstance(error, DlxError) else f"{type(error).__name__}: {error}"
@@ -51,6 +51,13 @@ def remember(run: Run, network: Network, examples: Examples, digest: str) -> str
             return ""
         return reason
     return ""
+
+
+def quicken(predictor: Predictor) -> str | None:
+    """Make the model.onnx of what Keras answers for; as `remember`, and None where there is nothing to make."""
+    if not isinstance(predictor.model, KerasModel) or not predictor.digest or not conversion.possible():
+        return None
+    return remember(predictor.run, predictor.network, made_up(predictor.run.info()), predictor.digest)
 
 
 def _keep(run: Run, raw: bytes, digest: str) -> None:

@@ -158,9 +158,8 @@ class Inputs:
         else:
             yield from self._array(path, str(path))
 
-    def _array(self, source: Path | bytes, where: str) -> Iterator[Batch]:
-
-        loaded = read_arrays(source, (machine.memory() or 2**34) // 2, where)
+    def _array(self, source: Path | bytes, where: str, most: int | None = None) -> Iterator[Batch]:
+        loaded = read_arrays(source, most or (machine.memory() or 2**34) // 2, where)
         if isinstance(loaded, dict):
             keys = [key for key in ("x", "x_test") if key in loaded] or list(loaded)[:1]
             if not keys:
@@ -209,28 +208,35 @@ class Inputs:
     # Tables and texts
 
     def _standard_input(self) -> Iterator[Batch]:
-        """An image, a .npy or .npz, or a table: recognized by their first bytes."""
-        import numpy as np
-
         raw = sys.stdin.buffer.read()
         if not raw:
             raise DataError("standard input is empty", where="-")
+        yield from self.of_bytes(raw, "-")
+
+    def of_bytes(self, raw: bytes, where: str, most: int | None = None) -> Iterator[Batch]:
+        """What a file holds: an image, a .npy or .npz, or a table or text, recognized by its first bytes.
+
+        most: bytes that arrays may take; half the memory where it is not said.
+        """
+        import numpy as np
+
         if raw[:6] == b"\x93NUMPY" or raw[:4] == b"PK\x03\x04":
-            yield from self._array(raw, "-")
+            yield from self._array(raw, where, most)
             return
         if len(self.shape) == 3:
+            self._check_images(Path(where))
             height, width, channels = self.shape
-            yield ["-"], np.stack([images.read_image(raw, channels, (height, width))])
+            yield [where], np.stack([images.read_image(raw, channels, (height, width), where)])
             return
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise DataError("is not text in UTF-8, expected a table", where="-") from error
+            raise DataError("is not text in UTF-8, expected a table", where=where) from error
         has_header = self.encoding.column in next(csv.reader(text.splitlines()[:1]), [])
         if self.kind == "text" and not has_header:
-            yield from self._tables.of_lines(text, "-")
+            yield from self._tables.of_lines(text, where)
         else:
-            yield from self._tables.of_rows(csv.reader(io.StringIO(text, newline="")), "-")
+            yield from self._tables.of_rows(csv.reader(io.StringIO(text, newline="")), where)
 
 
 def _paths(word: str) -> list[Path]:

@@ -164,14 +164,26 @@ class Predictor:
 
     def stream(self, batches: Iterable[Batch], top: int | None = None) -> Iterator[Prediction]:
         """A Prediction of each input, a batch in memory at a time; `top` as in Prediction.of."""
-        several, classes = self.info.get("task") == "multi_label", self.classes
-        ordinary, found = Ordinary.of_record(self.info["input"].get("ordinary")), list[tuple[str, str]]()
+        found = list[tuple[str, str]]()
         for names, array in batches:
-            found += ordinary.unlike(names, array) if ordinary is not None else ()
+            found += self.unlike(names, array)
             for piece in self.model.answers([array]):
-                for name, answer in zip(names, self._readable(piece), strict=True):
-                    yield Prediction.of(name, answer, classes, top, several)
+                yield from self.predictions(names, piece, top)
         self.remarks.extend(remarks(found))
+
+    def predictions(self, names: Sequence[str], answers: np.ndarray, top: int | None = None) -> Iterator[Prediction]:
+        """A Prediction of each answer of the model, (n, classes) or (n, targets)."""
+        several, classes = self.info.get("task") == "multi_label", self.classes
+        for name, answer in zip(names, self.readable(answers), strict=True):
+            yield Prediction.of(name, answer, classes, top, several)
+
+    def unlike(self, names: Sequence[str], array: np.ndarray) -> Iterable[tuple[str, str]]:
+        """(name, in what it is unlike the training) of the inputs that are, where that is known."""
+        return self._ordinary.unlike(names, array) if self._ordinary is not None else ()
+
+    @cached_property
+    def _ordinary(self) -> Ordinary | None:
+        return Ordinary.of_record(self.info["input"].get("ordinary"))
 
     def _table(self, inputs: Any) -> Mapping[str, Sequence[Any]] | None:
         """The named columns of what is a table, or texts; None for anything else."""
@@ -188,7 +200,7 @@ class Predictor:
             return {self.inputs.encoding.column: list(inputs)}
         return None
 
-    def _readable(self, predictions: np.ndarray) -> np.ndarray:
+    def readable(self, predictions: np.ndarray) -> np.ndarray:
         """Probabilities of every class, or values without digits that say nothing."""
         if self.targets is not None:
             return self.targets.rounded(predictions)

@@ -120,6 +120,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Run]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/", Run.open(world / "runs/digits-1")
     server.shutdown()
+    server.server_close()
 
 
 @pytest.mark.slow

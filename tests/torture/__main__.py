@@ -23,6 +23,7 @@ ALL = {
     "labels": (2, 20),
     "hostile": (12, 10_000),
     "searches": (3, 60),
+    "server": (100, 2000),
 }
 
 

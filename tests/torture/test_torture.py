@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 QUICK = {"commits": 20, "faults": 6, "starts": 1, "damage": 50, "fuzz": 40}
-SLOW = {"kills": 4, "labels": 2, "hostile": 12}
+SLOW = {"kills": 4, "labels": 2, "hostile": 12, "server": 100}
 
 
 @pytest.mark.parametrize(

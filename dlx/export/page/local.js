@@ -13,5 +13,5 @@ const ARRAYS = { uint8: Uint8Array, float32: Float32Array, float64: Float64Array
     return Array.from(Object.values(given)[0].data);
   };
   window.answer = predict;
-  page(about, predict);
+  page(about, async (input) => ({ numbers: await predict(input.local()), remarks: [] }));
 })().catch(fail);

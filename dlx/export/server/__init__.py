@@ -1,0 +1,1 @@
+"""Runs behind an address: a page, and the protocols that other programs speak."""

@@ -1,0 +1,87 @@
+"""The runs of a server: each ready to answer, and of a word such as `latest` or a spec's name the newest one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dlx.errors import DlxError
+from dlx.export import keep, metadata
+from dlx.inference import onnx_model
+from dlx.inference.predictor import Predictor, load_predictor
+from dlx.runs import find
+from dlx.runs.run import Run
+from dlx.system import files
+
+EVERY = 2.0  # seconds between looks for a newer run
+
+
+class Served:
+    """What RUN means, and what answers for it. `predictor` is another once there is a newer run of that name."""
+
+    def __init__(self, word: str, root: Path) -> None:
+        """Loads the model; raises RunError where there is none."""
+        self.word, self.root = word, root
+        run = find.one(word, root)
+        self._state = _state(run)
+        self.predictor = _load(run)
+        self.name = word if self.follows else run.name
+        self.since = time.time()
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is a spec's name, or `latest`: a newer run takes its place."""
+        return self.word == "latest" or self.word == find.stem(self.predictor.run.name)
+
+    def about(self) -> dict[str, Any]:
+        """What is known of the model, see `dlx.export.metadata`, and under which name it is served."""
+        run, info = self.predictor.run, self.predictor.info
+        record = metadata.record(run, info, files.sha256(run.model_file))
+        return {"name": self.name, **record, "output": self.predictor.classes or self.predictor.value_names}
+
+    def renew(self) -> bool:
+        """Load the newer run, or the newer model, if there is one. Returns whether it did."""
+        run = find.one(self.word, self.root) if self.follows else self.predictor.run
+        state = _state(run)
+        if state is None or state == self._state:
+            return False
+        self._state = state  # one that cannot be loaded is not tried again
+        self.predictor = _load(run)
+        self.since = time.time()
+        return True
+
+
+def follow(models: list[Served], say: Callable[[str], None]) -> None:
+    """From now on look for newer runs, in a thread; `say` is told of each, and of what cannot be loaded."""
+
+    def look() -> None:
+        while True:
+            time.sleep(EVERY)
+            for served in models:
+                try:
+                    if served.renew():
+                        say(f"{served.name} is {served.predictor.run.name} now")
+                except (DlxError, OSError) as error:
+                    say(f"{served.name} stays {served.predictor.run.name}: {error}")
+
+    threading.Thread(target=look, name="follow", daemon=True).start()
+
+
+def _state(run: Run) -> tuple[Any, ...] | None:
+    """What is another once the model of a run is; None where it has none."""
+    try:
+        status = run.model_file.stat()
+    except OSError:
+        return None
+    return (run.path.resolve(), status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def _load(run: Run) -> Predictor:
+    """What answers for a run: its checked model.onnx, made now where it can be made, else the network of Keras."""
+    predictor = load_predictor(run, exact=False)
+    if keep.quicken(predictor) == "" and onnx_model.of_run(run) is not None:
+        return load_predictor(run, exact=False)
+    return predictor
