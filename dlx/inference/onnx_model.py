@@ -75,6 +75,12 @@ GIVEN = ("tensor(float)", "tensor(double)")
 
 def of_run(run: Run) -> OnnxModel | None:
     """What answers for a run's model.keras as it is now; None where no file was made of it and checked."""
+    found = checked(run)
+    return found[0] if found else None
+
+
+def checked(run: Run) -> tuple[OnnxModel, Path] | None:
+    """(what answers for a run's model.keras as it is now, its file); None where none was made of it and checked."""
     info = run.info()
     if not run.model_file.is_file() or "scaling" not in info:  # an earlier dlx kept the scaling in the network
         return None
@@ -88,7 +94,7 @@ def of_run(run: Run) -> OnnxModel | None:
             with contextlib.suppress(RunError):
                 model = open_model(root, name)
                 if known.items() <= model.record.items() and isinstance(model.record.get("check"), dict):
-                    return model
+                    return model, root / name
     return None
 
 

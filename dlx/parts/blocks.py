@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from dlx.errors import DataError
+from dlx.parts import efficientnet_lite
 from dlx.parts.layers import registry
 from dlx.parts.registry import FilePath, Part
 from dlx.parts.types import Activation, Branches, Name, Positive, PositiveFloat, Rate, Stack
@@ -189,6 +190,7 @@ NETWORKS: dict[str, tuple[str, str]] = {
        for size in ("Tiny", "Small", "Base", "Large", "XLarge")},
     **{f"densenet{depth}": (f"DenseNet{depth}", "densenet") for depth in (121, 169, 201)},
     **{f"efficientnet_b{size}": (f"EfficientNetB{size}", "efficientnet") for size in range(8)},
+    "efficientnet_lite0": ("EfficientNetLite0", "efficientnet_lite"),
     **{f"efficientnet_v2_b{size}": (f"EfficientNetV2B{size}", "efficientnet_v2") for size in range(4)},
     **{f"efficientnet_v2_{size}": (f"EfficientNetV2{size.upper()}", "efficientnet_v2") for size in "sml"},
     "inception_resnet_v2": ("InceptionResNetV2", "inception_resnet_v2"),
@@ -207,6 +209,14 @@ NETWORKS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+def _application(name: str) -> tuple[Callable[..., Any], Callable[[Any], Any]]:
+    """(what makes the network, how it scales values from 0 to 255)."""
+    class_name, module = NETWORKS[name]
+    if name == "efficientnet_lite0":
+        return efficientnet_lite.EfficientNetLite0, efficientnet_lite.preprocess_input
+    return getattr(keras.applications, class_name), getattr(keras.applications, module).preprocess_input
+
+
 @registry.register
 def pretrained(
     name: Literal[tuple(NETWORKS)],  # type: ignore[valid-type]
@@ -222,18 +232,19 @@ def pretrained(
     with `none` all of them learn, unless it is false.
     """
     from_file = weights not in ("imagenet", "none")
-    class_name, module = NETWORKS[name]
 
     def apply(x: Any) -> Any:
         size = tuple(x.shape[1:])
         if len(size) != 3 or size[2] != 3 or min(size[:2]) < 32:
             raise ValueError(f"{name} expects colour images of at least 32 × 32, got {size}")
-        made = getattr(keras.applications, class_name)
+        made, scaled = _application(name)
         source = "imagenet" if weights == "imagenet" and not _restored else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # that no weights were made for this very size
             try:
                 body = made(include_top=False, weights=source, input_shape=size, name=name)
+            except DataError:
+                raise
             except Exception as error:  # urllib, ssl and Keras raise their own
                 if source is None:
                     raise
@@ -250,7 +261,7 @@ def pretrained(
                     where=str(weights),
                 ) from error
         _unfreeze(body, weights == "none" if trainable is None else trainable)
-        return body(getattr(keras.applications, module).preprocess_input(x))
+        return body(scaled(x))
 
     return apply
 
