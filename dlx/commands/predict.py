@@ -159,8 +159,9 @@ def _own(predictor: Predictor, which: tuple[str | None, Chooser], top: int | Non
     split = experiment.splits.named()[name]
     if changed:
         terminal.console(error=True).print("the data has changed since the run")
-    rows = which[1](predictor.network, experiment.dataset, split)
-    return predictions(predictor.network, experiment.dataset, (name, split), rows, top), len(rows)
+    network, dataset, threshold = predictor.network, experiment.dataset, predictor.threshold
+    rows = which[1](network, dataset, split, threshold)
+    return predictions(network, dataset, (name, split), rows, top, threshold), len(rows)
 
 
 def _form(wanted: str | None, output: str | None) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlx import __version__
-from dlx.inference import onnx_model
+from dlx.inference import onnx_model, threshold
 from dlx.runs.run import Run
 from dlx.system import files
 
@@ -20,15 +20,18 @@ def record(run: Run, info: Mapping[str, Any], digest: str) -> dict[str, Any]:
 
     input: kind, shape and dtype of one example; range: of the values of images; resize: how images come to the shape;
     encoding: how a table, texts or a series become numbers; output: the classes, or the columns whose values it gives,
-    in the data's unit; model, spec: SHA-256 of model.keras (`digest`) and of spec.yaml.
+    in the data's unit; threshold: from which probability on the second of two classes is the answer, where one
+    was chosen; model, spec: SHA-256 of model.keras (`digest`) and of spec.yaml.
     """
     facts = onnx_model.facts(info)
+    kept = threshold.of_run(run) if threshold.applies(info) else None
     return {
         "format": FORMAT,
         "dlx": __version__,
         "run": run.name,
         **facts,
         **({"range": [0, 255], "resize": "bilinear, antialiased"} if of_bytes(info) else {}),
+        **({"threshold": kept.value} if kept else {}),
         "model": digest,
         "spec": files.sha256(run.spec_file),
     }

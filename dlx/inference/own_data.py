@@ -9,16 +9,22 @@ from dlx.data.dataset import Dataset, Split
 from dlx.errors import DlxError
 from dlx.inference.forward import BATCH, answers, class_probabilities, decisions
 from dlx.inference.prediction import Prediction
+from dlx.inference.threshold import moved
 
 if TYPE_CHECKING:
     import numpy as np
 
 MOST_SHOWN = 8  # a whole split of so few examples is printed after its training
-Chooser = Callable[[Any, Dataset, Split], "np.ndarray"]
+Chooser = Callable[[Any, Dataset, Split, float | None], "np.ndarray"]
 
 
 def predictions(
-    network: Any, dataset: Dataset, named: tuple[str, Split], rows: np.ndarray, top: int | None = None
+    network: Any,
+    dataset: Dataset,
+    named: tuple[str, Split],
+    rows: np.ndarray,
+    top: int | None = None,
+    threshold: float | None = None,
 ) -> Iterator[Prediction]:
     """A Prediction with its truth of each of the rows, positions from 0 in the split of that name."""
     import numpy as np
@@ -34,9 +40,10 @@ def predictions(
             shown = f"{name} {row}" if reading is None else reading.example(example)
             if split.place is not None:
                 shown = f"{shown}: {split.place(int(split.index[row]))}"
-            made = Prediction.of(shown, answer, classes, top, several).beside(truth(target, dataset))
+            made = Prediction.of(shown, answer, classes, top, several, threshold).beside(truth(target, dataset))
             if reading is not None and reading.answer is not None:
-                pair = (reading.answer(decisions(answer[None], dataset.task)[0]), reading.answer(target))
+                decided = answer[None] if threshold is None else moved(answer[None], threshold)
+                pair = (reading.answer(decisions(decided, dataset.task)[0]), reading.answer(target))
                 made = made.read(*pair)
             yield made
 
@@ -57,7 +64,7 @@ def truth(target: Any, dataset: Dataset) -> Any:
 def chosen(text: str | None) -> Chooser:
     """The rows that --rows names: 0,7,12 or 20-25; all where it names none."""
 
-    def choose(network: Any, dataset: Dataset, split: Split) -> np.ndarray:
+    def choose(network: Any, dataset: Dataset, split: Split, threshold: float | None) -> np.ndarray:
         import numpy as np
 
         if text is None:
@@ -80,7 +87,7 @@ def chosen(text: str | None) -> Chooser:
 def at_random(count: int) -> Chooser:
     """So many rows of a split, others each time, in their order."""
 
-    def choose(network: Any, dataset: Dataset, split: Split) -> np.ndarray:
+    def choose(network: Any, dataset: Dataset, split: Split, threshold: float | None) -> np.ndarray:
         import numpy as np
 
         rows: np.ndarray = np.random.default_rng().permutation(len(split))[:count]
@@ -92,11 +99,12 @@ def at_random(count: int) -> Chooser:
 def most_wrong(count: int) -> Chooser:
     """So many rows that are wrong, those that the network was surest of first; of values those farthest off."""
 
-    def choose(network: Any, dataset: Dataset, split: Split) -> np.ndarray:
+    def choose(network: Any, dataset: Dataset, split: Split, threshold: float | None) -> np.ndarray:
         import numpy as np
 
         batches = (np.asarray(split.inputs[start : start + BATCH]) for start in range(0, len(split), BATCH))
         outputs = class_probabilities(np.concatenate(list(answers(network, batches))), dataset.task)
+        outputs = outputs if threshold is None else moved(outputs, threshold)
         if dataset.task == "regression":
             off = np.abs(outputs - split.targets).max(axis=-1)
             wrong = off > 0

@@ -41,9 +41,18 @@ class Prediction:
 
     @classmethod
     def of(
-        cls, name: str, answer: np.ndarray, classes: Sequence[str], top: int | None = None, several: bool = False
+        cls,
+        name: str,
+        answer: np.ndarray,
+        classes: Sequence[str],
+        top: int | None = None,
+        several: bool = False,
+        threshold: float | None = None,
     ) -> Prediction:
-        """The prediction of an answer, (units,) or (steps, units); with `top` of the most probable classes alone."""
+        """The prediction of an answer, (units,) or (steps, units); with `top` of the most probable classes alone.
+
+        threshold: of two classes the probability from which on the second is the label.
+        """
         if answer.ndim == 2:
             steps = [cls.of("", step, classes, top) for step in answer]
             return cls(name, [str(step.label) for step in steps], [step.shares for step in steps])
@@ -52,8 +61,9 @@ class Prediction:
             return cls(name, value=values[0] if len(values) == 1 else values)
         pairs = list(zip(classes, values, strict=True))
         ranked = sorted(pairs, key=lambda pair: -pair[1])
+        label = ranked[0][0] if threshold is None else classes[values[1] >= threshold]
         labels = [label for label, share in pairs if share > 0.5]
-        return cls(name, labels if several else ranked[0][0], dict(ranked[:top] if top else pairs))
+        return cls(name, labels if several else label, dict(ranked[:top] if top else pairs))
 
     def beside(self, truth: Any) -> Prediction:
         """The same with what is true."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dlx.data.encoding import Encoding
 from dlx.data.scaling import Scaling
 from dlx.errors import DataError, DlxError, RunError
-from dlx.inference import onnx_model
+from dlx.inference import onnx_model, threshold
 from dlx.inference.forward import answers, class_probabilities
 from dlx.inference.inputs import Batch, Inputs
 from dlx.inference.prediction import Prediction
@@ -175,7 +175,13 @@ class Predictor:
         """A Prediction of each answer of the model, (n, classes) or (n, targets)."""
         several, classes = self.info.get("task") == "multi_label", self.classes
         for name, answer in zip(names, self.readable(answers), strict=True):
-            yield Prediction.of(name, answer, classes, top, several)
+            yield Prediction.of(name, answer, classes, top, several, self.threshold)
+
+    @cached_property
+    def threshold(self) -> float | None:
+        """From which probability on the second of two classes is the label, where one is kept with the model."""
+        kept = threshold.of_run(self.run) if threshold.applies(self.info) else None
+        return kept.value if kept else None
 
     def unlike(self, names: Sequence[str], array: np.ndarray) -> Iterable[tuple[str, str]]:
         """(name, in what it is unlike the training) of the inputs that are, where that is known."""

@@ -13,6 +13,8 @@ from dlx.inference.exact import EXACT
 from dlx.inference.forward import answers as network_answers
 from dlx.inference.forward import class_probabilities, decisions, in_batches
 from dlx.inference.own_data import truth
+from dlx.inference.threshold import LEAST as LEAST_EACH
+from dlx.inference.threshold import Threshold, choose, moved
 from dlx.insight.labelled import Labelled
 
 if TYPE_CHECKING:
@@ -40,21 +42,30 @@ class Interval:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a model says of labelled examples. prediction: probabilities of every class, or values in their unit."""
+    """What a model says of labelled examples. prediction: probabilities of every class, or values in their unit.
+
+    threshold: from which probability on the second of two classes is the answer; None for the more probable.
+    """
 
     task: str
     classes: Sequence[str]
     label: np.ndarray
     prediction: np.ndarray
+    threshold: float | None = None
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @property
+    def deciding(self) -> np.ndarray:
+        """The prediction by which is decided: with a threshold at one half."""
+        return self.prediction if self.threshold is None else moved(self.prediction, self.threshold)
 
     def right(self) -> np.ndarray:
         """(n,) the share of an example that is right: 0 or 1, of a sequence or several labels also between."""
         import numpy as np
 
-        same = np.asarray(decisions(self.prediction, self.task) == self.label)
+        same = np.asarray(decisions(self.deciding, self.task) == self.label)
         return np.asarray(same.reshape(len(self), -1).mean(axis=1))
 
     def errors(self) -> np.ndarray:
@@ -122,7 +133,7 @@ def intervals(figures: Mapping[str, float], answers: Answers, losses: np.ndarray
         elif name in EXACT:
             found[name] = bootstrap(EXACT[name], answers, value)
         elif name in ("precision", "recall") and len(answers.classes) == 2 and answers.label.ndim == 1:
-            second = answers.label if name == "recall" else decisions(answers.prediction, answers.task)
+            second = answers.label if name == "recall" else decisions(answers.deciding, answers.task)
             found[name] = share_interval(value, int((second == 1).sum()))
         else:
             found[name] = Interval(value)
@@ -200,11 +211,11 @@ class Evaluation:
 
     def classes(self) -> list[dict[str, float]]:
         """Of each class: n, precision, recall, f1."""
-        return per_class(self.answers.label, self.answers.prediction, len(self.answers.classes))
+        return per_class(self.answers.label, self.answers.deciding, len(self.answers.classes))
 
     def confusion(self) -> np.ndarray:
         """(classes, classes) how many examples of each class, a row, were taken for each."""
-        return confusion_counts(self.answers.label, self.answers.prediction, len(self.answers.classes))
+        return confusion_counts(self.answers.label, self.answers.deciding, len(self.answers.classes))
 
     def calibration(self) -> tuple[list[dict[str, float]], float]:
         """(bins of confidence, the expected calibration error)."""
@@ -223,19 +234,31 @@ class Evaluation:
         ]  # fmt: skip
 
 
-def answered(dataset: Dataset, targets: np.ndarray, outputs: np.ndarray) -> Answers:
+def at_threshold(figures: Mapping[str, float], answers: Answers) -> dict[str, float]:
+    """The figures, with those of decisions as the threshold decides."""
+    if answers.threshold is None:
+        return dict(figures)
+    second = per_class(answers.label, answers.deciding, 2)[1]
+    decided = {
+        "accuracy": float(answers.right().mean()),
+        **{name: second[name] for name in ("precision", "recall", "f1")},
+    }
+    return {name: decided.get(name, value) for name, value in figures.items()}
+
+
+def answered(dataset: Dataset, targets: np.ndarray, outputs: np.ndarray, threshold: float | None = None) -> Answers:
     """The answers of a network beside what is true."""
     import numpy as np
 
     shown = np.asarray(class_probabilities(outputs, dataset.task), np.float64)
-    return Answers(dataset.task, dataset.classes, targets, shown)
+    return Answers(dataset.task, dataset.classes, targets, shown, threshold)
 
 
 def worst(answers: Answers, dataset: Dataset, losses: np.ndarray) -> list[tuple[int, Any, Any, float]]:
     """(position, truth, answer, loss) of the answers, as a person reads them, the worst first."""
     import numpy as np
 
-    decided = decisions(answers.prediction, answers.task)
+    decided = decisions(answers.deciding, answers.task)
     order = np.argsort(-np.nan_to_num(losses, nan=np.inf), kind="stable")[:MOST_WORST]
     return [
         (int(row), truth(answers.label[row], dataset), truth(decided[row], dataset), float(losses[row]))
@@ -243,30 +266,54 @@ def worst(answers: Answers, dataset: Dataset, losses: np.ndarray) -> list[tuple[
     ]  # fmt: skip
 
 
-def evaluation(
-    network: Any, examples: Labelled, size: int, by: str | None = None, shuffle: bool = False, most: int = 5
-) -> Evaluation:
-    """The evaluation of a network on labelled examples, `size` at a time.
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a model on examples, `size` at a time. by: a column of whose values each is looked at.
 
-    by: a column of whose values each is looked at; shuffle: whether columns are shuffled for their importance.
-    Raises DataError where the data is no table and one of both is asked for.
+    importance: whether columns are shuffled; worst: how many answers; threshold: as in Answers.
     """
-    dataset, split = examples.dataset, examples.split
-    column = examples.column(by) if by is not None else []
-    if shuffle and (dataset.encoding is None or len(split.inputs.shape) != 2):
+
+    size: int
+    by: str | None = None
+    importance: bool = False
+    worst: int = 5
+    threshold: float | None = None
+
+
+def evaluation(network: Any, examples: Labelled, question: Question) -> Evaluation:
+    """The evaluation of a network on labelled examples.
+
+    Raises DataError where the data is no table and `by` or `importance` is asked for.
+    """
+    dataset, split, threshold = examples.dataset, examples.split, question.threshold
+    column = examples.column(question.by) if question.by is not None else []
+    if question.importance and (dataset.encoding is None or len(split.inputs.shape) != 2):
         raise DataError("importance is of a table's columns, and this data is none", where="--importance")
-    figures, predictions, losses = evaluate(network, dataset, split, size)
-    answers = answered(dataset, split.targets, predictions)
-    found = intervals(figures, answers, losses)
+    figures, predictions, losses = evaluate(network, dataset, split, question.size)
+    answers = answered(dataset, split.targets, predictions, threshold)
+    found = intervals(at_threshold(figures, answers), answers, losses)
 
     def ask(inputs: np.ndarray) -> Answers:
         import numpy as np
 
         outputs = np.concatenate(list(network_answers(network, in_batches(inputs))))
-        return answered(dataset, split.targets, outputs)
+        return answered(dataset, split.targets, outputs, threshold)
 
     sorted_out: Sequence[tuple[str, Interval]] = ()
-    if shuffle and dataset.encoding is not None:
+    if question.importance and dataset.encoding is not None:
         sorted_out = importance(ask, split.inputs, dataset.encoding, answers)
-    sliced = (by, slices(column, answers)) if by is not None else None
-    return Evaluation(examples, answers, found, worst(answers, dataset, losses)[:most], sliced, sorted_out)
+    sliced = (question.by, slices(column, answers)) if question.by is not None else None
+    return Evaluation(examples, answers, found, worst(answers, dataset, losses)[: question.worst], sliced, sorted_out)
+
+
+def best_threshold(network: Any, examples: Labelled, size: int, figure: str) -> tuple[Threshold, float]:
+    """(the threshold with the best figure on examples of two classes, that figure). Raises DataError for too few."""
+    import numpy as np
+
+    _, predictions, _ = evaluate(network, examples.dataset, examples.split, size)
+    label = examples.split.targets
+    if (fewest := int(np.bincount(label, minlength=2).min())) < LEAST_EACH:
+        message = f"the {examples.name} split has {fewest} examples of a class, too few to choose a threshold on"
+        raise DataError(message, hint=f"expected {LEAST_EACH}; or --threshold 0.4")
+    value, reached = choose(label, class_probabilities(predictions, "classification")[:, 1], figure)
+    return Threshold(value, figure, examples.name), reached

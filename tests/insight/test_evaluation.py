@@ -12,8 +12,11 @@ from examples import SUMS, WEATHER, train_all, write_photos, write_weather
 from PIL import Image
 
 from dlx.data.encoding import Encoding
+from dlx.export.metadata import record
 from dlx.inference.exact import auc
+from dlx.inference.threshold import choose, moved, of_run
 from dlx.insight.evaluation import Answers, Interval, bootstrap, importance, mean_interval, share_interval
+from dlx.runs.run import Run
 
 SPECS = {
     "digits": SMALL,
@@ -222,3 +225,81 @@ def test_an_interval_of_means_and_of_what_is_no_mean() -> None:
     assert (found.low or 1) < value < (found.high or 0)
     assert (found.high or 0) - (found.low or 0) < 0.15
     assert mean_interval(np.array([2.0])) == Interval(2.0)
+
+
+def test_a_threshold_is_the_best_of_all() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        label = generator.integers(0, 2, 60)
+        share = np.round(generator.random(60) * 0.6 + 0.3 * label, 2)
+        for figure, score in SCORES.items():
+            value, reached = choose(label, share, figure)
+            assert reached == pytest.approx(score(label, share >= value))
+            assert reached >= max(score(label, share >= other) for other in np.linspace(0.005, 0.995, 100)) - 1e-9
+
+
+SCORES = {
+    "accuracy": lambda label, second: float((label == second).mean()),
+    "balanced_accuracy": lambda label, second: float((second[label == 1].mean() + (~second[label == 0]).mean()) / 2),
+    "f1": lambda label, second: float(2 * (second & (label == 1)).sum() / (second.sum() + label.sum())),
+}
+
+
+def test_moved_probabilities_decide_as_the_threshold_does() -> None:
+    share = np.array([0.0, 0.1, 0.2, 0.2 + 1e-12, 0.7, 1.0])
+    found = moved(np.stack([1 - share, share], axis=1), 0.2)
+    assert found.argmax(axis=1).tolist() == (share >= 0.2).astype(int).tolist()
+    assert (np.diff(found[:, 1]) >= 0).all()
+
+
+def test_a_threshold_is_kept_for_predict_evaluate_and_export(here: Path, dlx: Dlx) -> None:
+    result = dlx("evaluate", "people-1", "--threshold", "auto:f1", "--json")
+    assert result.code == 0, result.err
+    assert "kept with people-1" in result.err
+    kept = json.loads((here / "runs/people-1/threshold.json").read_text())
+    assert (kept["figure"], kept["split"]) == ("f1", "validation")
+    try:
+        assert dlx("evaluate", "people-1", "--threshold", "0.999", "--json").code == 0
+        (found,) = dlx("evaluate", "people-1", "--json").lines
+        rows = dlx("predict", "people-1", "--split", "test", "--json").lines
+        assert all(row["label"] == ("yes" if row["probabilities"]["yes"] >= 0.999 else "no") for row in rows)
+        assert {row["label"] for row in rows} == {"yes", "no"}
+        accuracy = np.mean([row["label"] == row["truth"] for row in rows])
+        assert found["figures"]["accuracy"]["value"] == pytest.approx(accuracy)
+        confusion = np.array(found["confusion"])
+        assert confusion[:, 1].sum() == sum(row["label"] == "yes" for row in rows)
+        wrong = dlx("predict", "people-1", "--wrong", "1000", "--split", "test", "--json").lines
+        assert len(wrong) == sum(row["label"] != row["truth"] for row in rows)
+        (here / "one.csv").write_text("number,age,town,noise\n1,31,a,3\n")
+        for words in ((), ("--exact",)):
+            (row,) = dlx("predict", "people-1", "one.csv", "--json", *words).lines
+            assert row["label"] == ("yes" if row["probabilities"]["yes"] >= 0.999 else "no")
+        assert (
+            record(Run.open(here / "runs/people-1"), Run.open(here / "runs/people-1").info(), "x")["threshold"] == 0.999
+        )
+    finally:
+        assert dlx("evaluate", "people-1", "--threshold", "none").code == 0
+    assert not (here / "runs/people-1/threshold.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("run", "wanted", "words"),
+    [("people", "2", "between 0 and 1"), ("people", "auto:auc", "auto:f1"), ("people", "x", "auto or none"), ("prices", "auto", "two classes"),
+     ("digits", "auto", "two classes")],
+)  # fmt: skip
+def test_a_threshold_that_is_none_is_said(here: Path, dlx: Dlx, run: str, wanted: str, words: str) -> None:
+    result = dlx("evaluate", f"{run}-1", "--threshold", wanted)
+    assert (result.code, words in result.err) == (2, True), result.err
+    assert not (here / f"runs/{run}-1/threshold.json").exists()
+
+
+def test_a_threshold_of_another_model_does_not_count(here: Path, dlx: Dlx) -> None:
+    place = here / "runs/people-1/threshold.json"
+    place.write_text(json.dumps({"threshold": 0.999, "model": "of another"}))
+    try:
+        assert of_run(Run.open(here / "runs/people-1")) is None
+        place.write_text('{"threshold": 7, "model": "x"}')
+        result = dlx("predict", "people-1", "--split", "test", "--json")
+        assert (result.code, "--threshold none" in result.err) == (2, True)
+    finally:
+        place.unlink()

@@ -174,7 +174,7 @@ function show(numbers, about, remarks = []) {
   if (!classes.length) parts.unshift(make("p", { class: "headline", id: "value" }, numbers.map((n) => Number(n.toPrecision(6))).join(", ")));
   for (let step = 0; classes.length && step < steps; step++) {
     const shares = numbers.slice(step * classes.length, (step + 1) * classes.length);
-    const best = shares.indexOf(Math.max(...shares));
+    const best = about.threshold === undefined ? shares.indexOf(Math.max(...shares)) : Number(shares[1] >= about.threshold);
     const order = classes.length > 12 ? [...shares.keys()].sort((a, b) => shares[b] - shares[a]).slice(0, 12) : [...shares.keys()];
     const rows = order.flatMap((n) => {
       const first = about.task === "multi_label" ? shares[n] > 0.5 : n === best;
