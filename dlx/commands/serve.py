@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,9 +61,10 @@ def command(runs: tuple[str, ...], host: str, port: int, token: str | None, laun
         address = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}/"
 
         def ready() -> None:
-            names = ", ".join(served.name for served in models)
+            names = ", ".join(f"{one.name} ({one.predictor.run.name})" if one.follows else one.name for one in models)
             follow(models, say)
-            print(f"{names}: {address}{'#token=' + token if token else ''}", flush=True)
+            secret = f"#token={token}" if token and sys.stdout.isatty() else ""  # no file is to hold it
+            print(f"{names}: {address}{secret}", flush=True)
 
         process.serve(app.application(app.Service(models, _examples), host, token), listening, ready)
 

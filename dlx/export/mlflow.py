@@ -37,7 +37,7 @@ class Pushed:
 def client(address: str) -> Any:
     """MLflow's client for a folder or a server. Raises DlxError where MLflow is not installed, or does not answer."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     # A folder is what a person has without a server; MLflow would rather have a database.
     os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
     try:
@@ -60,7 +60,9 @@ def push(run: Run, to: Any, experiment: str) -> Pushed:
     except DlxError:
         raise
     except Exception as error:  # MLflow's own, and requests'
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())
+        silent = any(word in reason for word in ("Max retries", "NewConnectionError", "Failed to establish"))
+        reason = "nothing answers there" if silent else reason[:300]
         raise DlxError(
             f"MLflow does not take {run.name} ({reason})", hint="--uri names a folder or a server"
         ) from error

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from conftest import SMALL, Dlx
@@ -32,6 +33,9 @@ dataset: {text_csv: {path: texts.csv, text: text, label: good}}
 layers: [{embedding: {input_dim: 9, output_dim: 4}}, global_average_pooling1d, output]
 epochs: 2
 """
+
+
+EMPTY = b'{"inputs": [{"name": "input", "shape": [0, 8, 8, 1], "datatype": "UINT8", "data": []}]}'
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,11 @@ def test_tensorflow_serving(site: Site) -> None:
     assert np.array(value["predictions"]) == pytest.approx(np.array(expected), abs=1e-6)
     columns = json.dumps({"inputs": {"size": [1, 6], "place": ["a", "b"]}}).encode()
     assert site.ask("/v1/models/flowers/versions/1:predict", columns)[1]["outputs"] == value["predictions"]
+    _, _, headers = site.ask("/v1/models/flowers:predict", b'{"instances": [{"size": 1, "place": "mars"}]}')
+    assert "never saw" in headers["dlx-remarks"]
+    image = json.dumps({"instances": [{"input": {"b64": base64.b64encode(picture()).decode()}}]}).encode()
+    assert len(site.ask("/v1/models/digits:predict", image)[1]["predictions"][0]) == 10
+    assert site.ask("/v1/models/flowers/versions/1")[0] == 200
     assert site.ask("/v1/models/flowers")[1]["model_version_status"][0]["state"] == "AVAILABLE"
     signature = site.ask("/v1/models/texts/metadata")[1]["metadata"]["signature_def"]["signature_def"]
     assert signature["serving_default"]["inputs"]["text"]["dtype"] == "DT_STRING"
@@ -190,11 +199,19 @@ def test_tensorflow_serving(site: Site) -> None:
         ("/predict", b"", "image/png", 400, "is empty"),
         ("/predict", b"{", "application/json", 400, "no JSON"),
         ("/predict", b"[[1, 2]]", "application/json", 400, "shape"),
-        ("/predict", b"a=b", "application/x-www-form-urlencoded", 415, "no input"),
+        ("/predict", b"a=b", "application/x-www-form-urlencoded", 415, "usual type"),
         ("/predict?model=none", b"x", "image/png", 404, "there is digits, flowers, texts"),
         ("/predict?top=x", b"x", "image/png", 400, "whole number"),
         ("/predict?model=flowers", b"size,plaice\n1,a\n", "text/csv", 400, "'plaice'"),
         ("/predict?model=flowers", b'[{"size": [1]}]', "application/json", 400, "'size' is no text or number"),
+        ("/predict", b"[]", "application/json", 400, "empty list"),
+        ("/predict?model=flowers", b"[{}]", "application/json", 400, "'size', 'place'"),
+        ("/predict?model=flowers", b'[{"size": 1}, {"sise": 1}]', "application/json", 400, "one called 'sise'"),
+        ("/predict?model=flowers", b'{"size": 1, "size": 2}', "application/json", 400, "'size' twice"),
+        ("/predict?model=flowers", b"[[1, 1, 1]]", "application/json", 400, "by column"),
+        ("/predict?model=texts", b"[[1, 1, 1]]", "application/json", 400, "expected texts"),
+        ("/v2/models/digits/infer", EMPTY, "application/json", 400, "no example"),
+        ("/v2/models/digits/infer", EMPTY.replace(b'"input"', b'"x"'), "application/json", 400, "the one input is 'input'"),
         ("/v2/models/digits/infer", b"{}", "application/json", 400, "inputs"),
         ("/v2/models/digits/versions/2/infer", b"{}", "application/json", 404, "version"),
         ("/v1/models/digits:predict", b"[]", "application/json", 400, "instances"),
@@ -216,6 +233,7 @@ def test_strangers_are_refused(site: Site) -> None:
     status, _, headers = site.ask("/about", host="localhost")
     assert status == 200
     assert "access-control-allow-origin" not in headers
+    assert site.ask("/predict", picture(), "image/png", content_encoding="gzip")[0] == 415
     assert site.ask("/predict", bytes(16 * 2**20 + 1), "image/png")[0] == 413
 
 
@@ -235,6 +253,12 @@ def test_figures_and_descriptions(site: Site) -> None:
     api = site.ask("/openapi.json")[1]
     assert api["openapi"].startswith("3.")
     assert {"/predict", "/v2/models/digits/infer", "/v1/models/texts:predict"} <= set(api["paths"])
+    schema = api["paths"]["/v1/models/flowers:predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    for good in ({"instances": [{"size": 1, "place": "a"}]}, {"instances": [{"size": "1.5", "place": None}]}):
+        jsonschema.validate(good, schema)
+        assert site.ask("/v1/models/flowers:predict", json.dumps(good).encode())[0] == 200
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"instances": []}, schema)
     page = site.ask("/docs")[1].decode()
     assert "/v2/models/flowers/infer" in page
     assert "http" not in page.replace("http-equiv", "")
@@ -271,6 +295,9 @@ def test_a_newer_run_takes_over_and_the_end_is_polite(site: Site) -> None:
         assert about["models"][0]["run"] == "digits-2"
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+    shutil.copytree(runs / "digits-2", runs / "digits-3", ignore=shutil.ignore_patterns("model.*"))
+    with server(site.world, "digits", "--runs-dir", str(runs)) as (process, port):  # one without a model is passed over
+        assert Site(site.world, port, process).ask("/about")[1]["models"][0]["run"] == "digits-2"
 
 
 def test_what_cannot_be_served_is_said(site: Site, dlx: Dlx) -> None:

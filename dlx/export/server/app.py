@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from dlx.errors import DlxError
+from dlx.errors import DataError, DlxError
 from dlx.export.server import describe, protocols, reading
 from dlx.export.server.batching import Answered, Batcher, BusyError
 from dlx.export.server.guard import MOST_BODY, Guard, Refusal, answer_json, names_of, with_body
@@ -86,13 +86,13 @@ class Service:
             later = list[Batch]()
 
             def first() -> Batch:
-                batches = list(read())
+                batches = _some(read())
                 later.extend(batches[1:])
                 return batches[0]
 
             answered = [await self.batcher.ask(predictor.model, first)]
         else:
-            later, answered = await run_in_threadpool(lambda: list(read())), []
+            later, answered = await run_in_threadpool(lambda: _some(read())), []
         for batch in later:
             answered.append(await self.batcher.ask(predictor.model, functools.partial(_itself, batch)))
         return answered
@@ -135,7 +135,8 @@ class Routes:
             (f"{v2}/versions/{{version}}/ready", self.v2_ready, get),
             (f"{v2}/versions/{{version}}/infer", self.v2_infer, post),
             (f"{v1}:predict", self.v1_predict, post), (f"{v1}/metadata", self.v1_metadata, get),
-            (f"{v1}/versions/{{version:int}}:predict", self.v1_predict, post), (v1, self.v1, get),
+            (f"{v1}/versions/{{version:int}}:predict", self.v1_predict, post),
+            (f"{v1}/versions/{{version:int}}", self.v1, get), (v1, self.v1, get),
             *((f"/{name}", self.static, get) for name in PAGE if name != "index.html"),
         ]  # fmt: skip
         return [Route(path, _named(path, function), methods=methods) for path, function, methods in table]
@@ -174,14 +175,12 @@ class Routes:
             inputs = reading.fresh(predictor.inputs)
             one, read = await _bodies(request, inputs, raw)
             answered = await self.service.ask(predictor, read, len(raw))
-            unlike = [pair for part in answered for pair in predictor.unlike(part.names, part.array)]
-            notes = [*inputs.remarks, *remarks(unlike)]
             records = [
                 prediction.record()
                 for part in answered
                 for prediction in predictor.predictions(part.names, part.answers, int(top[:9]) if top else None)
             ]
-            headers = {"dlx-remarks": json.dumps(notes)} if notes else {}
+            headers = _noted(inputs, predictor, answered)
             return answer_json(records[0] if one and len(records) == 1 else records, headers=headers)
 
         return await with_body(request, answer)
@@ -225,11 +224,12 @@ class Routes:
         async def answer(raw: bytes) -> Response:
             asked, binary = protocols.infer_request(raw, request.headers.get("inference-header-content-length"))
             inputs = reading.fresh(predictor.inputs)
-            answers = await self._answers(predictor, lambda: protocols.infer_inputs(inputs, asked, binary), len(raw))
+            read = functools.partial(protocols.infer_inputs, inputs, asked, binary)
+            answers, headers = await self._answers(predictor, inputs, read, len(raw))
             body, end = protocols.infer_response(served.name, predictor, asked, answers)
             if end is None:
-                return Response(body, media_type="application/json")
-            headers = {"inference-header-content-length": str(end)}
+                return Response(body, headers=headers, media_type="application/json")
+            headers["inference-header-content-length"] = str(end)
             return Response(body, headers=headers, media_type="application/octet-stream")
 
         return await with_body(request, answer)
@@ -248,9 +248,10 @@ class Routes:
         predictor = self._model(request).predictor
 
         async def answer(raw: bytes) -> Response:
-            batches, key = protocols.serving_request(reading.fresh(predictor.inputs), raw)
-            answers = await self._answers(predictor, lambda: batches, len(raw))
-            return answer_json({key: answers.tolist()})
+            inputs = reading.fresh(predictor.inputs)
+            batches, key = protocols.serving_request(inputs, raw)
+            answers, headers = await self._answers(predictor, inputs, lambda: batches, len(raw))
+            return answer_json({key: answers.tolist()}, headers=headers)
 
         return await with_body(request, answer)
 
@@ -259,11 +260,28 @@ class Routes:
             raise Refusal(404, "the one version is 1")
         return self.service.served(request.path_params["name"])
 
-    async def _answers(self, predictor: Predictor, read: Callable[[], Iterator[Batch]], size: int) -> np.ndarray:
+    async def _answers(
+        self, predictor: Predictor, inputs: Inputs, read: Callable[[], Iterator[Batch]], size: int
+    ) -> tuple[np.ndarray, dict[str, str]]:
         import numpy as np
 
         answered = await self.service.ask(predictor, read, size)
-        return np.concatenate([predictor.readable(part.answers) for part in answered])
+        answers = np.concatenate([predictor.readable(part.answers) for part in answered])
+        return answers, _noted(inputs, predictor, answered)
+
+
+def _some(batches: Iterable[Batch]) -> list[Batch]:
+    found = list(batches)
+    if not found:
+        raise DataError("holds no example", where="the body")
+    return found
+
+
+def _noted(inputs: Inputs, predictor: Predictor, answered: Sequence[Answered]) -> dict[str, str]:
+    """A header with what is remarkable in inputs, if anything is."""
+    unlike = [pair for part in answered for pair in predictor.unlike(part.names, part.array)]
+    notes = [*inputs.remarks, *remarks(unlike)]
+    return {"dlx-remarks": json.dumps(notes)} if notes else {}
 
 
 def _itself(batch: Batch) -> Batch:
@@ -278,11 +296,15 @@ async def _bodies(request: Request, inputs: Inputs, raw: bytes) -> tuple[bool, C
         return False, lambda: [batch for name, part in parts for batch in reading.of_file(inputs, part, name)]
     if kind == "application/json":
         value = reading.parsed(raw)
-        return not isinstance(value, list), lambda: reading.of_json(inputs, value)
+        return isinstance(value, Mapping), lambda: reading.of_json(inputs, value)
     if kind == "application/x-www-form-urlencoded":
-        hint = "with curl --data-binary @FILE and -H 'Content-Type: image/png', text/csv or application/json"
-        raise Refusal(415, f"a form is no input; send it {hint}")
-    return inputs.kind == "image", lambda: reading.of_file(inputs, raw, "-")
+        hint = (
+            "-H 'Content-Type: …': image/png, text/csv, text/plain, application/json, application/octet-stream (.npy)"
+        )
+        raise Refusal(
+            415, f"curl's usual type says nothing of a body; --data-binary @FILE with {hint}; or -F file=@FILE"
+        )
+    return inputs.kind == "image" and not reading.is_array(raw), lambda: reading.of_file(inputs, raw, "-")
 
 
 async def _parts(request: Request, raw: bytes) -> list[tuple[str, bytes]]:

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dlx import __version__
+from dlx.data.encoding import Encoding
 from dlx.export.server import protocols
 from dlx.export.server.served import Served
 from dlx.inference.predictor import Predictor
 
 SERVER = {"name": "dlx", "version": __version__, "extensions": ["binary_tensor_data"]}
-TYPES = {"number": "number", "words": "string"}
+REFUSED = ("400", "401", "403", "404", "408", "413", "415", "421", "503")
 ERROR = {"type": "object", "properties": {name: {"type": "string"} for name in ("error", "where", "hint")}}
 
 
@@ -62,7 +63,10 @@ def _post(words: str, bodies: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "summary": words,
         "requestBody": {"required": True, "content": {kind: {"schema": schema} for kind, schema in bodies.items()}},
-        "responses": {"200": {"description": "the answers"}, **dict.fromkeys(("400", "413", "503"), problem)},
+        "responses": {
+            "200": {"description": "the answers"},
+            **dict.fromkeys(REFUSED, problem),
+        },
     }
 
 
@@ -75,6 +79,8 @@ def _predict(models: list[Served]) -> dict[str, Any]:
     kinds = {served.predictor.inputs.kind for served in models}
     bodies.update({"image/*": binary} if "image" in kinds else {})
     bodies.update({"text/csv": {"type": "string"}} if kinds & {"table", "text", "series"} else {})
+    bodies.update({"text/plain": {"type": "string"}} if "text" in kinds else {})
+    bodies["application/octet-stream"] = binary
     words = "Ask a model, as `dlx predict --json` does: an image, files of a form, a CSV table, or JSON"
     return {
         **_post(words, bodies),
@@ -87,22 +93,23 @@ def _predict(models: list[Served]) -> dict[str, Any]:
 
 def example(predictor: Predictor) -> dict[str, Any]:
     """The schema of JSON inputs."""
-    return {"anyOf": [_row(predictor), {"type": "array", "items": _row(predictor)}]}
+    return {"anyOf": [_row(predictor), {"type": "array", "items": _row(predictor), "minItems": 1}]}
 
 
 def _row(predictor: Predictor) -> dict[str, Any]:
     """The schema of one input."""
     inputs, encoding = predictor.inputs, predictor.inputs.encoding
     if inputs.kind == "text":
-        return {"type": "string"}
+        by_column = {
+            "type": "object",
+            "properties": {encoding.column: {"type": "string"}},
+            "required": [encoding.column],
+        }
+        return {"anyOf": [{"type": "string"}, by_column]}
     if inputs.kind == "table" and encoding.columns:
-        fields: dict[str, Any] = {}
-        for name in encoding.columns:
-            known = encoding.categories.get(name)
-            fields[name] = (
-                {"enum": list(known)} if known else {"type": TYPES.get(encoding.types.get(name, ""), "number")}
-            )
-        return {"type": "object", "properties": fields}
+        fields = {name: _field(encoding, name) for name in encoding.columns}
+        needed = {} if encoding.lenient else {"required": list(encoding.columns)}
+        return {"type": "object", "properties": fields, **needed}
     schema: dict[str, Any] = {"type": "number"}
     for extent in reversed(inputs.shape):
         schema = {"type": "array", "items": schema, "minItems": extent, "maxItems": extent}
@@ -111,9 +118,20 @@ def _row(predictor: Predictor) -> dict[str, Any]:
     return schema
 
 
+def _field(encoding: Encoding, name: str) -> dict[str, Any]:
+    """The schema of one column of a table."""
+    known = encoding.categories.get(name)
+    if known and not encoding.lenient:
+        return {"enum": list(known)}
+    kinds = ["string"] if known or name in encoding.dates else ["number", "string"]
+    more = {"format": "date"} if name in encoding.dates else {"examples": list(known)} if known else {}
+    return {"type": [*kinds, "null"] if encoding.lenient else kinds, **more}
+
+
 def _instances(predictor: Predictor) -> dict[str, Any]:
-    rows = {"type": "array", "items": _row(predictor)}
-    return {"type": "object", "properties": {"instances": rows}, "required": ["instances"]}
+    rows = {"type": "array", "items": _row(predictor), "minItems": 1}
+    named = {"type": "object", "properties": {"inputs": {}}, "required": ["inputs"]}
+    return {"anyOf": [{"type": "object", "properties": {"instances": rows}, "required": ["instances"]}, named]}
 
 
 def page(api: Mapping[str, Any]) -> str:

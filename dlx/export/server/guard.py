@@ -121,6 +121,8 @@ async def with_body(request: Request, then: Callable[[bytes], Awaitable[Response
     One that is too large is read for a while and thrown away: whoever sends it reads the answer only behind it.
     """
     guard: Guard = request.scope["dlx.guard"]
+    if (packed := request.headers.get("content-encoding", "identity")) != "identity":
+        raise Refusal(415, f"Content-Encoding {packed[:40]!r}: expected a body that is not packed")
     pieces, size, kept = list[bytes](), 0, 0
     try:
         async with asyncio.timeout(SECONDS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import socket
 from collections.abc import Callable
@@ -110,7 +111,13 @@ def bound(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         made.close()
         reason = getattr(error, "strerror", None) or str(error)
-        raise DlxError(f"--host {host} --port {port}: {reason}", hint="--port 0 takes any that is free") from error
+        of_port = getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES)
+        hint = (
+            "--port 0 takes any that is free"
+            if of_port
+            else "expected an address of this machine, as 127.0.0.1 or 0.0.0.0"
+        )
+        raise DlxError(f"--host {host} --port {port}: {reason}", hint=hint) from error
     return made
 
 

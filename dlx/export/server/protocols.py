@@ -36,18 +36,13 @@ def output(predictor: Predictor) -> str:
     return "probabilities" if predictor.classes else "value"
 
 
-def columns(inputs: Inputs) -> list[str]:
-    """The named columns that a request may hold instead of numbers."""
-    return [inputs.encoding.column] if inputs.kind == "text" else list(inputs.encoding.columns)
-
-
 def metadata(name: str, predictor: Predictor) -> dict[str, Any]:
     """The metadata of a model. A table or a text is asked for by its columns, as the data has them."""
     inputs, info = predictor.inputs, predictor.info
     shape = [-1, *([int(info["steps"])] if info.get("steps") else []), len(predictor.classes) or int(info["targets"])]
     taken = [{"name": INPUT, "datatype": datatype(inputs.dtype), "shape": [-1, *inputs.shape]}]
-    if inputs.kind != "series" and columns(inputs):
-        taken = [{"name": column, "datatype": "BYTES", "shape": [-1]} for column in columns(inputs)]
+    if inputs.kind != "series" and reading.columns(inputs):
+        taken = [{"name": column, "datatype": "BYTES", "shape": [-1]} for column in reading.columns(inputs)]
     outputs = [{"name": output(predictor), "datatype": "FP32", "shape": shape}]
     return {"name": name, "versions": ["1"], "platform": "dlx", "inputs": taken, "outputs": outputs}
 
@@ -80,12 +75,16 @@ def infer_inputs(inputs: Inputs, request: Mapping[str, Any], binary: bytes) -> I
             if not isinstance(size, int) or not 0 <= size <= len(binary) - start:
                 raise DataError("binary_data_size is none of the data behind the JSON", where=item["name"])
             piece, start = binary[start : start + size], start + size
+        if item["name"] in tensors:
+            raise DataError("is there twice", where=item["name"])
         tensors[item["name"]] = _tensor(item, piece)
-    if set(tensors) == {INPUT} and INPUT not in columns(inputs):
+    if set(tensors) == {INPUT} and INPUT not in reading.columns(inputs):
         value = tensors[INPUT]
         if value.dtype == object:
             return _texts(inputs, [_text(item) for item in value.ravel()])
         return reading.of_array(inputs, value)
+    if not any(reading.columns(inputs)):
+        raise DataError(f"the one input is {INPUT!r}", where=next(iter(tensors)))
     return inputs.of_columns({name: [_text(item) for item in value.ravel()] for name, value in tensors.items()}, INPUT)
 
 
@@ -147,7 +146,10 @@ def _strings(raw: bytes, name: str) -> list[bytes]:
 
 
 def _text(item: Any) -> str:
-    return item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+    try:
+        return item.decode("utf-8") if isinstance(item, bytes) else str(item)
+    except UnicodeDecodeError as error:
+        raise DataError("holds BYTES that are not text in UTF-8", where="inputs") from error
 
 
 def infer_response(
@@ -164,6 +166,8 @@ def infer_response(
         if not isinstance(item, dict) or item.get("name") != output(predictor):
             raise DataError(f"the one output is {output(predictor)!r}", where="outputs")
         own = item.get("parameters")
+        if isinstance(own, dict) and "classification" in own:
+            raise DataError("gives no classification, but the probabilities of all classes", where="outputs")
         binary = bool(own.get("binary_data", binary)) if isinstance(own, dict) else binary
     described: dict[str, Any] = {"name": output(predictor), "datatype": "FP32", "shape": list(array.shape)}
     if binary:
@@ -183,9 +187,12 @@ def serving_request(inputs: Inputs, raw: bytes) -> tuple[Iterator[Batch], str]:
     if not isinstance(value, dict) or not {"instances", "inputs"} & value.keys():
         raise DataError('expected {"instances": [...]}', where="the body")
     if "instances" in value:
-        return reading.of_json(inputs, value["instances"], "instances"), "predictions"
+        given = value["instances"]
+        if isinstance(given, list) and INPUT not in reading.columns(inputs):
+            given = [item[INPUT] if isinstance(item, dict) and item.keys() == {INPUT} else item for item in given]
+        return reading.of_json(inputs, given, "instances"), "predictions"
     given = value["inputs"]
-    if isinstance(given, dict) and len(given) == 1 and INPUT in given and INPUT not in columns(inputs):
+    if isinstance(given, dict) and len(given) == 1 and INPUT in given and INPUT not in reading.columns(inputs):
         given = given[INPUT]
     if isinstance(given, dict) and all(isinstance(column, list) for column in given.values()):
         return inputs.of_columns(given, "inputs"), "outputs"
@@ -205,7 +212,7 @@ def serving_metadata(name: str, predictor: Predictor) -> dict[str, Any]:
     def ends(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {
             item["name"]: {
-                "dtype": "DT_STRING" if item["datatype"] == "BYTES" else f"DT_{DTYPES[item['datatype']].upper()}",
+                "dtype": "DT_STRING" if item["datatype"] == "BYTES" else _tensorflow(item["datatype"]),
                 "tensor_shape": {"dim": [{"size": str(extent)} for extent in item["shape"]]},
             }
             for item in items
@@ -214,3 +221,8 @@ def serving_metadata(name: str, predictor: Predictor) -> dict[str, Any]:
     signature = {"inputs": ends(about["inputs"]), "outputs": ends(about["outputs"])}
     spec = {"name": name, "signature_name": "", "version": "1"}
     return {"model_spec": spec, "metadata": {"signature_def": {"signature_def": {"serving_default": signature}}}}
+
+
+def _tensorflow(kind: str) -> str:
+    """TensorFlow's name of a type of the protocol."""
+    return {"FP32": "DT_FLOAT", "FP64": "DT_DOUBLE", "FP16": "DT_HALF"}.get(kind, f"DT_{DTYPES[kind].upper()}")

@@ -25,7 +25,7 @@ class Served:
     def __init__(self, word: str, root: Path) -> None:
         """Loads the model; raises RunError where there is none."""
         self.word, self.root = word, root
-        run = find.one(word, root)
+        run = _newest(word, root)
         self._state = _state(run)
         self.predictor = _load(run)
         self.name = word if self.follows else run.name
@@ -44,7 +44,7 @@ class Served:
 
     def renew(self) -> bool:
         """Load the newer run, or the newer model, if there is one. Returns whether it did."""
-        run = find.one(self.word, self.root) if self.follows else self.predictor.run
+        run = _newest(self.word, self.root) if self.follows else self.predictor.run
         state = _state(run)
         if state is None or state == self._state:
             return False
@@ -68,6 +68,16 @@ def follow(models: list[Served], say: Callable[[str], None]) -> None:
                     say(f"{served.name} stays {served.predictor.run.name}: {error}")
 
     threading.Thread(target=look, name="follow", daemon=True).start()
+
+
+def _newest(word: str, root: Path) -> Run:
+    """The run that a word means; of `latest` or a spec's name the last that has a model, if any has."""
+    run = find.one(word, root)
+    if run.model_file.is_file() or word not in ("latest", find.stem(run.name)):
+        return run
+    others = find.below(root) if word == "latest" else find.of_name(run.path)
+    having = [path for path in others if Run(path).model_file.is_file()]
+    return Run.open(max(having, key=find.started)) if having else run
 
 
 def _state(run: Run) -> tuple[Any, ...] | None:
