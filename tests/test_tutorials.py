@@ -228,7 +228,7 @@ def test_the_readmes_table_says_what_the_runs_say() -> None:
         "xor_gate_no_hidden": "xor_gate -s layers.hidden=null",
         "mnist_cnn_17": "mnist_cnn -s steps=null -s epochs=17",
     }
-    for name in [*TUTORIALS, *named]:
+    for name in [*TUTORIALS, *named, "pretrained_transfer"]:
         path = CONFIGS.parent / "runs/tutorials" / name
         if name == "mnist_cnn_17" and not path.is_dir():
             continue
