@@ -75,20 +75,26 @@ class Batcher:
             questions = [self._waiting.popleft()]
             while len(questions) < MOST and self._some.acquire(blocking=False):
                 questions.append(self._waiting.popleft())
-            done: list[tuple[asyncio.Future[Answered], Answered | Exception]] = []
-            read = []
-            for question in questions:
-                if question.future.done():  # who asked has gone
-                    continue
-                try:
-                    read.append((question, *question.read()))
-                except Exception as error:
-                    done.append((question.future, error))
-            for group in _groups(read):
-                done += self._answer(group)
+            try:
+                done = self._asked(questions)
+            except Exception as error:  # no memory for the batch: the thread goes on
+                done = [(question.future, error) for question in questions]
             self._loop.call_soon_threadsafe(_deliver, done)
 
-    def _answer(self, group: list[Read]) -> list[tuple[asyncio.Future[Answered], Answered | Exception]]:
+    def _asked(self, questions: list[Question]) -> list[Done]:
+        """What is answered to each question, those together that go together."""
+        done = list[Done]()
+        read = list[Read]()
+        for question in questions:
+            if question.future.done():  # who asked has gone
+                continue
+            try:
+                read.append((question, *question.read()))
+            except Exception as error:
+                done.append((question.future, error))
+        return done + [pair for group in _groups(read) for pair in self._answer(group)]
+
+    def _answer(self, group: list[Read]) -> list[Done]:
         """What is answered to each question of a group; where together they fail, each is asked alone."""
         import numpy as np
 
@@ -109,6 +115,7 @@ class Batcher:
 
 
 Read = tuple[Question, list[str], "np.ndarray"]
+Done = tuple["asyncio.Future[Answered]", Answered | Exception]
 
 
 def _groups(read: list[Read]) -> list[list[Read]]:
@@ -123,7 +130,7 @@ def _groups(read: list[Read]) -> list[list[Read]]:
     return [group for several in groups.values() for group in several]
 
 
-def _deliver(done: list[tuple[asyncio.Future[Answered], Answered | Exception]]) -> None:
+def _deliver(done: list[Done]) -> None:
     for future, answer in done:
         if future.done():
             continue
