@@ -20,6 +20,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from browser import chromium, draw_a_line, opened
 from conftest import SMALL, Dlx
 from PIL import Image
 
@@ -309,33 +310,16 @@ def test_what_cannot_be_served_is_said(site: Site, dlx: Dlx) -> None:
 
 @pytest.mark.slow
 def test_the_page_of_the_server(site: Site) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium")
     expected = site.predict("digits", "x.png")[0]
     address = f"http://127.0.0.1:{site.port}/"
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 400, "height": 900})
-        asked, said = list[str](), list[str]()
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.goto(address)
+    with chromium() as browser, opened(browser, address, address, "data:", "blob:") as tab:
         tab.wait_for_selector("#draw")
         tab.set_input_files("#file", str(site.world / "x.png"))
         tab.wait_for_selector(".bars")
         assert tab.inner_text(".headline") == expected["label"]
         tab.wait_for_selector(".example img")
         tab.click(".example")
-        box = tab.locator("#draw").bounding_box()
-        assert box is not None
-        tab.mouse.move(box["x"] + 140, box["y"] + 40)
-        tab.mouse.down()
-        tab.mouse.move(box["x"] + 140, box["y"] + 240, steps=6)
-        tab.mouse.up()
-        tab.wait_for_timeout(500)
+        draw_a_line(tab)
         tab.select_option("#model", label="flowers")
         tab.wait_for_selector("#form")
         tab.fill("#form input[name=size]", "6")
@@ -343,7 +327,3 @@ def test_the_page_of_the_server(site: Site) -> None:
         tab.select_option("#model", label="texts")
         tab.fill("#text", "a fine day")
         tab.wait_for_selector(".headline")
-        assert tab.evaluate("document.documentElement.scrollWidth") <= 400
-        browser.close()
-    assert said == []
-    assert {url for url in asked if not url.startswith((address, "data:", "blob:"))} == set()

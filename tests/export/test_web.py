@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import chromium, draw_a_line, opened
 from conftest import SMALL, Dlx
 from PIL import Image
 
@@ -125,37 +126,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Run]]:
 
 @pytest.mark.slow
 def test_the_page_answers_as_predict_does(site: tuple[str, Run], world: Path) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None or shutil.which("npm") is None:
-        pytest.skip("no Chromium, or no npm")
+    if shutil.which("npm") is None:
+        pytest.skip("no npm")
     address, run = site
     image = np.random.default_rng(1).integers(0, 256, (8, 8), np.uint8)
     Image.fromarray(image).save(world / "x.png")
     expected = load_predictor(run).predict(image[None, ..., None])[0]
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 400, "height": 900})
-        asked, said = list[str](), list[str]()
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        tab.goto(address)
+    with chromium() as browser, opened(browser, address, address, "data:", "blob:") as tab:
         tab.wait_for_selector("#draw")
         given = tab.evaluate("pixels => answer({data: pixels, shape: [1, 8, 8, 1]})", image.reshape(-1).tolist())
         assert given == pytest.approx(expected.tolist(), abs=1e-5)
         tab.set_input_files("#file", str(world / "x.png"))
         tab.wait_for_selector(".bars")
-        digit = str(int(expected.argmax()))
-        assert tab.inner_text(".headline") == digit
-        box = tab.locator("#draw").bounding_box()
-        assert box is not None
-        tab.mouse.move(box["x"] + 140, box["y"] + 40)
-        tab.mouse.down()
-        tab.mouse.move(box["x"] + 140, box["y"] + 240, steps=6)
-        tab.mouse.up()
-        tab.wait_for_timeout(500)
-        assert tab.evaluate("document.documentElement.scrollWidth") <= 400
-        browser.close()
-    assert said == []
-    assert {url for url in asked if not url.startswith((address, "data:", "blob:"))} == set()
+        assert tab.inner_text(".headline") == str(int(expected.argmax()))
+        draw_a_line(tab)

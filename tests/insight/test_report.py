@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import chromium, opened
 from conftest import ROOT, Dlx
 
 from dlx.inference.evaluate import calibration, confusion_counts, per_class, surest_mistakes
@@ -118,14 +118,8 @@ def test_a_run_of_every_old_format_has_a_page(dlx: Dlx, world: Path) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -133,22 +127,13 @@ def test_a_browser_asks_nothing_reports_nothing_and_fits_a_phone(
     browser: Any, dlx: Dlx, runs: Path, scheme: str
 ) -> None:
     dlx("report", "d-1", "d-2", "-o", "r.html")
-    context = browser.new_context(color_scheme=scheme, viewport={"width": 400, "height": 800})
-    page, said, asked = context.new_page(), list[str](), list[str]()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto((runs / "r.html").as_uri())
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
-    page.hover("#chart0 svg")
-    assert page.inner_text("#chart0 .hover").startswith("epoch ")
-    page.click("input[data-run]")
-    assert page.locator("g.off").count() > 0
-    page.click("button[data-log]")
-    assert page.locator("#chart0.scaled").count() == 1
-    assert said == []
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    context.close()
+    with opened(browser, (runs / "r.html").as_uri(), "file:", "data:", color_scheme=scheme) as page:
+        page.hover("#chart0 svg")
+        assert page.inner_text("#chart0 .hover").startswith("epoch ")
+        page.click("input[data-run]")
+        assert page.locator("g.off").count() > 0
+        page.click("button[data-log]")
+        assert page.locator("#chart0.scaled").count() == 1
 
 
 def test_without_its_script_the_page_is_whole(browser: Any, dlx: Dlx, runs: Path) -> None:
