@@ -75,16 +75,18 @@ def _push(run: Run, to: Any, experiment: str) -> Pushed:
     identity = hashlib.sha256(f"{run.name} {info.get('started')} {run.text('spec.yaml')}".encode()).hexdigest()
     there = to.search_runs([place], f"tags.`{ID}` = '{identity}'")
     known = there[0] if there else None
-    if known is not None and not _begins(history, known.data.tags.get(ROWS, "")):
+    done = _rows_there(history, known.data.tags.get(ROWS, "")) if known is not None else 0
+    if known is not None and done is None:
         to.delete_run(known.info.run_id)
         known = None
+    done = done or 0
     started = int(1000 * float(info.get("started") or 0))
     if known is None:
         made = to.create_run(place, start_time=started, tags={ID: identity}, run_name=run.name)
         to.log_batch(made.info.run_id, params=_params(info))
     id_ = (known or made).info.run_id
-    done = int((known.data.tags.get(ROWS) or "0").split()[0]) if known is not None else 0
-    for batch in _batches([point for point in _points(history, started) if point.step > done]):
+    last = int(history[done - 1]["epoch"]) if done else 0  # a thinned history has fewer rows than epochs
+    for batch in _batches([point for point in _points(history, started) if point.step > last]):
         to.log_batch(id_, metrics=batch)
     for name, value in _final(run, history).items():
         if known is None or known.data.metrics.get(name) != value:
@@ -104,10 +106,10 @@ def _mark(history: Sequence[Mapping[str, Any]]) -> str:
     return f"{len(history)} {hashlib.sha256(json.dumps(list(history)).encode()).hexdigest()[:16]}"
 
 
-def _begins(history: Sequence[Mapping[str, Any]], mark: str) -> bool:
-    """Whether a history begins with the rows of a mark."""
+def _rows_there(history: Sequence[Mapping[str, Any]], mark: str) -> int | None:
+    """How many rows a mark is of, where the history begins with these; None where it is another by now."""
     count = mark.partition(" ")[0]
-    return count.isdigit() and _mark(history[: int(count)]) == mark
+    return int(count) if count.isdigit() and _mark(history[: int(count)]) == mark else None
 
 
 def _params(info: Mapping[str, Any]) -> list[Any]:

@@ -62,6 +62,19 @@ def test_a_run_is_read_back_and_pushed_again_adds_only_what_is_new(world: Path, 
     assert {"spec.yaml", "metrics.json", "history.jsonl", "run.json", "model.onnx"} <= set(run["files"])
 
 
+def test_a_thinned_history_is_not_pushed_twice(world: Path, dlx: Dlx, shell: Dlx) -> None:
+    pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
+    (world / "digits.yaml").write_text(SMALL)
+    assert dlx("run", "digits.yaml").code == 0
+    place = world / "runs/digits-1/history.jsonl"
+    lines = place.read_text().splitlines()
+    place.write_text("\n".join([lines[0], lines[2]]) + "\n")
+    for new in (True, False):
+        assert json.loads(shell("push", "digits", "--to", "mlflow", "--json").out)["new"] is new
+    (run,) = read_back(world)
+    assert [step for step, _ in run["points"]["val_loss"]] == [1, 3]
+
+
 def test_what_cannot_be_pushed_is_said(world: Path, dlx: Dlx, shell: Dlx) -> None:
     assert dlx("push", "nothing", "--to", "mlflow").code == 2
     (world / "digits.yaml").write_text(SMALL)
