@@ -60,8 +60,13 @@ class OnnxModel:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one answer."""
-        steps, classes = int(self.record["steps"]), len(self.record["classes"])
-        return (*([steps] if steps else []), classes or int(self.record["targets"]))
+        return answer_shape(self.record)
+
+
+def answer_shape(facts: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape of one answer of a model of which these `facts` are known."""
+    steps, classes = int(facts["steps"]), len(facts["classes"])
+    return (*([steps] if steps else []), classes or int(facts["targets"]))
 
 
 DTYPES = {

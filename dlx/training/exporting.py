@@ -126,9 +126,7 @@ def _asked(run: Run, wishes: Sequence[Wish]) -> Iterator[dict[str, Any]]:
                     raise of_message(answer)
                 yield answer
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(
-                    GRACE
-                )  # what TensorFlow has put into the folder for scratch files it takes away at its end
+                process.wait(GRACE)  # at its end TensorFlow takes its scratch files away
         finally:
             process.kill()
             process.wait()
@@ -196,12 +194,8 @@ def _measured(subject: Subject, form: str, path: Path) -> dict[str, Any]:
     for _ in answer([first] * TIMED):
         pass
     each = (time.perf_counter() - began) / TIMED
-    return {
-        "bytes": files.size_of(path),
-        "load_seconds": loaded,
-        "milliseconds": 1000 * each,
-        **_figures(subject, answer),
-    }
+    known = {"bytes": files.size_of(path), "load_seconds": loaded, "milliseconds": 1000 * each}
+    return {**known, **_figures(subject, answer)}
 
 
 def _figures(subject: Subject, answer: Callable[..., Iterator[np.ndarray]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import prometheus_client as prometheus
 from starlette.applications import Starlette
@@ -30,13 +30,14 @@ from dlx.inference.unlike import remarks
 if TYPE_CHECKING:
     import numpy as np
 
-SMALL = 64 * 2**10  # bytes of a body that is read where the model is asked, not in a thread of its own
+SMALL = 64 * 2**10  # bytes of a body that needs no thread of its own
 PAGE = {"index.html": "text/html", "page.css": "text/css", "inputs.js": "text/javascript", "page.js": "text/javascript",
         "remote.js": "text/javascript"}  # fmt: skip
 CONTENT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+T = TypeVar("T")
 Examples = Callable[[Served], list[dict[str, Any]]]
 
 
@@ -157,7 +158,7 @@ class Routes:
         return Response(_page(name), media_type=PAGE[name])
 
     async def about(self, request: Request) -> Response:
-        return answer_json({"models": [served.about() for served in self.service.models.values()]})
+        return answer_json({"models": [served.about for served in self.service.models.values()]})
 
     async def given(self, request: Request) -> Response:
         served = self.service.served(request.query_params.get("model"))
@@ -175,13 +176,17 @@ class Routes:
             inputs = reading.fresh(predictor.inputs)
             one, read = await _bodies(request, inputs, raw)
             answered = await self.service.ask(predictor, read, len(raw))
-            records = [
-                prediction.record()
-                for part in answered
-                for prediction in predictor.predictions(part.names, part.answers, int(top[:9]) if top else None)
-            ]
-            headers = _noted(inputs, predictor, answered)
-            return answer_json(records[0] if one and len(records) == 1 else records, headers=headers)
+
+            def written() -> Response:
+                records = [
+                    prediction.record()
+                    for part in answered
+                    for prediction in predictor.predictions(part.names, part.answers, int(top[:9]) if top else None)
+                ]
+                headers = _noted(inputs, predictor, answered)
+                return answer_json(records[0] if one and len(records) == 1 else records, headers=headers)
+
+            return await _aside(len(raw), written)
 
         return await with_body(request, answer)
 
@@ -222,7 +227,8 @@ class Routes:
         predictor = served.predictor
 
         async def answer(raw: bytes) -> Response:
-            asked, binary = protocols.infer_request(raw, request.headers.get("inference-header-content-length"))
+            length = request.headers.get("inference-header-content-length")
+            asked, binary = await _aside(len(raw), functools.partial(protocols.infer_request, raw, length))
             inputs = reading.fresh(predictor.inputs)
             read = functools.partial(protocols.infer_inputs, inputs, asked, binary)
             answers, headers = await self._answers(predictor, inputs, read, len(raw))
@@ -249,7 +255,7 @@ class Routes:
 
         async def answer(raw: bytes) -> Response:
             inputs = reading.fresh(predictor.inputs)
-            batches, key = protocols.serving_request(inputs, raw)
+            batches, key = await _aside(len(raw), functools.partial(protocols.serving_request, inputs, raw))
             answers, headers = await self._answers(predictor, inputs, lambda: batches, len(raw))
             return answer_json({key: answers.tolist()}, headers=headers)
 
@@ -288,6 +294,11 @@ def _itself(batch: Batch) -> Batch:
     return batch
 
 
+async def _aside(size: int, work: Callable[[], T]) -> T:
+    """What `work` returns; of a large body it is done in a thread, and nobody waits for it."""
+    return await run_in_threadpool(work) if size > SMALL else work()
+
+
 async def _bodies(request: Request, inputs: Inputs, raw: bytes) -> tuple[bool, Callable[[], Iterable[Batch]]]:
     """(whether it is one input, what reads it) of the body of a prediction, by its type."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -295,15 +306,12 @@ async def _bodies(request: Request, inputs: Inputs, raw: bytes) -> tuple[bool, C
         parts = await _parts(request, raw)
         return False, lambda: [batch for name, part in parts for batch in reading.of_file(inputs, part, name)]
     if kind == "application/json":
-        value = reading.parsed(raw)
+        value = await _aside(len(raw), functools.partial(reading.parsed, raw))
         return isinstance(value, Mapping), lambda: reading.of_json(inputs, value)
     if kind == "application/x-www-form-urlencoded":
-        hint = (
-            "-H 'Content-Type: …': image/png, text/csv, text/plain, application/json, application/octet-stream (.npy)"
-        )
-        raise Refusal(
-            415, f"curl's usual type says nothing of a body; --data-binary @FILE with {hint}; or -F file=@FILE"
-        )
+        kinds = "image/png, text/csv, text/plain, application/json or application/octet-stream (.npy)"
+        words = f"curl's usual type says nothing of a body; --data-binary @FILE with -H 'Content-Type: …': {kinds}"
+        raise Refusal(415, f"{words}; or -F file=@FILE")
     return inputs.kind == "image" and not reading.is_array(raw), lambda: reading.of_file(inputs, raw, "-")
 
 

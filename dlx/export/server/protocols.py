@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dlx.errors import DataError
 from dlx.export.server import reading
 from dlx.inference.inputs import Batch, Inputs
+from dlx.inference.onnx_model import INPUT, OUTPUTS, answer_shape, facts
 from dlx.inference.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ DTYPES = {
     "BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64", "INT8": "int8",
     "INT16": "int16", "INT32": "int32", "INT64": "int64", "FP16": "float16", "FP32": "float32", "FP64": "float64",
 }  # fmt: skip
-INPUT = "input"
 
 
 def datatype(dtype: str) -> str:
@@ -33,13 +33,12 @@ def datatype(dtype: str) -> str:
 
 def output(predictor: Predictor) -> str:
     """The name of what a model gives."""
-    return "probabilities" if predictor.classes else "value"
+    return OUTPUTS[0] if predictor.classes else OUTPUTS[1]
 
 
 def metadata(name: str, predictor: Predictor) -> dict[str, Any]:
     """The metadata of a model. A table or a text is asked for by its columns, as the data has them."""
-    inputs, info = predictor.inputs, predictor.info
-    shape = [-1, *([int(info["steps"])] if info.get("steps") else []), len(predictor.classes) or int(info["targets"])]
+    inputs, shape = predictor.inputs, [-1, *answer_shape(facts(predictor.info))]
     taken = [{"name": INPUT, "datatype": datatype(inputs.dtype), "shape": [-1, *inputs.shape]}]
     if inputs.kind != "series" and reading.columns(inputs):
         taken = [{"name": column, "datatype": "BYTES", "shape": [-1]} for column in reading.columns(inputs)]

@@ -20,38 +20,42 @@ EVERY = 2.0  # seconds between looks for a newer run
 
 
 class Served:
-    """What RUN means, and what answers for it. `predictor` is another once there is a newer run of that name."""
+    """What RUN means, and what answers for it; both are others once there is a newer run of that name.
+
+    about: what is known of the model, see `dlx.export.metadata`, and under which name it is served.
+    """
 
     def __init__(self, word: str, root: Path) -> None:
         """Loads the model; raises RunError where there is none."""
         self.word, self.root = word, root
         run = _newest(word, root)
-        self._state = _state(run)
-        self.predictor = _load(run)
-        self.name = word if self.follows else run.name
-        self.since = time.time()
+        self.name = word if _follows(word, run) else run.name
+        self._take(run)
+
+    def _take(self, run: Run) -> None:
+        self._state = _state(run)  # one that cannot be loaded is not tried again
+        predictor = _load(run)
+        record = metadata.record(run, predictor.info, files.sha256(run.model_file))
+        self.about = {"name": self.name, **record, "output": predictor.classes or predictor.value_names}
+        self.predictor, self.since = predictor, time.time()
 
     @property
     def follows(self) -> bool:
-        """Whether it is a spec's name, or `latest`: a newer run takes its place."""
-        return self.word == "latest" or self.word == find.stem(self.predictor.run.name)
-
-    def about(self) -> dict[str, Any]:
-        """What is known of the model, see `dlx.export.metadata`, and under which name it is served."""
-        run, info = self.predictor.run, self.predictor.info
-        record = metadata.record(run, info, files.sha256(run.model_file))
-        return {"name": self.name, **record, "output": self.predictor.classes or self.predictor.value_names}
+        """Whether a newer run takes its place."""
+        return _follows(self.word, self.predictor.run)
 
     def renew(self) -> bool:
         """Load the newer run, or the newer model, if there is one. Returns whether it did."""
         run = _newest(self.word, self.root) if self.follows else self.predictor.run
-        state = _state(run)
-        if state is None or state == self._state:
+        if _state(run) in (None, self._state):
             return False
-        self._state = state  # one that cannot be loaded is not tried again
-        self.predictor = _load(run)
-        self.since = time.time()
+        self._take(run)
         return True
+
+
+def _follows(word: str, run: Run) -> bool:
+    """Whether RUN is a spec's name, or `latest`: not this very run, but the newest."""
+    return word in ("latest", find.stem(run.name))
 
 
 def follow(models: list[Served], say: Callable[[str], None]) -> None:
@@ -73,7 +77,7 @@ def follow(models: list[Served], say: Callable[[str], None]) -> None:
 def _newest(word: str, root: Path) -> Run:
     """The run that a word means; of `latest` or a spec's name the last that has a model, if any has."""
     run = find.one(word, root)
-    if run.model_file.is_file() or word not in ("latest", find.stem(run.name)):
+    if run.model_file.is_file() or not _follows(word, run):
         return run
     others = find.below(root) if word == "latest" else find.of_name(run.path)
     having = [path for path in others if Run(path).model_file.is_file()]
