@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from dlx.commands.options import Launch, launch_options
 
 if TYPE_CHECKING:
     from dlx.inference.predictor import Predictor
+    from dlx.training.experiment import Experiment
 
 
 @click.command("evaluate", short_help="Every figure of a model, with how far chance goes.")
@@ -59,10 +61,11 @@ def command(
     predictor = load_predictor(existing)
     info = predictor.info
     size = batch_size or batch_of(info["settings"].get("batch_size", "full"), int(info["dataset"].get("train") or 128))
+    again = None
     if threshold is not None:
-        _set_threshold(predictor, threshold, size)
+        again = _set_threshold(predictor, threshold, size)
     with terminal.doing("reading the data"):
-        examples = given(predictor, data) if data else own(predictor, split)
+        examples = given(predictor, data) if data else own(predictor, split, again)
     for note in (*examples.notes, *predictor.remarks):
         terminal.console(error=True).print(terminal.clean(note))
     found = evaluation(predictor.network, examples, Question(size, **asked, threshold=predictor.threshold))
@@ -72,14 +75,18 @@ def command(
         evaluation_screen.show(found, existing)
 
 
-def _set_threshold(predictor: Predictor, wanted: str, size: int) -> None:
-    """Keep the threshold that is wanted with the run's model. Raises DlxError where it is none, or has no use."""
+def _set_threshold(predictor: Predictor, wanted: str, size: int) -> tuple[Experiment, bool] | None:
+    """Keep the threshold that is wanted with the run's model. Raises DlxError where it is none, or has no use.
+
+    Returns the run's data, as `prepared_again` does, where it was needed.
+    """
     from dlx.errors import DlxError
     from dlx.inference import threshold
     from dlx.insight.evaluation import best_threshold
     from dlx.insight.labelled import own
     from dlx.runs.metrics import figure_text
     from dlx.system import terminal
+    from dlx.training.experiment import prepared_again
 
     def say(words: str) -> None:
         terminal.console(error=True).print(terminal.clean(words))
@@ -88,21 +95,24 @@ def _set_threshold(predictor: Predictor, wanted: str, size: int) -> None:
         raise DlxError("--threshold: the run does not answer with one of two classes", where=predictor.run.name)
     if wanted == "none":
         threshold.keep(predictor.run, None)
-        return
-    kind, _, figure = wanted.partition(":")
+        return None
+    again, (kind, _, figure) = None, wanted.partition(":")
     if kind == "auto":
         figure = figure or threshold.FIGURES[0]
         if figure not in threshold.FIGURES:
             raise DlxError(f"--threshold auto:{figure}: expected auto:{', auto:'.join(threshold.FIGURES)}")
-        chosen, reached = best_threshold(predictor.network, own(predictor, "validation"), size, figure)
+        again = prepared_again(predictor.run)
+        chosen, reached = best_threshold(predictor.network, own(predictor, "validation", again), size, figure)
         words = f"{figure} {figure_text('val_accuracy', reached)} on validation"
     else:
         try:
-            chosen, words = threshold.Threshold(float(wanted)), "as you say"
+            value = float(wanted)
         except ValueError:
-            chosen = threshold.Threshold(-1.0)
-        if not 0 < chosen.value < 1:
+            value = math.nan
+        if not 0 < value < 1:
             raise DlxError(f"--threshold {wanted}: expected a number between 0 and 1, auto or none")
+        chosen, words = threshold.Threshold(value), "as you say"
     threshold.keep(predictor.run, chosen)
     kept = f"kept with {predictor.run.name}"
     say(f"{predictor.classes[1]!r} is the answer from a probability of {chosen.value:.4g} on ({words}); {kept}")
+    return again

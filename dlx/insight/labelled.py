@@ -15,7 +15,7 @@ from dlx.inference.prediction import TableRow
 from dlx.inference.predictor import KerasModel, Predictor
 from dlx.parts.datasets.table_reader import ABSENT, no_column, number, read_table, shape_of
 from dlx.system import machine
-from dlx.training.experiment import chosen_split, prepared_again
+from dlx.training.experiment import Experiment, chosen_split, prepared_again
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,12 +61,13 @@ class Labelled:
         return [str(value) for value in table[name].iloc[self.split.index]]
 
 
-def own(predictor: Predictor, split: str | None) -> Labelled:
+def own(predictor: Predictor, split: str | None, again: tuple[Experiment, bool] | None = None) -> Labelled:
     """A split of the run's own data: test, else validation, else train.
 
+    again: the data, as `prepared_again` gives it, where it is loaded already.
     Raises RunError where it has none of that name, DataError where the data cannot be loaded, or is of another shape.
     """
-    experiment, changed = prepared_again(predictor.run)
+    experiment, changed = again or prepared_again(predictor.run)
     name = chosen_split(predictor.run, experiment, split)
     spec, dataset = experiment.spec, experiment.dataset
     if list(dataset.classes) != predictor.classes or list(dataset.shape) != list(predictor.info["input"]["shape"]):
