@@ -60,7 +60,6 @@ EXAMPLES: dict[str, tuple[tuple[int, ...], Any]] = {
     "einsum_dense": ((5, 4), {"einsum_dense": {"equation": "abc,cd->abd", "output_shape": [5, 3], "bias_axes": "d"}}),
     "elu": ((6,), "elu"),
     "embedding": ((5,), {"embedding": {"input_dim": 10, "output_dim": 4}}),
-    "equalization": ((8, 8, 3), "equalization"),
     "flatten": ((3, 4), "flatten"),
     "gaussian_dropout": ((6,), {"gaussian_dropout": 0.3}),
     "gaussian_noise": ((6,), {"gaussian_noise": 0.3}),

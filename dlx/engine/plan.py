@@ -78,6 +78,7 @@ class Program:
     order.
     `pieces` are the parts of an epoch, for inputs that stay on disk. `reuse(network, optimizer, plan)` is the same
     program for a training that differs in the seed, the rate and the strengths of penalties alone: nothing is compiled.
+    `compiled`: whether XLA compiles the steps.
     `save` gives the state as arrays, `load` a state from such arrays: see `with_state`. `lanes` makes one program of
     several trainings that `reuse` would take, and that may also differ in dropout and momentum; None where none can be
     made.
@@ -96,6 +97,7 @@ class Program:
     reuse: Callable[[Any, Any, Plan], Program]
     save: Callable[[State], dict[str, np.ndarray]]
     load: Callable[[Mapping[str, np.ndarray]], State]
+    compiled: bool = True
     lanes: Callable[[Sequence[Member]], Lanes] | None = None
 
 

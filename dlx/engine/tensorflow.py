@@ -49,6 +49,7 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
             reuse=reuse,
             save=lambda state: {name: plain_array(variable.numpy()) for name, variable in state.items()},
             load=loop.load,
+            compiled=loop.fused,
         )
 
     return program()

@@ -10,6 +10,7 @@ from dlx.model.keras_errors import sentence
 from dlx.model.layers import Layers
 from dlx.parts import losses, metrics
 from dlx.parts.registry import Part
+from dlx.spec.sections import Spec
 from dlx.system.backend import keras
 
 Loss = Callable[..., Any]
@@ -143,7 +144,8 @@ def unscale(logits: Any, scaling: Scaling | None, variables: bool) -> Any:
 
 def metrics_factory(layers: Layers, units: int) -> Callable[[], list[Any]]:
     """What makes fresh metrics; each is fed a made-up example once, to find what does not fit."""
-    parts, registry, task = _metric_parts(layers), layers.spec.registries["metric"], layers.facts.task
+    spec, task = layers.spec, layers.facts.task
+    parts, registry = metric_parts(spec, task), spec.registries["metric"]
     made = [registry.make(part, _units=units, _task=task) for part in parts]
     for part, metric in zip(parts, made, strict=True):
         try:
@@ -153,8 +155,9 @@ def metrics_factory(layers: Layers, units: int) -> Callable[[], list[Any]]:
     return lambda: [registry.make(part, _units=units, _task=task) for part in parts]
 
 
-def _metric_parts(layers: Layers) -> list[Part]:
-    if layers.spec.metrics != "auto":
-        return list(layers.spec.metrics)
+def metric_parts(spec: Spec, task: str) -> list[Part]:
+    """The metrics of a spec: its own, or those that are usual for the task."""
+    if spec.metrics != "auto":
+        return list(spec.metrics)
     auto = {"classification": ["accuracy"], "regression": ["mae"], "multi_label": ["accuracy", "exact_match"]}
-    return [Part(name) for name in auto[layers.facts.task]]
+    return [Part(name) for name in auto[task]]

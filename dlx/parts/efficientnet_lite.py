@@ -42,6 +42,14 @@ def EfficientNetLite0(include_top: bool, weights: str | None, input_shape: tuple
     Raises DataError where `weights` are wanted and the package is not installed, or is another.
     """
     assert not include_top
+    model = network(input_shape, name)
+    if weights is not None:
+        _load(model, arrays())
+    return model
+
+
+def network(input_shape: tuple[int, int, int], name: str) -> Any:
+    """The network without its head, its weights drawn at random."""
     given = keras.Input(input_shape)
     x = _conv(given, 32, 3, 2, "_conv_stem", "_bn0")
     number, before = 0, 32
@@ -52,10 +60,7 @@ def EfficientNetLite0(include_top: bool, weights: str | None, input_shape: tuple
             )
             number, before = number + 1, filters
     x = _conv(x, 1280, 1, 1, "_conv_head", "_bn1")
-    model = keras.Model(given, x, name=name)
-    if weights is not None:
-        _load(model, arrays())
-    return model
+    return keras.Model(given, x, name=name)
 
 
 def _block(x: Any, prefix: str, kernel: int, strides: int, widths: tuple[int, int, int]) -> Any:

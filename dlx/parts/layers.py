@@ -72,6 +72,7 @@ registry.refused = {
     "mix_up": f"{_LABELS}: augment: [mixup]",
     "cut_mix": f"{_LABELS}: augment: [cutmix]",
     "random_crop": "outside of training it keeps the old size, which no next layer fits: augment: [crop]",
+    "equalization": "Keras leaves it out of a network that it is a layer of",
     "random_posterization": "it wants whole numbers, and a network computes in floats",
     "random_shear": "Keras cannot load a saved model that holds it",
     "max_num_bounding_boxes": f"{_LABELS}, which are boxes",

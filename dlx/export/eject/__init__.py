@@ -1,0 +1,1 @@
+"""`dlx eject`: a run's experiment as a plain script of Keras."""
