@@ -207,7 +207,7 @@ KINDS: dict[str, tuple[Any, str]] = {
     "iris": ("iris", f"layers: {MLP}\npreprocess: [normalize]\ntest: 0.2\nmetrics: [accuracy, {{top_k: 2}}]"),
     "mixed": ("digits", "layers: [flatten, {dense: 8}, output]\naugment: [flip, {cutout: 0.3}, {mixup: 0.4}]\nclass_weight: {'3': 2.0}"),
     "cut": ("digits", "layers: [flatten, output]\naugment: [{cutmix: 1.0}]\npreprocess: [{standardize: channel}]"),
-    "text": ("{text_csv: {path: texts.csv, label: label, length: 4}}", "layers: [{embedding: {input_dim: 16, output_dim: 4}}, {lstm: 5}, output]"),
+    "text": ("{text_csv: {path: texts.csv, text: text, label: label, sequence_length: 4}}", "layers: [{embedding: {input_dim: 16, output_dim: 4}}, {lstm: 5}, output]"),
 }  # fmt: skip
 
 
