@@ -30,7 +30,7 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(self):
         super().__init__()
-        self.order, self.begun = order(0), 0  # the order of an epoch, and how many have begun
+        self.begin(0)
 
     def __len__(self):
         return math.ceil(len(x_train) / BATCH_SIZE)
@@ -39,8 +39,8 @@ class Batches(keras.utils.PyDataset):
         rows = self.order[number * BATCH_SIZE : (number + 1) * BATCH_SIZE]
 {batch}
 
-    def on_epoch_begin(self):
-        self.order, self.begun = order(self.begun), self.begun + 1
+    def begin(self, epoch):
+        self.epoch, self.order = epoch, order(epoch)
 '''
 DRAWS = '''
 class SameDraws(keras.callbacks.Callback):
@@ -233,7 +233,7 @@ def _batch(subject: Subject) -> Iterator[str]:
     if subject.plan.class_weights and not weight:
         yield "labels = labels * weight_train[rows, None]  # a label's weight goes where its share goes"
     if subject.same_start:
-        yield "step = (self.begun - 1) * len(self) + number"
+        yield "step = self.epoch * len(self) + number"
         yield "for generator, chance in zip(generators, CHANCE, strict=True):"
         yield "    generator.state.assign([(step + chance) % 2**32, 0])"
     yield "for change, generator in zip(CHANGES, generators, strict=True):"
@@ -304,7 +304,9 @@ def _fit(subject: Subject, callbacks: Sequence[str]) -> list[str]:
     }
     shown = ["callbacks = [", *(code.indented(f"{one},") for one in callbacks), "]"]
     if not _whole(subject):
-        return [*shown, *code.call("history = model.fit", ["Batches()"], {"shuffle": "False", **named}).splitlines()]
+        begin = "keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.begin(epoch)),"
+        shown = ["batches = Batches()", shown[0], code.indented(begin), *shown[1:]]
+        return [*shown, *code.call("history = model.fit", ["batches"], {"shuffle": "False", **named}).splitlines()]
     weights = {"sample_weight": "weight_train"} if subject.plan.class_weights else {}
     more = {"batch_size": "BATCH_SIZE", "shuffle": "False", **weights, **named}
     return [*shown, *code.call("history = model.fit", ["x_train", "y_train"], more).splitlines()]
