@@ -118,7 +118,6 @@ LAYERS = {
     "aug_mix": "Several chains of random changes of an image, mixed (Hendrycks et al. 2019).",
     "auto_contrast": "Stretches each image's values over the whole `value_range`.",
     "contrast_limited_adaptive_histogram_equalization": "Evens out the values tile by tile, up to a limit (CLAHE).",
-    "equalization": "Evens out how often each value occurs in an image.",
     "rand_augment": "`num_ops` random changes of an image, as strong as `factor` (Cubuk et al. 2019).",
     "random_brightness": "Makes images lighter or darker by up to that share of the `value_range`.",
     "random_color_degeneration": "Takes a random part of the colour out of images.",
