@@ -30,7 +30,7 @@ SPECS = [path.stem for path in sorted(CONFIGS.glob("[!_]*.yaml"))]
 STEPS = 50
 # What a spec needs to train so few steps in a test: smaller batches, no download.
 SMALLER = {
-    "cifar_resnet": ["batch_size=2", "lr=0.001"],  # at 0.1 normalizing two examples makes chaos of rounding
+    "cifar_resnet": ["batch_size=2", "lr=0.00001"],  # above, normalizing two examples makes chaos of rounding
     "cifar_speedrun": ["batch_size=8", "precision=float32"],
     "mobilenet_transfer": ["batch_size=8", "layers.pretrained.weights=none", "layers.pretrained.trainable=false"],
     "pretrained_transfer": ["batch_size=8"],
