@@ -56,10 +56,11 @@ def _check_place(path: Path) -> None:
         raise DlxError(
             "a script cannot say its own name", where=str(path), hint="-o train.py: letters, digits, _ and -"
         )
-    if path.is_file() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:10_000]:
+    text = path.read_text(encoding="utf-8", errors="replace")[:10_000] if path.is_file() else ""
+    if path.is_file() and MARK not in text:
         raise DlxError("is there already, and is no script of dlx eject", where=str(path), hint="-o names another file")
     beside = path.with_suffix(".npz")
-    if beside.exists() and not path.is_file():
+    if beside.exists() and f"It reads {beside.name}" not in text:
         message = f"is there already, and {path.name} may need a file of that name"
         raise DlxError(message, where=str(beside), hint="-o names another file")
     files.check_writable(path.absolute().parent)

@@ -18,6 +18,7 @@ from conftest import CONFIGS, Dlx
 from examples import EXAMPLES, data, facts, make_spec
 from PIL import Image
 
+from dlx.errors import TrainingError
 from dlx.export.eject import code, sources
 from dlx.export.eject.network import network
 from dlx.model.build import build
@@ -265,6 +266,11 @@ def test_what_is_there_is_not_lost_and_own_code_is_refused(dlx: Dlx, world: Path
     assert (world / "mine.py").read_text() == "print('mine')\n"
     (world / "train.npz").write_bytes(b"mine")
     assert "may need a file of that name" in dlx("eject", "gate", "-o", "train.py", "--same-start").err
+    (world / "train.npz").unlink()
+    assert dlx("eject", "gate", "-o", "train.py").code == 0
+    (world / "train.npz").write_bytes(b"mine")  # which that script does not read
+    assert "may need a file of that name" in dlx("eject", "gate", "-o", "train.py", "--same-start").err
+    assert (world / "train.npz").read_bytes() == b"mine"
     assert dlx("eject", "gate", "-o", "gate.txt").code == 2
     assert dlx("eject", "gate").code == 0
     assert dlx("eject", "gate").code == 0  # its own it writes again
@@ -276,6 +282,13 @@ def test_what_is_there_is_not_lost_and_own_code_is_refused(dlx: Dlx, world: Path
     result = dlx("eject", "own")
     assert result.code == 2
     assert "own code" in result.err
+
+
+def test_what_has_no_public_name_is_no_line_of_a_script(world: Path) -> None:
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    whole = keras.Model(inner.inputs, inner.outputs)
+    with pytest.raises(TrainingError, match="Functional is no class of Keras"):
+        code.of_layer(whole, ())
 
 
 def test_a_script_is_laid_out_as_people_write() -> None:

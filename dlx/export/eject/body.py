@@ -20,13 +20,14 @@ def section(script: Script, targets: Targets) -> str:
     activation = subject.network.head[0].rpartition(", ")[2]
     last = None if targets.raw or activation == "linear" else activation
     script.section("The network")
-    instead = dict(_fitted(subject)) | dict(_pretrained(script))
+    pretrained = dict(_pretrained(script))
+    instead = dict(_fitted(subject)) | pretrained
     if targets.raw:
         script.lines.append(
             "# It ends in logits: a loss that takes them keeps digits which probabilities near 0 and 1 lose."
         )
     script.lines += network.network(subject.network.logits, instead, last, _names(subject.spec.layers))
-    if subject.same_start or "body = " in "\n".join(script.lines) or subject.spec.weights:
+    if subject.same_start or pretrained or subject.spec.weights:
         kept = {weight.path for made in subject.network.preprocess if made.statistics for weight in made.layer.weights}
         weights = [
             array
@@ -74,14 +75,8 @@ def _pretrained(script: Script) -> Iterator[tuple[str, str | None]]:
     for part in script.subject.spec.layers:
         if part.name != "pretrained":
             continue
-        name, size = (
-            part.args["name"],
-            next(
-                tuple(layer.input_shape[1:])
-                for layer in script.subject.network.logits.layers
-                if layer.name == part.args["name"]
-            ),
-        )
+        name = part.args["name"]
+        size = tuple(script.subject.network.logits.get_layer(name).input_shape[1:])
         if name == "efficientnet_lite0":
             for text in sources.of([efficientnet_lite.network]):
                 script.lines += [*text.replace("keras.layers.", "layers.").splitlines(), "", ""]
@@ -91,21 +86,7 @@ def _pretrained(script: Script) -> Iterator[tuple[str, str | None]]:
             script.lines.append("body = " + code.call(f"keras.applications.{blocks.NETWORKS[name][0]}", [], shape))
         trainable = part.args.get("trainable")
         trainable = part.args["weights"] == "none" if trainable is None else trainable
-        script.lines += _unfrozen(trainable)
+        for text in sources.of([blocks._unfreeze]):
+            script.lines += ["", *text.splitlines(), ""]
+        script.lines += [f"_unfreeze(body, {code.literal(trainable)})", ""]
         yield name, "body"
-
-
-def _unfrozen(trainable: bool | str) -> list[str]:
-    if not isinstance(trainable, str):
-        return [f"body.trainable = {trainable}", ""]
-    last = int(trainable.split()[1])
-    return [
-        "# The last layers with weights learn; batch normalizations keep what they are.",
-        "body.trainable = True",
-        f"for layer in [layer for layer in body.layers if layer.weights][:-{last}]:",
-        "    layer.trainable = False",
-        "for layer in body.layers:",
-        "    if isinstance(layer, layers.BatchNormalization):",
-        "        layer.trainable = False",
-        "",
-    ]

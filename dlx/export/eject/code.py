@@ -95,7 +95,8 @@ def of_optimizer(optimizer: Any, learning_rate: str) -> str:
 def _of_object(described: Mapping[str, Any], names: Collection[str]) -> str:
     """The code of what Keras's `serialize_keras_object` describes."""
     module, name, config = described.get("module") or "", described["class_name"], described["config"]
-    found = getattr(_module(module), name, None) if module.startswith("keras.") else None
+    public = module.startswith("keras.") and not module.startswith("keras.src")
+    found = getattr(_module(module), name, None) if public else None
     if found is None or not isinstance(config, Mapping):
         raise TrainingError(f"{name} is no class of Keras that a script could name")
     positional, named = _arguments(found, config, names)

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from dlx.data import cuts
 from dlx.data.cuts import fold_of
 from dlx.data.dataset import Dataset, Stream
+from dlx.data.images import SUFFIXES
+from dlx.data.npz import read_arrays
 from dlx.data.splits import Splits
 from dlx.errors import DataError
+from dlx.export.eject import sources
 from dlx.export.eject.code import call, literal, words
 from dlx.spec.sections import Spec
+from dlx.system import machine
 from dlx.system.units import byte_size
 
-SMALL = 16  # rows that are written down
 LARGEST = 2**31  # bytes of arrays that are written beside a script
 NAMED = ("mnist", "fashion_mnist", "cifar10", "cifar100")
 SPLITS = ("train", "validation", "test")
-
-MIXED = '''
-def mixed(labels, seed):
-    """The rows in a random order of which every piece holds each class in its share."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    place = np.empty(len(order))
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels[order] == label)
-        place[rows] = (np.arange(len(rows)) + 0.5) / len(rows)
-    return order[np.argsort(place, kind="stable")]
-'''
 
 ADDITION = """
 # Pairs of whole numbers, high >= low, each pair once; then in either order. The bits of each number, from the lowest.
@@ -133,9 +127,10 @@ def _cuts(spec: Spec, splits: Splits) -> list[str]:
         fold = fold_of(share)
         if split is None or not (isinstance(share, float) or fold):
             continue
-        seed = literal([spec.split_seed, purpose])
-        order = f"mixed(y_train, {seed})" if stratified else f"np.random.default_rng({seed}).permutation(len(y_train))"
-        piece = f"np.array_split({order}, {fold[1]})[{fold[0] - 1}]" if fold else f"{order}[:{len(split)}]"
+        lines.append(f"mixed = np.random.default_rng({[spec.split_seed, purpose]}).permutation(len(y_train))")
+        if stratified:
+            lines.append("mixed = _spread(mixed, y_train[mixed])")
+        piece = f"np.array_split(mixed, {fold[1]})[{fold[0] - 1}]" if fold else f"mixed[:{len(split)}]"
         share_text = f"the fold {fold[0]} of {fold[1]}" if fold else f"{share:.3g} of them"
         lines += [
             f"held = np.sort({piece})  # {share_text}",
@@ -144,8 +139,8 @@ def _cuts(spec: Spec, splits: Splits) -> list[str]:
         ]
     if splits.test_is_validation:
         lines.append("x_validation, y_validation = x_test, y_test  # the run was judged so, too")
-    if any("mixed(" in line for line in lines):
-        lines = [*MIXED.rstrip().splitlines(), "", "", *lines]
+    if lines and stratified:
+        lines = [*"\n".join(sources.of([cuts._spread])).splitlines(), "", "", *lines]
     return lines
 
 
@@ -188,7 +183,7 @@ def _iris(spec: Spec, dataset: Dataset) -> Data:
     return Data(["x_train, y_train = datasets.load_iris(return_X_y=True)"], imports=["from sklearn import datasets"])
 
 
-def _named(spec: Spec, dataset: Dataset) -> Data | None:
+def _named(spec: Spec, dataset: Dataset) -> Data:
     """One of Keras's image sets."""
     name, limits = spec.dataset.name, (spec.dataset.args.get("limit"), spec.dataset.args.get("test_limit"))
     made = Data([f"(x_train, y_train), (x_test, y_test) = keras.datasets.{name}.load_data()"])
@@ -219,10 +214,6 @@ def _addition(spec: Spec, dataset: Dataset) -> Data:
 
 def _folder(spec: Spec, dataset: Dataset) -> Data | None:
     """A folder of images; None where it takes more than a few lines to say how it is read."""
-    from pathlib import Path
-
-    from dlx.data.images import SUFFIXES
-
     given = spec.dataset.args
     plain = given["labels"] in ("folder", "filename") and not isinstance(dataset.train.inputs, Stream)
     if not plain or dataset.skipped or any((Path(given["path"]) / name).is_dir() for name in ("train", "test")):
@@ -246,8 +237,8 @@ def _folder(spec: Spec, dataset: Dataset) -> Data | None:
 def _npz(spec: Spec, dataset: Dataset) -> Data | None:
     """A file of arrays; None where classes are words or the task is not the file's own."""
     path = str(spec.dataset.args["path"])
-    with np.load(path) as arrays:
-        kinds = {name: arrays[name].dtype.kind for name in arrays.files}
+    arrays = read_arrays(Path(path), (machine.memory() or 2**34) // 2, path)
+    kinds = {name: array.dtype.kind for name, array in arrays.items()} if isinstance(arrays, dict) else {}
     x, y = ("x_train", "y_train") if "x_train" in kinds else ("x", "y")
     if kinds[y] in "US" or dataset.task != "classification":
         return None

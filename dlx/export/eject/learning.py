@@ -8,7 +8,9 @@ from dlx.engine.plan import Plan
 from dlx.export.eject.code import call, literal
 from dlx.model.network import Network
 from dlx.parts.losses import HEADS
+from dlx.parts.metrics import metric_name
 from dlx.parts.registry import Part
+from dlx.runs.metrics import maximized
 from dlx.spec.sections import Spec
 
 CROSSENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy")
@@ -120,26 +122,29 @@ def loss(spec: Spec, network: Network, mixes: bool) -> tuple[str, Targets]:
     return call(f"keras.losses.{VALUES[name]}", [], named), targets
 
 
-def metrics(parts: list[Part], network: Network, targets: Targets) -> tuple[list[str], list[str]]:
-    """(how each metric is made, remarks on those that a script has not)."""
-    made, left_out = [], []
-    sparse = network.classes and network.units > 1 and not targets.one_hot
+def metrics(parts: list[Part], network: Network, targets: Targets) -> tuple[dict[str, str], list[str]]:
+    """(by its name how each metric is made, remarks on those that a script has not)."""
+    made, left_out = dict[str, str](), list[str]()
+    several = network.classes and network.units > 1
+    sparse = "Sparse" if several and not targets.one_hot else ""
     for part in parts:
-        if part.name == "accuracy" and network.classes and network.units > 1:
-            kind = "SparseCategoricalAccuracy" if sparse else "CategoricalAccuracy"
-            made.append(f'keras.metrics.{kind}(name="accuracy")')
+        name = metric_name(part)
+        if part.name == "accuracy" and several:
+            kind, more = f"{sparse}CategoricalAccuracy", {}
         elif part.name == "accuracy":
-            border = ", threshold=0.0" if targets.raw else ""  # a logit of 0 is a probability of one half
-            made.append(f'keras.metrics.BinaryAccuracy(name="accuracy"{border})')
+            # A logit of 0 is a probability of one half.
+            kind, more = "BinaryAccuracy", {"threshold": "0.0"} if targets.raw else {}
         elif part.name == "top_k":
-            kind, k = "SparseTopKCategoricalAccuracy" if sparse else "TopKCategoricalAccuracy", part.args["k"]
-            made.append(f'keras.metrics.{kind}(k={k}, name="top_{k}_accuracy")')
+            kind, more = f"{sparse}TopKCategoricalAccuracy", {"k": literal(part.args["k"])}
         elif part.name in ERRORS:
-            made.append(f'keras.metrics.{ERRORS[part.name]}(name="{part.name}")')
-        elif part.name == "exact_match":
-            made.append("exact_match")
+            kind, more = ERRORS[part.name], {}
         else:
-            left_out.append(f"The run counts {part.name} in a way of its own: left out here; scikit-learn has it.")
+            if part.name == "exact_match":
+                made[name] = name
+            else:
+                left_out.append(f"The run counts {name} in a way of its own: left out here; scikit-learn has it.")
+            continue
+        made[name] = call(f"keras.metrics.{kind}", [], {"name": literal(name), **more})
     return made, left_out
 
 
@@ -189,8 +194,6 @@ def callbacks(spec: Spec, plan: Plan, known: list[str], stem: str) -> Callbacks:
 
 
 def _stop_at(plan: Plan, known: list[str], found: Callbacks) -> None:
-    from dlx.runs.metrics import maximized
-
     names = {column: _keras_name(column, known) for column in plan.stop_at}
     if None in names.values():
         found.remarks.append(f"The run stops at {', '.join(plan.stop_at)}: the script has no such figure, and goes on.")
@@ -209,8 +212,3 @@ def _keras_name(column: str, known: list[str]) -> str | None:
     if figure not in ("loss", *known):
         return None
     return f"val_{figure}" if split == "val" else figure
-
-
-def name_of(made: str) -> str:
-    """The name under which Keras shows a metric."""
-    return made.partition('name="')[2].partition('"')[0] or made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -74,7 +73,7 @@ def write(subject: Subject, stem: str) -> tuple[str, dict[str, np.ndarray]]:
     _batches(script)
     ends = body.section(script, targets)
     _training(script, loss, targets)
-    _after(script, targets, ends)
+    _after(script, ends)
     return code.tidy([*_head(script), *script.lines]), script.arrays
 
 
@@ -266,11 +265,11 @@ def _training(script: Script, loss: str, targets: Targets) -> None:
     script.remarks += left_out
     if "exact_match" in metrics:
         script.lines += learning.exact_match(targets)
-    known = [learning.name_of(metric) for metric in metrics]
-    found = learning.callbacks(spec, plan, known, script.stem)
-    draws = [variable for variable in subject.network.logits.variables if _draws(subject, variable)]
+    found = learning.callbacks(spec, plan, list(metrics), script.stem)
+    logits = subject.network.logits
+    draws = len(logits.variables) - len(logits.weights)  # random states
     if subject.same_start and draws:
-        numbers = [seed_of(plan.seed, f"layer {number}") for number in range(len(draws))]
+        numbers = [seed_of(plan.seed, f"layer {number}") for number in range(draws)]
         script.lines += [f"DRAWS = {numbers}", "", *DRAWS.splitlines(), ""]
         found.made.insert(0, "SameDraws()")
     script.remarks += found.remarks
@@ -279,17 +278,12 @@ def _training(script: Script, loss: str, targets: Targets) -> None:
     compiled = {
         "optimizer": code.of_optimizer(subject.optimizer, rate),
         "loss": loss,
-        "metrics": f"[{', '.join(metrics)}]",
+        "metrics": f"[{', '.join(metrics.values())}]",
     }
     if subject.backend == "tensorflow" and not subject.compiled:
         compiled["jit_compile"] = "False"  # as the run
     script.lines += code.call("model.compile", [], compiled).splitlines()
     script.lines += _fit(subject, found.made)
-
-
-def _draws(subject: Subject, variable: Any) -> bool:
-    """Whether a variable of the network is a random state."""
-    return all(variable is not weight for weight in subject.network.logits.weights)
 
 
 def _fit(subject: Subject, callbacks: Sequence[str]) -> list[str]:
@@ -312,7 +306,7 @@ def _fit(subject: Subject, callbacks: Sequence[str]) -> list[str]:
     return [*shown, *code.call("history = model.fit", ["x_train", "y_train"], more).splitlines()]
 
 
-def _after(script: Script, targets: Targets, activation: str) -> None:
+def _after(script: Script, activation: str) -> None:
     """What follows the training: the best weights, the test split, answers."""
     subject, spec = script.subject, script.subject.spec
     script.section("What came of it")
