@@ -22,6 +22,7 @@ from dlx.errors import DataError
 from dlx.inference import inputs
 from dlx.inference.predictor import load_predictor
 from dlx.runs.run import Run
+from dlx.system.backend import loaded
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +67,15 @@ def test_prediction_is_that_of_training(runs: Path, trained: Path, dlx: Dlx) -> 
     saved = np.load(runs / "photos-1" / "predictions.npz")
     files = sorted((trained / "photos").rglob("*.png"))
     names = Run.open(runs / "photos-1").info()["classes"]
-    answers = dlx("predict", "photos", *files, "--json", "--exact").lines
+    everything = dict(enumerate(dlx("predict", "photos", *files, "--json", "--exact").lines))
+    alike = everything
+    if loaded() == "jax":  # a row's last bit depends there on how many are computed at once: as many as in training
+        seen = [files[index] for index in saved["index"]]
+        alike = dict(zip(saved["index"], dlx("predict", "photos", *seen, "--json", "--exact").lines, strict=True))
     for index, shares in zip(saved["index"], saved["prediction"], strict=True):
-        assert answers[index]["label"] == names[shares.argmax()]
-        assert list(answers[index]["probabilities"].values()) == shares.tolist()
+        assert everything[index]["label"] == names[shares.argmax()]
+        np.testing.assert_allclose(list(everything[index]["probabilities"].values()), shares, rtol=1e-4)
+        assert list(alike[index]["probabilities"].values()) == shares.tolist()
 
 
 def test_folders_patterns_and_rotation(dlx: Dlx, runs: Path, world: Path) -> None:
