@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -29,8 +30,9 @@ STATUS = ("running", "done", "failed", "interrupted", "pruned", "crashed", "unkn
 )
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag.")
 @click.option("--since", metavar="TIME", help="Only runs started since: 2026-03-01, 30m, 12h, 7d or 2w.")
-@click.option("--sort", metavar="METRIC", help="Best first by this figure; or by start, or name.")
+@click.option("--sort", metavar="METRIC", help="Best first by this figure; or by start, name, or size.")
 @click.option("--all", "everything", is_flag=True, help="The runs of a sweep, too, each in a line.")
+@click.option("--size", "sizes", is_flag=True, help="What each takes on the disk, and what of it can be freed.")
 @click.option("-q", "--quiet", is_flag=True, help="Names alone, for other commands.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with every run.")
 @runs_dir
@@ -41,6 +43,7 @@ def command(
     since: str | None,
     sort: str | None,
     everything: bool,
+    sizes: bool,
     quiet: bool,
     as_json: bool,
     runs_dir: str | None,
@@ -53,6 +56,7 @@ def command(
     dlx list
     dlx list 'cifar_*' --status done --sort val_accuracy
     dlx list --since 7d --tag seeds
+    dlx list --size
     dlx rm $(dlx list -q --status failed)
     """
     from dlx.runs import find
@@ -76,13 +80,15 @@ def command(
         ]
         chosen = _sorted(chosen, sort)
         if as_json:
-            print(one_line({"runs": [as_record(entry) for entry in chosen]}))
+            print(one_line({"runs": [{**as_record(entry), **_sizes(entry, sizes)} for entry in chosen]}))
         elif quiet:
             for entry in chosen:
                 print(terminal.clean(find.shown_name(entry.path, root)))
         elif not chosen:
             left = f"no run in {root} matches these options" if find.below(root) else find.none_yet(root)
             terminal.console().print(left)
+        elif sizes:
+            _print_sizes(chosen, root)
         else:
             lines = [_line(entry, find.shown_name(entry.path, root), changed[entry.path], sort) for entry in chosen]
             whole = bool(runs or sort or everything)
@@ -105,7 +111,7 @@ LONGEST = 32  # columns of a name
 
 def _sorting_figure(sort: str | None) -> str | None:
     """The figure that the runs are sorted by; None where it is no figure."""
-    return sort if sort not in ("name", "start") else None
+    return sort if sort not in ("name", "start", "size") else None
 
 
 def _line(entry: Entry, name: str, changed: str, sort: str | None) -> Line:
@@ -172,6 +178,55 @@ def _print_table(lines: Sequence[Line], heading: str) -> None:
     terminal.table(columns, [False, False, False, True, False], failed=failed)
 
 
+def _sizes(entry: Entry, wanted: bool) -> dict[str, Any]:
+    """What a run takes, as --json says it: bytes."""
+    from dlx.runs.sizes import size
+
+    return {"bytes": dataclasses.asdict(size(entry.path))} if wanted else {}
+
+
+def _print_sizes(entries: Sequence[Entry], root: Path) -> None:
+    """What each run takes, all of them together, and the commands that free some of it."""
+    from dlx.inference import onnx_model
+    from dlx.runs import find
+    from dlx.runs import sizes as on_disk
+    from dlx.system import terminal
+    from dlx.system.units import byte_size
+
+    sizes = [on_disk.size(entry.path) for entry in entries]
+    names = [terminal.shortened(find.shown_name(entry.path, root), LONGEST) for entry in entries]
+    rows = [*sizes, on_disk.total(sizes)]
+
+    def shown(figures: Iterable[int]) -> list[str]:
+        return [byte_size(figure) if figure else "" for figure in figures]
+
+    columns = [
+        ("run", [*names, f"{len(entries):,} run{'s' * (len(entries) != 1)}"]),
+        ("status", [*map(_status, entries), ""]),
+        ("size", shown(row.total for row in rows)),
+        ("checkpoints", shown(row.checkpoints for row in rows)),
+        ("model.onnx", shown(row.onnx for row in rows)),
+    ]
+    terminal.table(columns, [False, False, True, True, True])
+    pairs = list(zip(entries, sizes, strict=True))
+    remarks: list[str] = []
+    ended = [(entry.name, size.checkpoints) for entry, size in pairs if entry.status in on_disk.ENDED]
+    if freed := sum(count for _, count in ended):
+        which = find.ranges(name for name, count in ended if count)
+        free = find.command_line("dlx", "rm", "--checkpoints", *which[:4], *["…"] * (len(which) > 4), runs_dir=root)
+        remarks.append(f"{byte_size(freed)} are checkpoints of runs that have ended: {free}")
+    if waiting := on_disk.in_trash(root):
+        empty = find.command_line("dlx", "rm", "--empty", runs_dir=root)
+        remarks.append(f"{byte_size(waiting)} are in the trash: {empty}")
+    if cached := on_disk.taken(onnx_model.cache()):
+        place = onnx_model.cache()
+        remarks.append(f"{byte_size(cached)} are model.onnx of runs elsewhere, made again when needed: {place}")
+    if remarks:
+        print()
+    for remark in remarks:
+        terminal.console().print(terminal.clean(remark))
+
+
 def _tags(entry: Entry) -> set[str]:
     tags = entry.settings.get("tags")
     return {str(tag) for tag in tags} if isinstance(tags, list) else set()
@@ -218,11 +273,15 @@ def _sorted(entries: list[Entry], sort: str | None) -> list[Entry]:
 
     if sort == "name":
         return entries
+    if sort == "size":
+        from dlx.runs.sizes import size
+
+        return sorted(entries, key=lambda entry: -size(entry.path).total)
     if sort in (None, "start"):
         return sorted(entries, key=_started)
     known = sorted({key for entry in entries for key in entry.metrics})
     if sort not in known and entries:
-        expected = f"expected start, name, or one of {', '.join(known)}"
+        expected = f"expected start, name, size, or one of {', '.join(known)}"
         raise DlxError(f"--sort: no run has the figure {sort!r}{did_you_mean(str(sort), known)}", hint=expected)
     sign = -1 if maximized(str(sort)) else 1
 

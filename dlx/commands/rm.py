@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,12 +17,18 @@ from dlx.commands.options import runs_dir
 @click.argument("runs", metavar="[RUN...]", nargs=-1, shell_complete=completion.runs)
 @click.option("--restore", is_flag=True, help="Bring the named runs back from the trash; without names list it.")
 @click.option("--empty", is_flag=True, help="Delete what is in the trash for good.")
+@click.option(
+    "--checkpoints", is_flag=True, help="Delete the checkpoints of the named runs alone, for good; the runs stay."
+)
 @runs_dir
-def command(runs: tuple[str, ...], restore: bool, empty: bool, runs_dir: str | None) -> None:
+def command(runs: tuple[str, ...], restore: bool, empty: bool, checkpoints: bool, runs_dir: str | None) -> None:
     """Move each RUN to the folder .trash beside the runs; a run that is running stays.
+
+    --checkpoints frees what only a longer training of a run that has ended would need, after saying how much.
 
     \b
     dlx rm digits-3
+    dlx rm --checkpoints 'wide_*'
     dlx rm 'failed_*' wider-1
     dlx rm --restore digits-3
     dlx rm --empty
@@ -28,9 +36,13 @@ def command(runs: tuple[str, ...], restore: bool, empty: bool, runs_dir: str | N
     from dlx.runs import find
 
     root = find.root(runs_dir)
-    if empty and (restore or runs):
+    if empty and (restore or checkpoints or runs):
         raise click.UsageError("--empty stands alone: it deletes all that is in the trash")
-    if empty:
+    if checkpoints and (restore or not runs):
+        raise click.UsageError("expected dlx rm --checkpoints RUN...")
+    if checkpoints:
+        _free(runs, root)
+    elif empty:
         _empty(root)
     elif restore:
         _restore(runs, root)
@@ -38,6 +50,38 @@ def command(runs: tuple[str, ...], restore: bool, empty: bool, runs_dir: str | N
         _remove(runs, root)
     else:
         raise click.UsageError("expected RUN..., --restore or --empty")
+
+
+def _free(words: Sequence[str], root: Path) -> None:
+    """Delete the checkpoints of runs that have ended, once it is said how much they are and a person agrees."""
+    from dlx.runs import find, sizes
+    from dlx.runs.run import Run
+    from dlx.system import terminal
+    from dlx.system.units import byte_size
+    from dlx.training import checkpoints
+
+    paths = find.runs_of(dict.fromkeys(path for word in words for path in find.find(word, root, own=True)))
+    found = {path: count for path in paths if (count := sizes.freeable(path))}
+    out = terminal.console()
+    for path, count in found.items():
+        out.print(terminal.clean(f"{path.name}: {byte_size(count)}"))
+    if not found:
+        out.print("no checkpoints there")
+        return
+    which = "this run" if len(found) == 1 else f"these {len(found):,} runs"
+    out.print(f"{byte_size(sum(found.values()))} in all; without them {which} cannot be trained further")
+    if sys.stdin.isatty() and sys.stdout.isatty() and not click.confirm("delete them?"):
+        return
+    for path in found:
+        run = Run(path)
+        run.take_up()
+        try:
+            checkpoints.drop(run.checkpoints, above=0)
+            with contextlib.suppress(OSError):  # something else is in it
+                run.checkpoints.rmdir()
+        finally:
+            run.release()
+    out.print(f"freed {byte_size(sum(found.values()))}")
 
 
 def _remove(words: Sequence[str], root: Path) -> None:

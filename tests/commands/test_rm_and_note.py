@@ -144,3 +144,37 @@ def test_a_run_of_another_name_is_told_by_what_it_changed(dlx: Dlx, small: Path)
 def test_no_star_among_runs_on_unlike_data(dlx: Dlx, small: Path, gate: Path) -> None:
     assert dlx("run", small, gate, "-s", "epochs=1", "-s", "validation=none").code == 0
     assert "*" not in dlx("compare", "small", "gate").out
+
+
+def test_what_runs_take_is_said_and_checkpoints_are_freed(dlx: Dlx, gate: Path, world: Path) -> None:
+    for epochs in (20, 20, 40):
+        assert dlx("run", gate, "-s", f"epochs={epochs}").code == 0
+    Run(world / "runs" / "gate-2").fail("interrupted", "stopped")
+    (world / "runs" / "gate-2" / "metrics.json").unlink()
+    result = dlx("list", "--size", "--sort", "size")
+    assert result.code == 0, result.err
+    heading, *lines = [line.split() for line in result.out.splitlines() if line.strip()]
+    assert heading == ["run", "status", "size", "checkpoints", "model.onnx"]
+    assert lines[3][:2] == ["3", "runs"]
+    sizes = {one["run"].split("/")[-1]: one["bytes"] for one in json.loads(dlx("list", "--size", "--json").out)["runs"]}
+    for name, size in sizes.items():
+        files = [path for path in (world / "runs" / name).rglob("*") if path.is_file()]
+        assert sum(path.stat().st_size for path in files) <= size["total"] < 4096 * 3 * len(files)
+        assert 0 < size["checkpoints"] < size["total"]
+        assert (size["onnx"] > 0) == (world / "runs" / name / "model.onnx").is_file()
+    assert "dlx rm --checkpoints gate-1 gate-3" in result.out  # not the one that may go on
+
+    refused = dlx("rm", "--checkpoints", "gate-*")
+    assert refused.code != 0
+    assert "gate-2: is interrupted: its checkpoint is all that there is of its training" in refused.err
+    freed = dlx("rm", "--checkpoints", "gate-1", "gate-3")
+    assert freed.code == 0, freed.err
+    assert freed.out.count(" kB") == 4
+    after = {one["run"].split("/")[-1]: one["bytes"] for one in json.loads(dlx("list", "--size", "--json").out)["runs"]}
+    assert after["gate-2"] == sizes["gate-2"]
+    assert after["gate-1"]["total"] < sizes["gate-1"]["total"] - sizes["gate-1"]["checkpoints"] // 2
+    assert names(dlx, "--status", "done") == ["gate-1", "gate-3"]
+    assert "no checkpoints there" in dlx("rm", "--checkpoints", "gate-1").out
+    assert dlx("resume", "gate-2").code == 0
+    assert "has no whole checkpoint" in dlx("resume", "gate-1", "-s", "epochs=60").err
+    assert dlx("rm", "--checkpoints").code == 2
