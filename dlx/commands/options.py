@@ -21,12 +21,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Launch:
     """How a command starts: what it computes on, where its runs are, how long it may take, and how it reports.
 
-    deadline: the moment of time.monotonic() at which to stop politely; json: standard output holds JSON alone.
+    devices: how many train together, or all. deadline: the moment of time.monotonic() at which to stop politely;
+    json: standard output holds JSON alone.
     """
 
     backend: str = "auto"
     device: str = "auto"
     runs_dir: str | None = None
+    devices: str = "auto"
     deadline: float | None = None
     tags: tuple[str, ...] = ()
     json: bool = False
@@ -42,7 +44,7 @@ class Launch:
         """Ask for the backend and the device; before a spec's user code loads Keras."""
         from dlx.system import backend
 
-        backend.want(self.backend, self.device)
+        backend.want(self.backend, self.device, devices=self.devices)
 
 
 def launch_options(*more: str) -> Callable[[F], F]:
@@ -130,7 +132,23 @@ def _max_time(function: F) -> F:
     )(function)  # fmt: skip
 
 
-_MORE: dict[str, Callable[[Any], Any]] = {"json": _json, "tags": _tags, "deadline": _max_time}
+def _several(function: F) -> F:
+    """--devices: how many of them train together."""
+    return click.option(
+        "--devices", default="auto", metavar="N|all", callback=_devices,
+        help="Divide each batch among N devices, on JAX; the figures are those of one, within rounding.",
+    )(function)  # fmt: skip
+
+
+def _devices(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"auto|all|[1-9]\d{0,4}", value):
+        raise click.BadParameter(f"expected a number of devices or all, got {value!r}")
+    return value
+
+
+_MORE: dict[str, Callable[[Any], Any]] = {
+    "json": _json, "tags": _tags, "devices": _several, "deadline": _max_time,
+}  # fmt: skip
 
 
 def _seconds(value: str | None) -> float | None:

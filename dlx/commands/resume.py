@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     help="Train further, as a child run, with another epochs, steps or early_stop: -s epochs=100",
 )  # fmt: skip
 @click.option("--force", is_flag=True, help="Continue though versions, device or data differ from before.")
-@launch_options("json", "deadline")
+@launch_options("json", "devices", "deadline")
 def command(run: str | None, settings: tuple[str, ...], force: bool, launch: Launch) -> int:
     """Continue exactly where a run was: its weights, history and predictions are those of a run without a stop.
 
@@ -46,7 +46,7 @@ def command(run: str | None, settings: tuple[str, ...], force: bool, launch: Lau
         outcome = resume.resume(
             stopped,
             settings,
-            device={"backend": launch.backend, "device": launch.device},
+            device={"backend": launch.backend, "device": launch.device, "devices": launch.devices},
             options=options,
             force=force,
             announce=lambda experiment, start: _show(stopped, experiment, start, bool(settings), launch.json),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--folds", type=click.IntRange(2, 999), metavar="K", help="Validate each spec on K parts of train in turn."
 )
-@launch_options("json", "tags", "deadline")
+@launch_options("json", "tags", "devices", "deadline")
 def command(
     specs: tuple[str, ...],
     settings: tuple[str, ...],

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="List the combinations with the time they will take: one of each structure trains for a second.",
 )
-@launch_options("json", "tags", "deadline")
+@launch_options("json", "tags", "devices", "deadline")
 def command(
     spec: str,
     settings: tuple[str, ...],
@@ -114,7 +114,7 @@ class _Sweep:
 
         chosen = preference.backend_of(self.study, self._launch.backend, self._launch.device)
         if chosen != self._launch.backend and not backend.loaded():
-            backend.want(chosen, self._launch.device)
+            backend.want(chosen, self._launch.device, devices=self._launch.devices)
             self._launch = dataclasses.replace(self._launch, backend=chosen)
         self._here.slots = preference.lanes_of(self.study, chosen, self._launch.device, lanes)
 
@@ -148,6 +148,7 @@ class _Sweep:
         hello = {
             "root": str(launch.root), "command": list(self._options.command), "parent": self._options.parent,
             "backend": backend.choose(launch.backend, launch.device), "device": launch.device,
+            "devices": launch.devices,
         }  # fmt: skip
         return Workers(self.study, jobs, hello, self._screen.heard, launch.deadline)
 

@@ -24,8 +24,8 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
     loop = JaxLoop(network, optimizer, plan, validation is not None, len(train[1]))
     data = (*train, *(validation or ()))
     if not any(isinstance(array, Stream) for array in data):
-        data = tuple(jnp.asarray(np.asarray(array)) for array in data)
-    compiled = jax.jit(loop.chunk, donate_argnums=0)
+        data = tuple(loop.devices.place(jnp.asarray(np.asarray(array))) for array in data)
+    compiled = _jitted(loop)(loop.chunk)
 
     def chunk(state: State, data: tuple[Any, ...], steps: int) -> tuple[State, np.ndarray]:
         most = min(steps, (ROWS - 2) * plan.steps_per_epoch)
@@ -36,7 +36,7 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
         counters = jax.device_get({name: state[f"loop/{name}"] for name in loop.counters})
         return {name: float(value) for name, value in counters.items()}
 
-    alone = loop.stepwise or any(isinstance(array, Stream) for array in data)
+    alone = loop.stepwise or loop.devices.count > 1 or any(isinstance(array, Stream) for array in data)
     call, pieces = _by_steps(loop) if loop.stepwise else chunk, _pieces(loop)
 
     def reuse(network: Any, optimizer: Any, plan: Plan) -> Program:
@@ -47,7 +47,7 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
         def load(arrays: Mapping[str, np.ndarray]) -> State:
             # Copies: the buffers of `begun` are given away by the first chunk.
             fresh = loop.state(network, optimizer, plan)
-            return {**fresh, **{name: jnp.array(value, kinds[name]) for name, value in arrays.items()}}
+            return {**fresh, **{name: loop.devices.array(value, kinds[name]) for name, value in arrays.items()}}
 
         return Program(
             state=begun,
@@ -82,6 +82,11 @@ def compile_forward(model: Any) -> Callable[[list[Any], Any], Any]:
     return jax.jit(compute)  # type: ignore[no-any-return]
 
 
+def _jitted(loop: JaxLoop) -> Callable[[Any], Any]:
+    """What compiles a function from state to state: the state's buffers are given away, and it stays on all devices."""
+    return partial(jax.jit, donate_argnums=0, out_shardings=loop.devices.whole)
+
+
 def _saved(state: State) -> dict[str, np.ndarray]:
     """A state as arrays of NumPy, without what no checkpoint keeps."""
     kept = {name: value for name, value in state.items() if name != LOG}
@@ -91,9 +96,10 @@ def _saved(state: State) -> dict[str, np.ndarray]:
 def _pieces(loop: JaxLoop) -> Pieces:
     """The parts of an epoch as functions of their own; each is compiled when it is first called."""
     batch = loop.plan.batch_size
-    block, step = jax.jit(loop.block, donate_argnums=0), jax.jit(loop.step, donate_argnums=0)
-    evaluate, order = jax.jit(loop.evaluate, donate_argnums=0), jax.jit(loop.order)
-    reset, end = jax.jit(loop.results, donate_argnums=0), jax.jit(loop.end, donate_argnums=0)
+    block, step, evaluate, reset, end = map(
+        _jitted(loop), (loop.block, loop.step, loop.evaluate, loop.results, loop.end)
+    )
+    order = jax.jit(loop.order)
     longest = 0
 
     def train(state: State, examples: Block, steps: int) -> State:
@@ -125,10 +131,9 @@ def _by_steps(loop: JaxLoop) -> Callable[[State, tuple[Any, ...], int], tuple[St
     """A chunk whose steps are calls of their own: what a loop inside of a compiled function would make slow."""
     plan, (full, left) = loop.plan, divmod(loop.size, loop.plan.batch_size)
     order = jax.jit(loop.order)
-    steps = {
-        length: jax.jit(partial(loop.picked, length=length), donate_argnums=0) for length in (plan.batch_size, left)
-    }
-    end = jax.jit(loop.epoch_end, donate_argnums=0)
+    jit = _jitted(loop)
+    steps = {length: jit(partial(loop.picked, length=length)) for length in (plan.batch_size, left)}
+    end = jit(loop.epoch_end)
     orders: dict[tuple[int, int], Any] = {}
 
     def chunk(state: State, data: tuple[Any, ...], count: int) -> tuple[State, np.ndarray]:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from dlx.engine.jax_devices import devices
 from dlx.engine.loop import Figures, Loop
 from dlx.engine.plan import LOG_ROWS, ROWS, Keep, Plan, State
 from dlx.parts import penalties
@@ -28,6 +29,7 @@ class JaxLoop(Loop):
 
     def __init__(self, network: Any, optimizer: Any, plan: Plan, validated: bool, size: int) -> None:
         super().__init__(network, optimizer, plan, validated, size)
+        self.devices = devices()
         # On a CPU, XLA's gradients of convolutions are 30 times slower inside a loop than outside.
         self.stepwise = jax.default_backend() == "cpu" and _convolves(self.model)
         self.fresh = {f"accumulators/{n}": jnp.array(v.value) for n, v in enumerate(self.counted)}
@@ -57,7 +59,7 @@ class JaxLoop(Loop):
                 variable.assign(strength)
         else:
             penalties.retune(self.strengths, network.logits.trainable_variables)
-        return {
+        state: Arrays = self.devices.place({
             **{f"weights/{n}": jnp.array(variable.value) for n, variable in enumerate(weights)},
             **{f"best/{n}": jnp.array(variable.value) for n, variable in enumerate(weights)},
             **{f"optimizer/{n}": jnp.array(variable.value) for n, variable in enumerate(optimizer.variables)},
@@ -65,7 +67,8 @@ class JaxLoop(Loop):
             **{f"strengths/{n}": jnp.array(variable.value) for n, variable in enumerate(self.strengths)},
             **{f"loop/{name}": value for name, value in loop.items()},
             **({LOG: jnp.zeros((LOG_ROWS, len(self.log_columns)))} if plan.log_every else {}),
-        }
+        })  # fmt: skip
+        return state
 
     def restore(self, network: Any, state: State, keep: Keep) -> None:
         """Put the best weights into a network, or the last ones; these also when no epoch had a finite figure."""
@@ -134,7 +137,7 @@ class JaxLoop(Loop):
         """Step `number` of an epoch, on the `length` rows that the order gives it."""
         if self.whole:
             return self.step(state, data[0], data[1])
-        rows = lax.dynamic_slice_in_dim(order, number * self.plan.batch_size, length)
+        rows = self.devices.spread(lax.dynamic_slice_in_dim(order, number * self.plan.batch_size, length))
         return self.step(state, jnp.take(data[0], rows, axis=0), jnp.take(data[1], rows, axis=0))
 
     def block(self, state: Arrays, inputs: Any, targets: Any, count: Any) -> Arrays:
@@ -156,6 +159,7 @@ class JaxLoop(Loop):
     def step(self, state: Arrays, x: Any, y: Any) -> Arrays:
         """One step on a batch."""
         plan, number = self.plan, state["loop/step"]
+        x, y = self.devices.spread(x), self.devices.spread(y)
         if plan.schedule is not None:
             progress = number.astype(jnp.float32) / float(plan.steps)
             rate = state["loop/lr"] * plan.schedule(progress)
@@ -256,8 +260,7 @@ class JaxLoop(Loop):
         batch = min(max(self.plan.batch_size, 128), size)
 
         def count(state: Arrays, start: Any, length: int) -> Arrays:
-            x = lax.dynamic_slice_in_dim(inputs, start, length)
-            y = lax.dynamic_slice_in_dim(targets, start, length)
+            x, y = (self.devices.spread(lax.dynamic_slice_in_dim(a, start, length)) for a in (inputs, targets))
             with self.scope(state):
                 logits, losses = self.forward(x, y, training=False)
             return self._count(state, y, logits, losses, training=False)

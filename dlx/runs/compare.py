@@ -166,7 +166,7 @@ def fold(entries: Sequence[Entry]) -> list[Row]:
             folds = _folds(entry.settings.get("validation"))
             left = (*LABELS, "validation") if folds else LABELS
             same = [pair for pair in [*other, *((k, ABSENT) for k in lacks)] if pair[0].split(".")[0] not in left]
-            made = [str(entry.info.get(name)) for name in ("backend", "device")]
+            made = [str(entry.info.get(name, 1)) for name in ("backend", "device", "devices")]
             data = str((entry.info.get("dataset") or {}).get("fingerprint"))
             key = (repr(sorted(same, key=repr)), folds, data, *made)
             alike = rows[key].entries if key in rows else []

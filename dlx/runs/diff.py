@@ -47,7 +47,7 @@ def differences(rows: Sequence[Row]) -> list[Column]:
     columns += [Column(key, key, [_spread(row, key) for row in rows]) for key in SPREAD]
     prints = [str((row.first.info.get("dataset") or {}).get("fingerprint", ""))[:8] or ABSENT for row in rows]
     columns.append(Column("data", "data", prints))
-    for name in ("backend", "device"):  # a condition is part of a figure
+    for name in ("backend", "device", "devices"):  # a condition is part of a figure
         columns.append(Column(name, name, [_condition(row, name) for row in rows]))
     readable = [bool(row.first.settings) for row in rows]
     networks = [BASELINE not in row.first.settings for row in rows]  # others have no setting of a network
@@ -78,7 +78,7 @@ def _condition(row: Row, name: str) -> str:
     if BASELINE in row.first.settings:
         return ABSENT
     for entry in row.entries:
-        value = str(entry.info.get(name) or ABSENT)
+        value = str(entry.info.get(name) or (1 if name == "devices" else ABSENT))  # which an earlier dlx did not say
         described = entry.info.get("device_name") if name == "device" and value.startswith("gpu") else None
         values.append(str(described or value))
     return ", ".join(dict.fromkeys(values))

@@ -27,8 +27,8 @@ SPREAD = {"seed": "seeds", "split_seed": "splits", "validation": "folds"}
 LABELS = (*NOTES, *WATCHED, "seed", "split_seed")
 # Of run.json, beside the settings.
 KEPT = (
-    "dataset", "task", "monitor", "start", "started", "code", "backend", "device", "device_name", "parent", "spec",
-    "changed", "trial", "parameters",
+    "dataset", "task", "monitor", "start", "started", "code", "backend", "device", "devices", "device_name", "parent",
+    "spec", "changed", "trial", "parameters",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """A process that trains what a sweep sends it: `python -m dlx.search.worker`, with lines of JSON in and out.
 
-    in    {"root", "command", "parent", "backend", "device", "cores"}      once
+    in    {"root", "command", "parent", "backend", "device", "devices", "cores"}      once
           {"number", "repeat", "spec", "marks", "record", "judged", "resume"}      a training
           {"verdict": why}                                                 the answer to rows; empty: go on
     out   {"event": "begun", "run"} · {"event": "rows", "rows"} · {"event": "ended", "status", "run", …}
@@ -78,7 +78,7 @@ def work(line: Line) -> None:
         return
     with contextlib.suppress(AttributeError, OSError):  # not on every system
         os.sched_setaffinity(0, hello["cores"])
-    backend.want(hello["backend"], hello["device"], len(hello["cores"]))
+    backend.want(hello["backend"], hello["device"], len(hello["cores"]), hello["devices"])
     jobs: dict[tuple[int, int], Mapping[str, Any]] = {}
 
     def equip(options: Options, task: Task) -> Options:

@@ -46,6 +46,7 @@ class Device:
     description: str
     threads: int
     unused: str = ""
+    devices: int = 1
 
     @property
     def shown(self) -> str:
@@ -59,28 +60,31 @@ class Device:
             "device_name": self.description,
             "processor": processor(),
             "threads": self.threads,
+            "devices": self.devices,
         }
 
 
 NVIDIA = ("/dev/nvidiactl", "/dev/nvidia0")  # what its driver makes
-_wanted: dict[str, Any] = {"backend": "auto", "device": "auto", "threads": None}
+_wanted: dict[str, Any] = {"backend": "auto", "device": "auto", "threads": None, "devices": "auto"}
 _selected: Device | None = None
 _seeded: int | None = None
 
 
-def want(backend: str = "auto", device: str = "auto", threads: int | None = None) -> None:
+def want(backend: str = "auto", device: str = "auto", threads: int | None = None, devices: str = "auto") -> None:
     """Set the backend and the device that the process uses; takes effect when Keras is first loaded.
 
     `threads` are those of a run that continues: on TensorFlow figures depend on their number, so it is set again.
+    `devices`: how many of the kind train together, or "all"; "auto" is one.
     Raises DlxError when Keras is loaded already with others.
     """
-    wish = {"backend": backend, "device": device, "threads": threads}
+    wish = {"backend": backend, "device": device, "threads": threads, "devices": devices}
     loaded = _selected is not None and {_selected.backend, "auto"} >= {backend}
-    if loaded and _selected is not None and _selected.device == device:  # which `auto` had chosen
+    same = _selected is not None and devices in ("auto", str(_selected.devices))
+    if loaded and same and _selected is not None and _selected.device == device:  # which `auto` had chosen
         return
-    if _selected is not None and wish != _wanted and (backend, device) != ("auto", "auto"):
+    if _selected is not None and wish != _wanted and (backend, device, devices) != ("auto",) * 3:
         raise DlxError(
-            f"backend and device are fixed for a process: it has {_selected.backend} on {_selected.device}",
+            f"backend and devices are fixed for a process: it has {_selected.backend} on {_selected.description}",
             hint="start another process for another device",
         )
     if _selected is None:
@@ -150,6 +154,8 @@ def choose(backend: str, device: str) -> str:
         )
     if backend != "auto":
         return backend
+    if _wanted["devices"] not in ("auto", "1"):
+        return "jax" if "jax" in installed else "tensorflow"  # which says that it has no use for several
     on_gpu = device != "cpu" and "jax" in installed and _jax_sees_gpu()
     return "jax" if on_gpu else installed[0]
 
@@ -198,7 +204,12 @@ def _jax(wanted: str) -> Device:
     _jax_settings()
     import jax
 
+    several = _wanted["devices"]
+    if wanted == "cpu" and several.isdigit() and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+        jax.config.update("jax_num_cpu_devices", int(several))  # to try it: they share the cores
     gpus, threads = _jax_devices(jax) if wanted != "cpu" else [], cores()
+    if several not in ("auto", "1"):
+        return _several(gpus or jax.devices(), wanted, several, threads)
     if wanted.startswith("gpu"):
         gpus = [_numbered(gpus, wanted, "JAX", "pip install 'jax[cuda13]' brings JAX's CUDA libraries")]
     if not gpus:
@@ -207,6 +218,23 @@ def _jax(wanted: str) -> Device:
     jax.config.update("jax_default_device", gpus[0])
     importlib.import_module("dlx.system.pooling").install(importlib.import_module("keras.src.backend.jax.nn"))
     return Device("jax", f"gpu:{gpus[0].id}", f"GPU {gpus[0].id}: {gpus[0].device_kind}", threads)
+
+
+def _several(found: list[Any], wanted: str, number: str, threads: int) -> Device:
+    """Several devices of one kind as one. Raises TrainingError where there are not so many."""
+    kind = "CPU" if found[0].platform == "cpu" else "GPU"
+    if ":" in wanted:
+        raise TrainingError(f"--device {wanted} names one device, --devices {number} several", hint="leave out one")
+    if wanted.startswith("gpu") and kind == "CPU":
+        _numbered([], wanted, "JAX", "pip install 'jax[cuda13]' brings JAX's CUDA libraries")
+    count = len(found) if number == "all" else int(number)
+    if count > len(found):
+        message = f"--devices {number}: JAX sees {len(found)} {kind}{'s' * (len(found) != 1)}"
+        raise TrainingError(message, hint="--device cpu makes several of the processor, to try it")
+    if kind == "CPU":
+        return Device("jax", "cpu", f"{_cpu(wanted, threads)}, as {count} devices", threads, devices=count)
+    importlib.import_module("dlx.system.pooling").install(importlib.import_module("keras.src.backend.jax.nn"))
+    return Device("jax", "gpu:0", f"{count} GPUs: {found[0].device_kind}", threads, devices=count)
 
 
 class _Absent:
@@ -255,6 +283,9 @@ def _cpu(wanted: str, threads: int) -> str:
 
 
 def _tensorflow(wanted: str) -> Device:
+    if _wanted["devices"] not in ("auto", "1"):
+        message = f"--devices {_wanted['devices']}: TensorFlow trains on one device here"
+        raise TrainingError(message, hint="--backend jax divides each batch among several; pip install jax")
     import tensorflow as tf
 
     threads = _wanted["threads"] or cores()

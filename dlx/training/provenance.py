@@ -93,7 +93,7 @@ def conditions(experiment: Experiment, device: backend.Device) -> dict[str, Any]
     return {
         "dlx": __version__,
         **{f"versions.{name}": version for name, version in versions.items()},
-        **{key: recorded[key] for key in ("backend", "device", "processor", "threads")},
+        **{key: recorded[key] for key in ("backend", "device", "processor", "threads", "devices")},
         **({"device_name": recorded["device_name"]} if device.device.startswith("gpu") else {}),
         "code": experiment.spec.code.digests(),
         "dataset.fingerprint": experiment.dataset.fingerprint,

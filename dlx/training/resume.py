@@ -185,7 +185,8 @@ def _want(info: Mapping[str, Any], run: Run, device: Mapping[str, str]) -> None:
         raise RunError("run.json names no backend that dlx has", where=str(run.path))
     chosen = {key: info.get(key, "auto") if want == "auto" else want for key, want in device.items()}
     threads = info.get("threads")
-    backend.want(str(chosen["backend"]), str(chosen["device"]), threads if isinstance(threads, int) else None)
+    number = threads if isinstance(threads, int) else None
+    backend.want(str(chosen["backend"]), str(chosen["device"]), number, str(chosen.get("devices", "auto")))
 
 
 def _overrides(settings: Sequence[str], info: Mapping[str, Any]) -> list[str]:
