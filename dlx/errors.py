@@ -38,6 +38,10 @@ class RunError(DlxError):
     """A run that is not there, or a directory that is not a run."""
 
 
+class PlaceError(DlxError):
+    """A place to train cannot be reached, or lacks what a training needs."""
+
+
 class DataError(DlxError):
     """Data that is missing, damaged or does not fit what was asked."""
 

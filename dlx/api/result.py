@@ -58,7 +58,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """done, failed, interrupted, running, crashed, or unknown where another host may be at it."""
+        """done, failed, interrupted, running, crashed, away, or unknown where another host may be at it."""
         return self._directory.status
 
     @property

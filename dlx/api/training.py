@@ -55,7 +55,7 @@ def sweep(spec: Source, runs_dir: Place | None = None, verbose: int = 1, **setti
 
     A combination that is done is not trained again. One that fails is left out, as `dlx sweep` does.
     """
-    from dlx.search.local import Here
+    from dlx.search.places.local import Here
     from dlx.search.setup import study_of
     from dlx.search.sweep import sweep as trained
     from dlx.spec import space_of, write_value

@@ -21,8 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Launch:
     """How a command starts: what it computes on, where its runs are, how long it may take, and how it reports.
 
-    devices: how many train together, or all. deadline: the moment of time.monotonic() at which to stop politely;
-    json: standard output holds JSON alone.
+    devices: how many train together, or all. on: the place to train at, if that is not here. deadline: the moment of
+    time.monotonic() at which to stop politely; json: standard output holds JSON alone.
     """
 
     backend: str = "auto"
@@ -32,6 +32,7 @@ class Launch:
     deadline: float | None = None
     tags: tuple[str, ...] = ()
     json: bool = False
+    on: str | None = None
 
     @property
     def root(self) -> Path:
@@ -146,8 +147,16 @@ def _devices(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     return value
 
 
+def _on(function: F) -> F:
+    """--on: where to train."""
+    return click.option(
+        "--on", metavar="PLACE",
+        help="Train at another place: ssh://HOST, slurm, or a name of dlx.places.yaml; the run lies here all the same.",
+    )(function)  # fmt: skip
+
+
 _MORE: dict[str, Callable[[Any], Any]] = {
-    "json": _json, "tags": _tags, "devices": _several, "deadline": _max_time,
+    "json": _json, "tags": _tags, "devices": _several, "on": _on, "deadline": _max_time,
 }  # fmt: skip
 
 

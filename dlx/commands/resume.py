@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from dlx.commands import completion
 from dlx.commands.options import Launch, launch_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dlx.runs.run import Run
     from dlx.training.experiment import Experiment
     from dlx.training.outcome import Start
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 def command(run: str | None, settings: tuple[str, ...], force: bool, launch: Launch) -> int:
     """Continue exactly where a run was: its weights, history and predictions are those of a run without a stop.
 
-    Without RUN, the newest one that was stopped. With -s the run stays as it is, and a new one continues from its end.
+    A run that trains at another place is followed again. Without RUN, the newest one that was stopped. With -s the run
+    stays as it is, and a new one continues from its end.
 
     \b
     dlx resume
@@ -41,7 +45,11 @@ def command(run: str | None, settings: tuple[str, ...], force: bool, launch: Lau
     from dlx.training.session import Options
 
     options = Options(["dlx", *sys.argv[1:]], RunScreen(launch.json), deadline=launch.deadline)
+    if run is not None and not force and (away := _away(find.find(run, launch.root, own=True))) is not None:
+        return _follow(away, launch)
     stopped = resume.newest_stopped(launch.root) if run is None else find.one(run, launch.root, own=True)
+    if stopped.status == "away" and not force:
+        return _follow(stopped, launch)
     try:
         outcome = resume.resume(
             stopped,
@@ -57,6 +65,31 @@ def command(run: str | None, settings: tuple[str, ...], force: bool, launch: Lau
         raise
     if launch.json:
         print(run_line(outcome.run, outcome.status, outcome.run.metrics()), flush=True)
+    return outcome.exit_code
+
+
+def _away(paths: Sequence[Path]) -> Run | None:
+    """The run of a single path that trains at another place; it may not have begun there."""
+    from dlx.runs.run import AWAY, Run
+
+    return Run(paths[0]) if len(paths) == 1 and (paths[0] / AWAY).is_file() else None
+
+
+def _follow(run: Run, launch: Launch) -> int:
+    """Follow a run again that trains at another place, and show what came of it."""
+    from dlx.commands import place_screen
+    from dlx.commands.training_screen import run_line, show_result
+    from dlx.search.sweep import Result
+    from dlx.training.experiment import prepared_again
+
+    result = place_screen.take_up(run, launch)
+    outcome = place_screen.outcome(run, result or Result("away"))
+    if result is not None and (run.path / "run.json").is_file():
+        show_result(prepared_again(run)[0], outcome, launch.json)
+    elif outcome.error is not None:
+        raise outcome.error
+    if launch.json:
+        print(run_line(run, outcome.status, outcome.metrics), flush=True)
     return outcome.exit_code
 
 

@@ -15,7 +15,9 @@ from dlx.commands.options import Launch, launch_options, overrides
 
 if TYPE_CHECKING:
     from dlx.errors import DlxError
+    from dlx.parts.places import Place
     from dlx.spec.sections import Spec
+    from dlx.training.experiment import Experiment
     from dlx.training.outcome import Outcome
 
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--folds", type=click.IntRange(2, 999), metavar="K", help="Validate each spec on K parts of train in turn."
 )
-@launch_options("json", "tags", "devices", "deadline")
+@launch_options("json", "tags", "devices", "on", "deadline")
 def command(
     specs: tuple[str, ...],
     settings: tuple[str, ...],
@@ -225,6 +227,15 @@ def _parent(spec: Spec, root: Path) -> str | None:
     return folder.resolve().name
 
 
+def place_of(launch: Launch) -> Place | None:
+    """The place that --on names; None for this machine."""
+    if launch.on is None:
+        return None
+    from dlx.search.places import named
+
+    return named.place(launch.on)
+
+
 class _Trainer:
     """Trains several specs one after another; what the last one compiled is kept for the next.
 
@@ -236,6 +247,7 @@ class _Trainer:
         from dlx.training.session import Options
 
         self._planned, self._launch, self._begun = planned, launch, False
+        self._place = place_of(launch)
         self.options = Options(["dlx", *sys.argv[1:]], RunScreen(launch.json), deadline=launch.deadline)
         self.report, self.reported = report, set[int]()
 
@@ -252,6 +264,8 @@ class _Trainer:
         with terminal.doing("reading the data"):
             prepared = experiment.prepare(spec)
         training_screen.show_plan(prepared, error=json, number=number + 1, of=len(self._planned))
+        if self._place is not None:
+            return self._elsewhere(prepared, self._place)
         if not self._begun:
             self._begun = True
             backend.load()
@@ -260,6 +274,21 @@ class _Trainer:
         outcome = train.train(prepared, root, dataclasses.replace(self.options, parent=_parent(spec, root)))
         if json:
             print(training_screen.run_line(outcome.run, outcome.status, outcome.run.metrics()), flush=True)
+        return outcome
+
+    def _elsewhere(self, prepared: Experiment, place: Place) -> Outcome:
+        """Train at another place; what only Keras can find wrong with the spec is found here."""
+        from dlx.commands import place_screen, training_screen
+        from dlx.search.sweep import Result
+        from dlx.training.check import check
+
+        check(prepared.spec, self._launch.root, prepared.facts)
+        run, result = place_screen.train(prepared, place, self._launch, _parent(prepared.spec, self._launch.root))
+        outcome = place_screen.outcome(run, result or Result("away"))
+        if result is not None:
+            training_screen.show_result(prepared, outcome, self._launch.json)
+        if self._launch.json:
+            print(training_screen.run_line(run, outcome.status, outcome.metrics), flush=True)
         return outcome
 
     def _check_all(self, first: int) -> None:

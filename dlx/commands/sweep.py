@@ -15,8 +15,8 @@ from dlx.commands.options import Launch, launch_options, overrides
 
 if TYPE_CHECKING:
     from dlx.runs.run import Run
+    from dlx.search.places.workers import Workers
     from dlx.search.sweep import Place, Result
-    from dlx.search.workers import Workers
     from dlx.spec.space import Trial
 
 
@@ -88,7 +88,7 @@ class _Sweep:
     def __init__(self, path: str, settings: Sequence[str], search: Mapping[str, Any], launch: Launch) -> None:
         from dlx import spec as specs
         from dlx.commands.sweep_screen import SweepScreen
-        from dlx.search.local import Here
+        from dlx.search.places.local import Here
         from dlx.search.setup import study_of
         from dlx.training.session import Options
 
@@ -141,7 +141,7 @@ class _Sweep:
 
     def _workers(self, jobs: int) -> Workers:
         """Processes beside this one."""
-        from dlx.search.workers import Workers
+        from dlx.search.places.workers import Workers
         from dlx.system import backend
 
         launch = self._launch

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from dlx.errors import DlxError
-from dlx.search.local import Here
+from dlx.search.places.local import Here
 from dlx.search.samplers import drawn
 from dlx.search.study import Study
 from dlx.spec import flat, resolved, write_value

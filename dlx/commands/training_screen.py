@@ -143,7 +143,7 @@ def remind(run: Run, root: Path, error: bool = False) -> None:
     """Say that a run of the same spec can continue, and what to type for it."""
     rows, epochs = run.history(), run.info()["settings"].get("epochs")
     how = f"after epoch {rows[-1].get('epoch')}{f' of {epochs}' if epochs else ''}" if rows else "in its first epoch"
-    ended = "crashed" if run.status == "crashed" else "was interrupted"
+    ended = {"crashed": "crashed", "away": "trains at another place"}.get(run.status, "was interrupted")
     out = terminal.console(error)
     out.print(terminal.clean(f"{run.name} has these settings and {ended} {how}; it continues with:"))
     out.print(terminal.clean(f"  {command_line('dlx', 'resume', run.name, runs_dir=root)}"))

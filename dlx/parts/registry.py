@@ -19,6 +19,19 @@ class FilePath(str):
     """An absolute path, resolved from the file that names it. As an annotation: a path is wanted."""
 
 
+_lie: dict[str, str] = {}  # paths of a spec from another machine, and where the same lies on this one
+
+
+def relocate(files: Mapping[str, str]) -> None:
+    """Say where the files and folders of specs that come from another machine lie on this one, for this process."""
+    _lie.update(files)
+
+
+def located(path: str) -> FilePath:
+    """Where a path of a spec lies on this machine."""
+    return FilePath(_lie.get(path, path))
+
+
 @dataclass(frozen=True)
 class Part:
     """A name with arguments: anything that a spec names.
@@ -149,7 +162,8 @@ class Registry:
         function = self.find(part.name)
         wanted = inspect.signature(function).parameters
         extra = {key: value for key, value in given.items() if key in wanted}
-        return function(**part.args, **extra)
+        args = {key: located(value) if isinstance(value, FilePath) else value for key, value in part.args.items()}
+        return function(**args, **extra)
 
 
 Registries = Mapping[str, Registry]  # by kind: dataset, preprocess, augment, layer, optimizer, schedule, loss, metric

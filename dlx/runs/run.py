@@ -30,6 +30,7 @@ ABSENT_OF_PARTS: dict[str, dict[str, Any]] = {
 TRASH = ".trash"  # beside the runs: see dlx.runs.trash
 MAX_JSON = 16 * 2**20
 START = {"bytes": 0}  # the mark of an empty file
+AWAY = "place.json"  # in a run that trains elsewhere: where
 
 
 class Run:
@@ -93,7 +94,8 @@ class Run:
 
     @property
     def status(self) -> str:
-        """done | failed | interrupted | pruned | running | crashed; unknown where another host may be at it."""
+        """done | failed | interrupted | pruned | running | crashed; away where it trains at another place, and nobody
+        here follows it; unknown where another host may be at it."""
         if (self.path / "metrics.json").is_file():
             return "done"
         lock, _ = locks.state(self.path, "lock")
@@ -103,6 +105,8 @@ class Run:
         if failure is not None:
             kind = failure.get("kind")
             return kind if kind in ("interrupted", "pruned") else "failed"
+        if (self.path / AWAY).is_file():
+            return "away"
         return "unknown" if lock == "unknown" else "crashed"
 
     def seen(self) -> str:
@@ -154,12 +158,12 @@ class Run:
     # Writing
 
     @classmethod
-    def create(cls, root: Path, name: str) -> Run:
-        """Claim `root/name-N` with the first free N, by an exclusive mkdir, and hold its lock."""
+    def create(cls, root: Path, name: str, number: int | None = None) -> Run:
+        """Claim `root/name-N` with the first free N, by an exclusive mkdir, and hold its lock. number: the least N."""
         name = files.as_path(name)
         try:
             files.make_private(root)
-            number = _next_number(root, name)
+            number = number or _next_number(root, name)
             while True:
                 path = root / f"{name}-{number}"
                 try:
@@ -193,6 +197,9 @@ class Run:
                 f"holds {special}, which is a link, a device, or a file with a second name; a run contains none",
                 where=str(self.path),
             )
+        if (self.path / AWAY).is_file() and not force:
+            hint = "dlx resume follows it; --force continues here, from what has come of it"
+            raise RunError("trains at another place", where=str(self.path), hint=hint)
         if self.status == "unknown" and not force:
             message = f"was made on another host, and may still be running there ({self.seen()})"
             raise RunError(message, where=str(self.path), hint="--force, when you know that it is not")

@@ -27,6 +27,9 @@ def removable(run: Path) -> None:
         return
     if status == "running":
         raise RunError("is running", where=str(run), hint="stop it first")
+    if status == "away":
+        hint = "dlx resume follows it, and Ctrl-C stops it"
+        raise RunError("trains at another place", where=str(run), hint=hint)
     if status == "unknown" and locks.state(run, "lock")[1] < SILENT_SECONDS:
         seen = Run(run).seen()
         raise RunError(f"may be running on another host ({seen})", where=str(run), hint="remove it there, or later")

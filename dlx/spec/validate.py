@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from dlx.errors import DlxError, SpecError, did_you_mean, suggest
-from dlx.parts.registry import FilePath, Parameter, Part, Parts, Registries
+from dlx.parts.registry import FilePath, Parameter, Part, Parts, Registries, Registry
 from dlx.parts.user_code import UserCode
 from dlx.spec.aliases import PARAMETER_ALIASES, data_hint
 from dlx.spec.annotations import SECTIONS, annotation_kind, entries_of, options, part_of, unknown_key
@@ -38,6 +38,15 @@ def validate(root: Node, stem: str, code: UserCode) -> Spec:
     if problems:
         raise SpecError(problems)
     return spec
+
+
+def parts_of(root: Node, registry: Registry) -> dict[str, Part]:
+    """The parts of a mapping of names, of one registry; raises SpecError with every problem in it."""
+    checker = _Checker({registry.kind: registry})
+    made = {name: checker.part(child, registry.kind, name) for name, child in root.value.items()}
+    if checker.problems:
+        raise SpecError(checker.problems)
+    return made
 
 
 class _Checker:

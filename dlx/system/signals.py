@@ -19,6 +19,11 @@ def deadline(max_time: float | None) -> float | None:
     return None if max_time is None else time.monotonic() + max_time
 
 
+def left(moment: float | None) -> float | None:
+    """The seconds until a deadline; None where there is none."""
+    return None if moment is None else max(moment - time.monotonic(), 0.0)
+
+
 class Stop:
     """Whether, and by what, the training should stop: the name of a signal, or MAX_TIME.
 

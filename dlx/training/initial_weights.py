@@ -10,7 +10,7 @@ from dlx.errors import RunError
 from dlx.model.network import Network
 from dlx.model.restore import restore
 from dlx.model.transfer import transfer_weights, weights_of
-from dlx.parts.registry import FilePath
+from dlx.parts.registry import FilePath, located
 from dlx.runs import find
 from dlx.runs.run import Run
 from dlx.spec.sections import Spec
@@ -33,7 +33,7 @@ def settled(spec: Spec, root: Path) -> Spec:
 
 def donor(spec: Spec, root: Path) -> Run:
     """The run that `weights` names: a directory, or a RUN below the runs folder. Raises RunError."""
-    path = Path(str(spec.weights))
+    path = Path(located(str(spec.weights)))
     try:
         word_alone = path.parent.is_dir() and not path.is_dir()  # a path that leads nowhere is none
         run = find.one(path.name, root) if word_alone else Run.open(path)

@@ -32,7 +32,8 @@ Announce = Callable[[Experiment, Start | None], None]
 
 def newest_stopped(root: Path) -> Run:
     """The newest run below `root` that was stopped and can continue; raises RunError where there is none."""
-    stopped = [run for run in map(Run, filter(find.is_run, find.below(root))) if _stopped(run)]
+    found = map(Run, filter(find.is_run, find.below(root)))
+    stopped = [run for run in found if _stopped(run, ("interrupted", "crashed", "failed", "away"))]
     if not stopped:
         raise RunError(
             "no run is interrupted", where=str(root), hint="dlx resume RUN -s epochs=N trains a finished one further"
@@ -49,8 +50,8 @@ def _stopped(run: Run, statuses: Sequence[str] = ("interrupted", "crashed", "fai
 
 
 def unfinished(spec: Spec, root: Path) -> Run | None:
-    """The newest interrupted or crashed run below `root` of the same settings and code, tags and notes apart."""
-    return equal(spec, root, ("interrupted", "crashed"))
+    """The newest run below `root` that did not end, of the same settings and code, tags and notes apart."""
+    return equal(spec, root, ("interrupted", "crashed", "away"))
 
 
 def equal(spec: Spec, root: Path, statuses: Sequence[str]) -> Run | None:

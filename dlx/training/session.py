@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlx.runs.history import Row
@@ -28,7 +29,8 @@ class Options:
     command: as typed, for run.json. parent: the sweep or the run that it comes from. deadline: a moment of
     time.monotonic() at which to stop politely. chunk_steps: a fixed length of the chunks. cache: what compiled the
     training before. trial: what a sweep records of it in run.json. judged: after these epochs `judge` hears the rows
-    that are new; a text that it returns ends the training as pruned, and says why.
+    that are new; a text that it returns ends the training as pruned, and says why. home: where the run's
+    directory will lie, if that is elsewhere: it has the same number, and its paths are relative to that.
     """
 
     command: Sequence[str] = ()
@@ -40,6 +42,7 @@ class Options:
     trial: Mapping[str, Any] | None = None
     judged: tuple[int, ...] = ()
     judge: Callable[[Sequence[Row]], str] | None = None
+    home: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,8 @@ def train(experiment: Experiment, root: Path, options: Options | None = None, st
     backend.load()
     with doing("building the network"):
         ready = make_ready(experiment, root, options, restored=start is not None)
-    run = Run.create(root, experiment.spec.name)
+    number = int(options.home.name.rpartition("-")[2]) if options.home is not None else None
+    run = Run.create(root, experiment.spec.name, number)
     return conduct(ready, run, lambda: begun(ready, run, options, start), options, start)
 
 
@@ -58,19 +59,21 @@ def begun(ready: Ready, run: Run, options: Options, start: Start | None = None, 
 
     lanes: how many trainings its program has, where there are several.
     """
-    device, base = backend.load(), str(run.path.resolve())
+    device, home = backend.load(), options.home or run.path.resolve()
     kept = _with_code(ready.experiment, run)
+    names = [FilePath(home / "code" / Path(path).name) for path in kept.spec.imports]
+    said = dataclasses.replace(kept, spec=dataclasses.replace(kept.spec, imports=names))
     if start is not None:  # before run.json: a child that is killed at once continues from its parent's end
         run.epochs.append(start.rows)
         run.steps.append(start.logged)
         info = {key: value for key, value in start.info.items() if key != "number"}
         checkpoints.commit(run.checkpoints, start.arrays, {**info, **run.marks()})
-    record = run_record(kept, ready.network, device, options.command, base, options.parent)
+    record = run_record(said, ready.network, device, options.command, str(home), options.parent)
     record |= {"trial": dict(options.trial)} if options.trial is not None else {}
     record |= {"lanes": lanes} if lanes else {}
     if start is not None and start.forced:
         record["resumed"] = [resumption(start.step, start.forced)]
-    run.begin(specs.dump(kept.spec, base), record)
+    run.begin(specs.dump(said.spec, str(home)), record)
     run.log(f"dlx {__version__}, {device.description}")
     for line in ready.notes:
         run.log(line)

@@ -149,10 +149,11 @@ def piped(command: str, world: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", script], cwd=world, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize(
-    "command", ["dlx run gate.yaml >&-", "dlx run gate.yaml 2>&-", "dlx run gate.yaml >&- 2>&- <&-", "dlx run gate.yaml | true",
-                "dlx run gate.yaml --json 2>&1 | head -1", "dlx sweep gate.yaml -s lr=1,2 | head -1"],
-)  # fmt: skip
+CLOSED = ["dlx run gate.yaml >&- 2>&- <&-", "dlx run gate.yaml | true", "dlx sweep gate.yaml -s lr=1,2 | head -1"]
+MORE_CLOSED = ["dlx run gate.yaml >&-", "dlx run gate.yaml 2>&-", "dlx run gate.yaml --json 2>&1 | head -1"]
+
+
+@pytest.mark.parametrize("command", [*CLOSED, *(pytest.param(line, marks=pytest.mark.slow) for line in MORE_CLOSED)])
 def test_a_closed_output_stops_no_training(gate: Path, world: Path, command: str) -> None:
     done = piped(command, world)
     assert (done.returncode, "error" in done.stderr) == (0, False), done.stderr

@@ -38,7 +38,7 @@ SMALLER = {
     "cats_dogs_mlp": ["batch_size=16"],
     "moons_hidden_sizes": ["sweep=null", "layers.hidden.units=5"],
 }
-QUICK = ("digits_cnn", "xor_gate", "moons_mlp", "binary_addition", "cifar_speedrun")
+QUICK = ("digits_cnn", "xor_gate", "moons_mlp", "binary_addition")
 
 
 @pytest.fixture

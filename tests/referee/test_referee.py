@@ -16,10 +16,10 @@ FEW = ("sgd_nesterov", "adamw", "cosine_restarts", "residual", "class_weights")
 
 
 def test_a_second_implementation_agrees() -> None:
-    record = rounds(12, seed=1)
-    assert record.judged == 12
+    record = rounds(6, seed=1)
+    assert record.judged == 6
     assert record.wrong == []
-    assert sum(record.refused.values()) < 6
+    assert sum(record.refused.values()) < 4
 
 
 @pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in LOOPS])

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlx.errors import SpecError
-from dlx.search.local import Finished, claimed
+from dlx.search.places.local import Finished, claimed
 from dlx.spec import trials_of
 from dlx.spec.dimensions import alternatives_of
 from dlx.spec.parse import write_value

@@ -219,7 +219,8 @@ class Here:
             return None
         device = backend.load()  # this sweep's, whatever the run was made on
         try:
-            return resume(run, device={"backend": device.backend, "device": device.device}, options=options)
+            here = {"backend": device.backend, "device": device.device}
+            return resume(run, device=here, options=options, force=options.home is not None)
         except DlxError:
             return None
 

@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from dlx.errors import TrainingError, of_message
 from dlx.runs.run import Run
@@ -27,43 +28,83 @@ MOST_KILLS = 3  # of the process of one training: then it has failed
 GRACE = 120.0  # seconds that a training has to keep its checkpoint
 
 
-class Worker:
-    """One process, what it does, and its log."""
+class Link(Protocol):
+    """The line to a worker."""
 
-    def __init__(self, number: int, hello: Mapping[str, Any], folder: Path) -> None:
-        self.number, self.task, self.run = number, None, None  # type: int, Task | None, Path | None
-        with files.disk(folder):
-            files.make_private(folder)
-            log = (folder / f"{hello['parent']}-worker-{number}.log").open("ab")
-        with log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "dlx.search.worker"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        self.rest = b""
-        self.say(hello)
+    def fileno(self) -> int:
+        """What becomes readable when there is something to hear."""
 
     def say(self, message: Mapping[str, Any]) -> None:
-        """Send a message; a process that is gone is noticed when it is next heard."""
-        with contextlib.suppress(OSError):
-            assert self.process.stdin is not None
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
+        """Send a message; a worker that is gone is noticed when it is next heard."""
 
     def lines(self) -> list[dict[str, Any]] | None:
-        """The messages that have come; None where the process has ended."""
-        assert self.process.stdout is not None
-        raw = os.read(self.process.stdout.fileno(), 1 << 20)
-        if not raw:
-            return None
-        *whole, self.rest = (self.rest + raw).split(b"\n")
-        return [json.loads(line) for line in whole if line]
+        """The messages that have come; None where the worker has ended."""
+
+    def signal(self, number: int) -> None:
+        """Pass a signal on."""
 
     def end(self) -> None:
-        """Let it end: nothing more comes."""
+        """Nothing more comes: it may end."""
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended, and kill it after so long."""
+
+
+@dataclass
+class Worker:
+    """A worker, what it trains, and the run of that once it has begun."""
+
+    number: int
+    link: Link
+    task: Task | None = None
+    run: Path | None = None
+
+
+class Pipes:
+    """A process of this machine, and its standard streams."""
+
+    def __init__(self, log: Path) -> None:
+        with files.disk(log):
+            files.make_private(log.parent)
+            stream = log.open("ab")
+        with stream:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "dlx.search.places.worker"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream, start_new_session=True,
+            )  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out, self._rest = self._process.stdin, self._process.stdout, b""
+
+    def fileno(self) -> int:
+        return self._out.fileno()
+
+    def say(self, message: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
-            assert self.process.stdin is not None
-            self.process.stdin.close()
+            self._in.write(json.dumps(message).encode() + b"\n")
+            self._in.flush()
+
+    def lines(self) -> list[dict[str, Any]] | None:
+        raw = os.read(self._out.fileno(), 1 << 20)
+        if not raw:
+            self._process.wait()
+            return None
+        *whole, self._rest = (self._rest + raw).split(b"\n")
+        return [json.loads(line) for line in whole if line]
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(OSError):
+            self._process.send_signal(number)
+
+    def end(self) -> None:
+        with contextlib.suppress(OSError):
+            self._in.close()
+
+    def wait(self, seconds: float) -> None:
+        try:
+            self._process.wait(max(seconds, 0.1))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
 
 class Workers:
@@ -84,7 +125,7 @@ class Workers:
         self.slots = jobs
         self._study, self._hello, self._watch = study, dict(hello), watch
         self._folder = Path(hello["root"]) / FOLDER
-        self._workers: dict[int, Worker] = {}
+        self.workers: dict[int, Worker] = {}
         self._selector = selectors.DefaultSelector()
         self._kills: dict[tuple[int, int], int] = {}
         self.stop = signals.Stop(deadline)
@@ -92,25 +133,25 @@ class Workers:
 
     def submit(self, task: Task) -> None:
         """Give a training to a worker that has none."""
-        number = next(n for n in range(1, self.slots + 1) if n not in self._workers or self._workers[n].task is None)
-        worker = self._workers.get(number) or self._begun(number)
+        worker = self.free()
         worker.task, worker.run = task, None
-        spec = task.spec
-        worker.say({
-            "number": task.number,
-            "repeat": task.repeat,
-            "spec": resolved(spec),
-            "marks": dict(spec.marks),
-            "record": self._study.record(task),
-            "judged": list(self._study.judged()) if not task.repeat else [],
-            "resume": str(task.entry.path) if task.promoted and task.entry is not None else None,
-        })  # fmt: skip
+        worker.link.say(message(task, self._study))
+
+    def free(self) -> Worker:
+        """A worker that has no training, begun where there is none."""
+        number = next(n for n in range(1, self.slots + 1) if n not in self.workers or self.workers[n].task is None)
+        return self.workers.get(number) or self._begun(number)
 
     def _begun(self, number: int) -> Worker:
-        worker = Worker(number, {**self._hello, "cores": _share(number, self.slots)}, self._folder)
-        self._workers[number] = worker
-        self._selector.register(_pipe(worker), selectors.EVENT_READ, worker)
+        worker = self.workers[number] = Worker(number, self.link(number))
+        self._selector.register(worker.link.fileno(), selectors.EVENT_READ, worker)
         return worker
+
+    def link(self, number: int) -> Link:
+        """A new worker of a number, told what every one has to know."""
+        pipes = Pipes(self._folder / f"{self._hello['parent']}-worker-{number}.log")
+        pipes.say({**self._hello, "cores": _share(number, self.slots)})
+        return pipes
 
     def ended(self) -> list[tuple[Task, Result]]:
         """The trainings that have ended; waits until there is one."""
@@ -129,35 +170,33 @@ class Workers:
         if self.stop.reason and not self._told:
             self._told = self.stop.reason
             number = getattr(signal, self._told, signal.SIGTERM)
-            for worker in self._workers.values():
-                with contextlib.suppress(OSError):
-                    worker.process.send_signal(number)
+            for worker in self.workers.values():
+                worker.link.signal(number)
 
     def _heard(self, worker: Worker) -> list[tuple[Task, Result]]:
-        messages, task = worker.lines(), worker.task
+        messages, task = worker.link.lines(), worker.task
         if messages is None:
             return self._gone(worker)
         found = []
-        for message in messages:
+        for heard in messages:
             if task is None:
                 continue
-            if message["event"] == "begun":
-                worker.run = Path(message["run"])
-            elif message["event"] == "rows":
-                worker.say({"verdict": self._study.judge(task, message["rows"])})
-            elif message["event"] == "ended":
+            if heard["event"] == "begun":
+                worker.run = Path(heard["run"])
+            elif heard["event"] == "rows":
+                worker.link.say({"verdict": self._study.judge(task, heard["rows"])})
+            elif heard["event"] == "ended":
                 worker.task = None
-                result = _result(message)
+                result = result_of(heard)
                 result.stop = (self.stop.reason or result.stop) if result.stop else ""
                 found.append((task, result))
-            self._watch(task, message)
+            self._watch(task, heard)
         return found
 
     def _gone(self, worker: Worker) -> list[tuple[Task, Result]]:
         """A worker has ended; a training that it had not ended waits for another one."""
-        self._selector.unregister(_pipe(worker))
-        del self._workers[worker.number]
-        worker.process.wait()
+        self._selector.unregister(worker.link.fileno())
+        del self.workers[worker.number]
         task = worker.task
         if task is None:
             return []
@@ -174,20 +213,28 @@ class Workers:
 
     def close(self) -> None:
         """End all workers; one in the middle of a training keeps a checkpoint."""
-        for worker in self._workers.values():
-            worker.end()
+        for worker in self.workers.values():
+            worker.link.end()
         until = time.monotonic() + GRACE
-        for worker in self._workers.values():
-            try:
-                worker.process.wait(max(until - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
+        for worker in self.workers.values():
+            worker.link.wait(until - time.monotonic())
         self._selector.close()
 
 
-def _pipe(worker: Worker) -> IO[bytes]:
-    assert worker.process.stdout is not None
-    return worker.process.stdout
+def message(task: Task, study: Study) -> dict[str, Any]:
+    """What a worker is told of a training."""
+    return {
+        "number": task.number,
+        "repeat": task.repeat,
+        "spec": resolved(task.spec),
+        "marks": dict(task.spec.marks),
+        "record": study.record(task),
+        "judged": list(study.judged()) if not task.repeat else [],
+        "resume": str(task.entry.path) if task.promoted and task.entry is not None else None,
+        "home": None,
+        "data": None,
+        "files": {},
+    }
 
 
 def _share(number: int, jobs: int) -> Sequence[int]:
@@ -201,7 +248,7 @@ def _share(number: int, jobs: int) -> Sequence[int]:
     return own[first : first + each] or own[:1]
 
 
-def _result(message: Mapping[str, Any]) -> Result:
+def result_of(message: Mapping[str, Any]) -> Result:
     """How a training ended, as a worker says it."""
     error = of_message(message) if "error" in message else None
     run = Run(Path(message["run"])) if message.get("run") else None

@@ -1,12 +1,16 @@
-"""A process that trains what a sweep sends it: `python -m dlx.search.worker`, with lines of JSON in and out.
+"""A process that trains what it is sent: `python -m dlx.search.places.worker`, with lines of JSON in and out.
 
     in    {"root", "command", "parent", "backend", "device", "devices", "cores"}      once
-          {"number", "repeat", "spec", "marks", "record", "judged", "resume"}      a training
+          {"number", "repeat", "spec", "marks", "record", "judged", "resume", "home", "data", "files"}      a training
           {"verdict": why}                                                 the answer to rows; empty: go on
     out   {"event": "begun", "run"} · {"event": "rows", "rows"} · {"event": "ended", "status", "run", …}
 
-It keeps Keras, the data and the compiled program from one training to the next. When its input ends, because whoever
-sent it is gone, it stops politely: its training keeps a checkpoint.
+It keeps Keras, the data and the compiled program from one training to the next. When its standard input ends, because
+whoever sent it is gone, it stops politely: its training keeps a checkpoint. With a folder as argument it reads and
+writes the files of that spool, and trains on though nobody is there: what is not answered in a minute goes on.
+
+files: paths of specs, and where they lie on this machine. home: where the run's directory lies for whoever sent it.
+data: the fingerprint that the data must have.
 """
 
 from __future__ import annotations
@@ -19,41 +23,62 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from dlx import spec as specs
-from dlx.errors import DlxError, as_message
+from dlx.errors import DataError, DlxError, as_message
+from dlx.parts.registry import relocate
+from dlx.runs.find import is_run
 from dlx.runs.history import Row
 from dlx.runs.run import Run
 from dlx.runs.summary import Entry
-from dlx.search.local import Here
+from dlx.search.places import spool
+from dlx.search.places.local import Here
 from dlx.search.study import Task
 from dlx.spec.space import Trial
-from dlx.system import backend
+from dlx.system import backend, signals
 from dlx.system.json_text import finite
 from dlx.training.experiment import Experiment
 from dlx.training.outcome import Observer
 from dlx.training.session import Options
 
 WAIT = 60.0  # seconds for a run that a worker of an ended sweep is just leaving
+ANSWER = 60.0  # seconds for a verdict
 
 
 class Line:
     """The line to whoever sends the trainings: messages that have come, and answers."""
 
-    def __init__(self, source: TextIO, sink: TextIO) -> None:
-        self._sink = sink
+    def __init__(self, source: Iterable[str], sink: TextIO, alone: bool = False) -> None:
+        self._sink, self._alone = sink, alone
         self.messages: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._read, args=(source,), daemon=True).start()
 
-    def _read(self, source: TextIO) -> None:
+    def _read(self, source: Iterable[str]) -> None:
         with contextlib.suppress(ValueError, OSError):
             for text in source:
                 self.messages.put(json.loads(text))
         self.messages.put(None)
-        os.kill(os.getpid(), signal.SIGTERM)
+        if not self._alone:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def verdict(self) -> str:
+        """The answer to rows; an empty one where nobody is there to give it."""
+        with contextlib.suppress(queue.Empty):
+            answer = self.messages.get(timeout=ANSWER if self._alone else None)
+            if answer is not None and "verdict" in answer:
+                return str(answer["verdict"])
+            if self._alone:  # the next training, or the end
+                self.messages.put(answer)
+        return ""
+
+    def job(self) -> dict[str, Any] | None:
+        """The next training; None where there is none. An answer that came too late is passed over."""
+        while (message := self.messages.get()) is not None and "verdict" in message:
+            continue
+        return message
 
     def say(self, **message: Any) -> None:
         """Send one message; nobody may be there to hear it."""
@@ -76,9 +101,11 @@ def work(line: Line) -> None:
     hello = line.messages.get()
     if hello is None:
         return
+    cores = hello["cores"]
     with contextlib.suppress(AttributeError, OSError):  # not on every system
-        os.sched_setaffinity(0, hello["cores"])
-    backend.want(hello["backend"], hello["device"], len(hello["cores"]), hello["devices"])
+        if cores:
+            os.sched_setaffinity(0, cores)
+    backend.want(hello["backend"], hello["device"], len(cores) or None, hello["devices"])
     jobs: dict[tuple[int, int], Mapping[str, Any]] = {}
 
     def equip(options: Options, task: Task) -> Options:
@@ -86,19 +113,23 @@ def work(line: Line) -> None:
 
         def judge(rows: Sequence[Row]) -> str:
             line.say(event="rows", rows=list(rows))
-            answer = line.messages.get()
-            return "" if answer is None else str(answer["verdict"])
+            return line.verdict()
 
         heard = judge if job["judged"] else None
         told = {"observer": _Told(line), "trial": job["record"], "judged": tuple(job["judged"]), "judge": heard}
+        told["home"] = Path(job["home"]) if job["home"] else None
         return dataclasses.replace(options, **told)
 
-    here = Here(Path(hello["root"]), Options(hello["command"], parent=hello["parent"]), equip, wait=WAIT)
-    while (job := line.messages.get()) is not None:
+    options = Options(hello["command"], parent=hello["parent"], deadline=signals.deadline(hello.get("seconds")))
+    here = Here(Path(hello["root"]), options, equip, wait=WAIT)
+    while (job := line.job()) is not None:
         jobs.clear()
+        relocate(job["files"])
         try:
-            task = _task(job)
+            task = _task(job, Path(hello["root"]))
             jobs[task.number, task.repeat] = job
+            if job["data"] not in (None, here.fingerprint(task.spec) or job["data"]):
+                raise DataError("the data there is another by now", hint=f"remove {', '.join(job['files'].values())}")
             result = here.train(task)
         except DlxError as error:  # a spec that differs by now
             line.say(event="ended", status="failed", **as_message(error))
@@ -110,15 +141,21 @@ def work(line: Line) -> None:
             return
 
 
-def _task(job: Mapping[str, Any]) -> Task:
-    """The training that a message describes."""
+def _task(job: Mapping[str, Any], root: Path) -> Task:
+    """The training that a message describes; one that had begun, there or here, continues."""
     spec = dataclasses.replace(specs.load(dict(job["spec"])), marks=job["marks"])
-    entry = Entry(Path(job["resume"]), "pruned") if job["resume"] else None
-    return Task(int(job["number"]), int(job["repeat"]), Trial({}, spec, {}), spec, entry, bool(job["resume"]))
+    begun = job["resume"]
+    if job["home"] and is_run(here := root / Path(job["home"]).name):
+        begun = str(here)
+    entry = Entry(Path(begun), "pruned") if begun else None
+    return Task(int(job["number"]), int(job["repeat"]), Trial({}, spec, {}), spec, entry, entry is not None)
 
 
 def main() -> None:
     """Work for whoever has started this process; its own words go to its log."""
+    if len(sys.argv) > 1:
+        spool.serve(Path(sys.argv[1]), lambda source, sink: work(Line(source, sink, alone=True)))
+        return
     sink = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what prints prints to the log
     with contextlib.suppress(KeyboardInterrupt):

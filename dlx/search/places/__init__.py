@@ -1,0 +1,1 @@
+"""Where trainings run: a module for each kind of place, with what a `sweep.Place` is asked."""

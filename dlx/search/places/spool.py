@@ -1,0 +1,108 @@
+"""The folder by which a worker elsewhere and whoever sends it trainings talk, though neither waits for the other.
+
+    in.jsonl      what the worker is told, a JSON object a line
+    out.jsonl     what it says
+    lock, up      held while it lives, and there once it has begun
+    log           its own words
+
+`python -m dlx.search.places.spool FOLDER OFFSET` reads out.jsonl from a byte on: "+" and a line of it, "." as a sign of
+life, "!" when the worker is gone and all is read. Standard library and filelock.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from dlx.system import locks
+
+IN, OUT, LOCK, UP, LOG = "in.jsonl", "out.jsonl", "lock", "up", "log"
+PAUSE, BEAT = 0.1, 3.0  # seconds between two looks, and two signs of life
+STARTS = 60.0  # seconds in which one that was begun has to be there
+IDLE = 900.0  # seconds that a worker without work waits for some
+
+
+def told(folder: Path, idle: float = IDLE) -> Iterator[str]:
+    """What the worker of a spool is told, as it comes; ends where it is told so, or hears nothing for too long."""
+    with (folder / IN).open("rb") as stream:
+        rest, since = b"", time.monotonic()
+        while time.monotonic() - since < idle:
+            rest += stream.read()
+            *whole, rest = rest.split(b"\n")
+            for line in whole:
+                if json.loads(line).get("end"):
+                    return
+                yield line.decode()
+                since = time.monotonic()
+            if not whole:
+                time.sleep(PAUSE)
+
+
+def serve(folder: Path, work: Callable[[Iterable[str], TextIO], None]) -> None:
+    """Work by the files of a spool, whose lock says that this process lives. A second one ends at once."""
+    lock = locks.Lock(folder / LOCK)
+    if not lock.take():
+        return
+    (folder / UP).touch()
+
+    def beat() -> None:
+        while True:
+            time.sleep(locks.BEAT_SECONDS)
+            lock.beat()
+
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        with (folder / OUT).open("a", encoding="utf-8") as sink:
+            work(told(folder), sink)
+    finally:
+        lock.release()
+
+
+def tell(folder: Path, message: dict[str, Any]) -> None:
+    """Tell the worker of a spool on this machine."""
+    with (folder / IN).open("ab") as stream:
+        stream.write(json.dumps(message).encode() + b"\n")
+
+
+def alive(folder: Path) -> bool:
+    """Whether the worker lives, or may on another machine."""
+    return locks.state(folder, LOCK)[0] != "free"
+
+
+def follow(folder: Path, offset: int) -> Iterator[str]:
+    """The lines of a program that follows: see above."""
+    out, position, rest, beaten = folder / OUT, offset, b"", 0.0
+    until = time.monotonic() + STARTS
+    while True:
+        starts = time.monotonic() < until and not (folder / UP).is_file()
+        lives = starts or alive(folder)  # before the reading: what it says last is read
+        chunk = b""
+        if out.is_file():
+            with out.open("rb") as stream:
+                stream.seek(position)
+                chunk = stream.read()
+        position += len(chunk)
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (f"+{line.decode()}" for line in whole)
+        if not lives and not chunk:
+            yield "!"
+            return
+        if time.monotonic() - beaten > BEAT:
+            beaten = time.monotonic()
+            yield "."
+        time.sleep(PAUSE)
+
+
+def main() -> None:
+    """Follow for whoever reads the standard output."""
+    for line in follow(Path(sys.argv[1]), int(sys.argv[2])):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
