@@ -12,13 +12,13 @@ from dlx.commands.options import Launch
 from dlx.runs.find import command_line
 from dlx.runs.run import Run
 from dlx.search.places import attached
+from dlx.search.sweep import Result
 from dlx.system import signals, terminal
 from dlx.training.outcome import Outcome
 from dlx.training.progress_bar import Best, epoch_line
 
 if TYPE_CHECKING:
     from dlx.parts.places import Place
-    from dlx.search.sweep import Result
     from dlx.training.experiment import Experiment
 
 
@@ -30,16 +30,16 @@ def told(launch: Launch, command: list[str], parent: str | None) -> dict[str, ob
     }  # fmt: skip
 
 
-def train(experiment: Experiment, place: Place, launch: Launch, parent: str | None) -> tuple[Run, Result | None]:
-    """Train an experiment at a place and show it; (its run, how it ended), None where it goes on alone."""
+def train(experiment: Experiment, place: Place, launch: Launch, parent: str | None) -> tuple[Run, Result]:
+    """Train an experiment at a place and show it; (its run, how it ended)."""
     followed = attached.sent(experiment, place, launch.root, told(launch, ["dlx", *sys.argv[1:]], parent), _noted)
     where = place.host or place.kind
     terminal.fields([("place", where), ("run", str(followed.run.path))], launch.json, least=training_screen.COLUMN)
     return followed.run, show(followed, experiment.epochs, where, launch)
 
 
-def take_up(run: Run, launch: Launch) -> Result | None:
-    """Follow a run again that trains at a place; None where it goes on alone."""
+def take_up(run: Run, launch: Launch) -> Result:
+    """Follow a run again that trains at a place."""
     followed = attached.taken_up(run, _noted)
     epochs = run.info()["settings"].get("epochs") if (run.path / "run.json").is_file() else 0
     return show(followed, epochs if isinstance(epochs, int) else 0, "its place", launch)
@@ -49,8 +49,8 @@ def _noted(line: str) -> None:
     terminal.console(error=True).print(terminal.clean(line))
 
 
-def show(followed: attached.Attached, epochs: int, where: str, launch: Launch) -> Result | None:
-    """Show what comes of a training until it ends, or is left alone; Ctrl-C asks which of the two."""
+def show(followed: attached.Attached, epochs: int, where: str, launch: Launch) -> Result:
+    """Show what comes of a training until it ends, or is left alone ("away"); Ctrl-C asks which of the two."""
     run, seen = followed.run, _Seen(followed.run)
     stop, stopping = signals.Stop(), False
 
@@ -74,6 +74,7 @@ def show(followed: attached.Attached, epochs: int, where: str, launch: Launch) -
         result = followed.follow(tick)
         seen.look(bar, epochs)
     if result is None:
+        result = Result("away", run, stop=stop.signal)
         again = command_line("dlx", "resume", run.name, runs_dir=launch.root)
         terminal.console(error=True).print(terminal.clean(f"{run.name} goes on at {where}; follow it again:  {again}"))
     return result

@@ -79,12 +79,11 @@ def _follow(run: Run, launch: Launch) -> int:
     """Follow a run again that trains at another place, and show what came of it."""
     from dlx.commands import place_screen
     from dlx.commands.training_screen import run_line, show_result
-    from dlx.search.sweep import Result
     from dlx.training.experiment import prepared_again
 
     result = place_screen.take_up(run, launch)
-    outcome = place_screen.outcome(run, result or Result("away"))
-    if result is not None and (run.path / "run.json").is_file():
+    outcome = place_screen.outcome(run, result)
+    if result.status != "away" and (run.path / "run.json").is_file():
         show_result(prepared_again(run)[0], outcome, launch.json)
     elif outcome.error is not None:
         raise outcome.error

@@ -279,13 +279,12 @@ class _Trainer:
     def _elsewhere(self, prepared: Experiment, place: Place) -> Outcome:
         """Train at another place; what only Keras can find wrong with the spec is found here."""
         from dlx.commands import place_screen, training_screen
-        from dlx.search.sweep import Result
         from dlx.training.check import check
 
         check(prepared.spec, self._launch.root, prepared.facts)
         run, result = place_screen.train(prepared, place, self._launch, _parent(prepared.spec, self._launch.root))
-        outcome = place_screen.outcome(run, result or Result("away"))
-        if result is not None:
+        outcome = place_screen.outcome(run, result)
+        if result.status != "away":
             training_screen.show_result(prepared, outcome, self._launch.json)
         if self._launch.json:
             print(training_screen.run_line(run, outcome.status, outcome.metrics), flush=True)

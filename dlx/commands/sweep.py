@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="List the combinations with the time they will take: one of each structure trains for a second.",
 )
-@launch_options("json", "tags", "devices", "deadline")
+@launch_options("json", "tags", "devices", "on", "deadline")
 def command(
     spec: str,
     settings: tuple[str, ...],
@@ -76,6 +76,8 @@ def command(
         return sweep.status()
     if dry_run:
         return sweep.estimate()
+    if jobs > 1 and launch.on is not None:
+        raise click.UsageError("--on and --jobs: how many train at once is the place's own: jobs, in dlx.places.yaml")
     code = sweep.run(jobs)
     if not launch.json:
         sweep.show()
@@ -130,7 +132,7 @@ class _Sweep:
             for task, run, status in self.study.finished():
                 self._screen.report(task, Result(status, run, fresh=False))
         with self.study.held():
-            place: Place = self._here if jobs == 1 else self._workers(jobs)
+            place: Place = self._elsewhere() if self._launch.on else self._here if jobs == 1 else self._workers(jobs)
             self._screen.together |= place.slots > 1
             try:
                 with self._screen.live if self._screen.together else contextlib.nullcontext():
@@ -138,6 +140,19 @@ class _Sweep:
             finally:
                 place.close()
         return self._code(results)
+
+    def _elsewhere(self) -> Place:
+        """Another place. Raises PlaceError where it cannot be reached, or lacks something."""
+        from dlx.commands.place_screen import told
+        from dlx.search.places import named
+        from dlx.search.places.remote import Elsewhere
+        from dlx.search.places.site import connect
+
+        launch = self._launch
+        site = connect(named.place(str(launch.on)))
+        site.bring_code()
+        hello = {**told(launch, list(self._options.command), self._options.parent), "root": str(launch.root)}
+        return Elsewhere(self.study, site, hello, self._screen.heard, self._screen.noted, launch.deadline)
 
     def _workers(self, jobs: int) -> Workers:
         """Processes beside this one."""

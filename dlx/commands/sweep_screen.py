@@ -73,6 +73,11 @@ class SweepScreen:
         elif event["event"] == "begun":
             self.live.goes(task)
 
+    def noted(self, line: str) -> None:
+        """What a person should know of a place."""
+        with self.live.aside():
+            terminal.console(error=True).print(terminal.clean(line))
+
     def observer(self) -> Observer:
         """An Observer for the next training."""
         self._number += 1

@@ -38,7 +38,7 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        if self.status == "interrupted":
+        if self.status in ("interrupted", "away") and self.stop:
             return signals.code(self.stop)
         return self.error.exit_code if self.error else 0
 

@@ -22,7 +22,7 @@ from dlx.search.places import parcel
 from dlx.search.places.shell import LostError
 from dlx.search.places.site import Site, connect
 from dlx.search.places.spool import IN
-from dlx.search.places.workers import Workers, message
+from dlx.search.places.workers import Worker, Workers, message
 from dlx.search.study import Study, Task
 from dlx.search.sweep import Result
 from dlx.spec.sections import Spec, resolved
@@ -44,7 +44,7 @@ class Remote:
         self.run: Run | None = None
         self.name = ""  # of the run there
         self.offset = offset  # of what was heard
-        self._note, self._closed, self._lost = note, False, False
+        self._note, self._lost, self._closed = note, False, threading.Event()
         self._pipe, self._sink = os.pipe()
         self._rest, self._copied, self.gone = b"", 0.0, threading.Event()
         self._orders: queue.Queue[Mapping[str, Any] | int] = queue.Queue()
@@ -79,14 +79,14 @@ class Remote:
 
     def leave(self) -> None:
         """Hear no more of it; it goes on."""
-        self._closed = True
+        self._closed.set()
 
     # The threads
 
     def _send(self) -> None:
         while True:
             order = self._orders.get()
-            while not self._closed and not self.gone.is_set():
+            while not self._closed.is_set() and not self.gone.is_set():
                 try:
                     if isinstance(order, int):
                         self.site.signal(self.folder, order)
@@ -101,9 +101,9 @@ class Remote:
     def _hear(self) -> None:
         tries = 0
         try:
-            while not self._closed and not self._heard_all():
+            while not self._closed.is_set() and not self._heard_all():
                 tries = 0 if not self._lost else tries + 1
-                if self._closed:
+                if self._closed.is_set():
                     break
                 if not self._lost:
                     self._note(f"the connection to {self.site.name} is lost; the training goes on there")
@@ -120,7 +120,7 @@ class Remote:
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                if self._closed:
+                if self._closed.is_set():
                     return True
                 if self._lost:
                     self._lost = False
@@ -240,9 +240,15 @@ class Elsewhere(Workers):
     def link(self, number: int) -> Remote:
         folder = new_spool(self._site, f"{self._hello['parent']}-{number}", [])
         link = Remote(self._site, folder, self._note)
-        self._site.tell(folder, {**self._hello, "root": f"{folder}/runs"})
+        self._site.tell(folder, {**self._hello, "cores": [], "root": f"{folder}/runs"})
         self._site.start(folder)
         return link
+
+    def last_words(self, worker: Worker) -> str:
+        with contextlib.suppress(LostError, PlaceError):
+            if isinstance(worker.link, Remote):
+                return self._site.last_words(worker.link.folder)
+        return ""
 
     def submit(self, task: Task) -> None:
         """Send a training to a worker that has none, with what it needs; what had begun of it continues there."""

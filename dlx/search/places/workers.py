@@ -207,9 +207,12 @@ class Workers:
         self._kills[here] = self._kills.get(here, 0) + 1
         if self._kills[here] < MOST_KILLS:
             return [(task, Result("interrupted", run, why="its process ended; it continues"))]
-        hint = f"its last words are in {self._folder}"
-        error = TrainingError(f"its process was killed {MOST_KILLS} times", hint=hint)
+        error = TrainingError(f"its process ended {MOST_KILLS} times", hint=self.last_words(worker))
         return [(task, Result("failed", run, error))]
+
+    def last_words(self, worker: Worker) -> str:
+        """What a worker that is gone has said of itself, or where that is."""
+        return f"its last words are in {self._folder}"
 
     def close(self) -> None:
         """End all workers; one in the middle of a training keeps a checkpoint."""
