@@ -26,6 +26,7 @@ from dlx.search.places.workers import Worker, Workers, message
 from dlx.search.study import Study, Task
 from dlx.search.sweep import Result
 from dlx.spec.sections import Spec, resolved
+from dlx.training import checkpoints
 from dlx.training.resume import unfinished
 
 OURS = ("lock", AWAY, "note.txt", "model.onnx")  # what a copy leaves alone
@@ -146,17 +147,24 @@ class Remote:
         self.copy()
         if heard.get("run") and self.run is not None:
             heard["run"] = str(self.run.path)
+        if heard["event"] == "ended" and Path(heard.get("run") or self.name).name == self.name:
+            self.run = None  # whoever hears this may remove what is there
         os.write(self._sink, json.dumps(heard).encode() + b"\n")
 
     def copy(self) -> None:
-        """Bring the run here as it is there; metrics.json last, for it says that all is there."""
-        if self.run is None:
+        """Bring what there is of the run here, first all else, then metrics.json, which says that all is there.
+
+        Nothing is removed here because it is missing there, but checkpoints that newer ones have replaced.
+        """
+        if self.run is None or self._closed.is_set():
             return
         there = f"{self.folder}/runs/{self.name}"
         but = [f"--exclude=/{name}" for name in (*OURS, "metrics.json")]
         with contextlib.suppress(PlaceError):  # it has not begun
-            self.site.shell.pull(there, self.run.path, "--delete", "--exclude=*.tmp*", *but)
+            self.site.shell.pull(there, self.run.path, "--exclude=*.tmp*", *but)
             self.site.shell.pull(there, self.run.path, "--include=/metrics.json", "--exclude=*")
+            kept = 1 if (self.run.path / "metrics.json").is_file() else checkpoints.KEPT
+            checkpoints.prune(self.run.checkpoints, kept)
         self._copied = time.monotonic()
 
 
@@ -190,6 +198,7 @@ def packed(site: Site, spec: Spec, run: Run, fingerprint: str, folder: str) -> d
 
 def mark(run: Run, site: Site, folder: str) -> None:
     """Keep in a run where it trains."""
+    (run.path / "failure.json").unlink(missing_ok=True)  # of a stop from which it continues there
     run.write(AWAY, json.dumps({"place": asdict(site.place), "spool": folder}) + "\n")
 
 
@@ -221,6 +230,8 @@ def collected(run: Run, note: Callable[[str], None]) -> None:
     link.run, link.name = run, run.name
     link.signal(signal.SIGTERM)
     link.gone.wait()
+    link.run = run
+    link.copy()
     back(run, site, away[1])
     site.shell.close()
 

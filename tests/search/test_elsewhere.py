@@ -1,0 +1,319 @@
+"""Trainings at another place: the same runs as here, whatever becomes of the connection, the caller and the worker.
+
+The fast tests reach a place by a program that stands in for ssh and runs the command on this machine; the slow one by
+sshd on the loopback address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Dlx
+
+from dlx.errors import PlaceError, SpecError
+from dlx.parts.places import Place, registry
+from dlx.runs.run import AWAY, Run
+from dlx.search.places import named, slurm, spool
+
+SPEC = """\
+dataset: {csv: {path: "it's data.csv", label: label}}
+validation: 0.2
+layers: [{dense: 8}, {dropout: 0.2}, output]
+batch_size: 16
+epochs: 6
+"""
+LONG = SPEC.replace("epochs: 6", "epochs: 3000")
+# Options, then -- and the host, as dlx calls it; or the host and a command, as rsync does.
+STAND_IN = """#!/bin/bash
+[ ! -e "$DOWN" ] || exit 255
+while [ $# -gt 0 ]; do
+    case "$1" in
+        -o) shift 2;;
+        -O) exit 0;;
+        -l) set -- "$1" "$2" "$2@$3" "${@:4}"; shift 2;;
+        --) shift; break;;
+        *) break;;
+    esac
+done
+echo "$1" >> "$CALLS"; shift
+[ "$1" = -- ] && shift
+exec bash -c "$*"
+"""
+
+
+@pytest.fixture
+def there(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a place called box, which is reached by a stand-in for ssh."""
+    if shutil.which("rsync") is None:
+        pytest.skip("rsync is not installed")
+    programs, folder = world / "programs", world / "far away"
+    programs.mkdir()
+    (programs / "ssh").write_text(STAND_IN)
+    (programs / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("DOWN", str(world / "down"))
+    monkeypatch.setenv("CALLS", str(world / "calls"))
+    place = {"host": "me@box", "folder": str(folder), "python": sys.executable, "env": {"MARK": "it's 1"}}
+    (world / named.FILE).write_text(json.dumps({"box": {"ssh": place}}))
+    lines = [f"{n % 7},{n % 5},{'yes' if n % 7 > 3 else 'no'}" for n in range(120)]
+    (world / "it's data.csv").write_text("a,b,label\n" + "\n".join(lines) + "\n")
+    (world / "s.yaml").write_text(SPEC)
+    (world / "long.yaml").write_text(LONG)
+    return folder
+
+
+def history(path: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (path / "history.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two runs have the same history and predictions, to the bit, and the same spec."""
+    arrays = [dict(np.load(path / "predictions.npz")) for path in (one, other)]
+    equal = all(np.array_equal(arrays[0][name], arrays[1][name]) for name in arrays[0])
+    return (
+        equal
+        and history(one) == history(other)
+        and (one / "spec.yaml").read_text() == (other / "spec.yaml").read_text()
+    )
+
+
+def begun(*words: str) -> subprocess.Popen[str]:
+    """dlx as a program that runs on."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dlx", *words], text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+
+
+def until(condition: Any, seconds: float = 90.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def rows_of(path: Path) -> int:
+    return len(Run(path).history()) if path.is_dir() else 0
+
+
+def test_a_training_elsewhere_is_the_training_here(shell: Dlx, there: Path, world: Path) -> None:
+    sent = shell("run", "s.yaml", "--on", "box", "--json")
+    assert sent.code == 0, sent.err
+    assert sent.lines[0]["status"] == "done"
+    assert shell("run", "s.yaml").code == 0
+    assert same(world / "runs" / "s-1", world / "runs" / "s-2")
+    assert {p.name for p in (world / "runs" / "s-1").iterdir()} >= {"metrics.json", "model.keras", "checkpoints"}
+    assert not (world / "runs" / "s-1" / AWAY).exists()
+    assert list((there / "jobs").iterdir()) == []  # nothing is left there but what the next one needs
+    data = list((there / "data").rglob("*.csv"))
+    assert [path.name for path in data] == ["it's data.csv"]
+    before = data[0].stat().st_mtime_ns, len(list((there / "dlx").iterdir()))
+    assert shell("run", "s.yaml", "--on", "box", "-s", "epochs=2").code == 0
+    assert (data[0].stat().st_mtime_ns, len(list((there / "dlx").iterdir()))) == before
+    with (world / "it's data.csv").open("a") as stream:
+        stream.write("1,1,no\n")
+    changed = shell("run", "s.yaml", "--on", "box", "-s", "epochs=2")
+    assert changed.code == 0, changed.err
+    assert len(list((there / "data").iterdir())) == 2
+    data[0].write_text(data[0].read_text().replace("yes", "no", 1))  # which changes what is there under a fingerprint
+    shutil.copy(world / "it's data.csv", world / "kept.csv")
+    (world / "it's data.csv").write_text("".join((world / "kept.csv").read_text().splitlines(True)[:-1]))
+    wrong = shell("run", "s.yaml", "--on", "box", "-s", "epochs=2")
+    assert wrong.code == 3
+    assert "the data there is another by now" in wrong.err
+    assert not (world / "runs" / "s-5").exists()
+    assert set((world / "calls").read_text().split()) == {"me@box"}
+
+
+def test_own_code_and_weights_travel(shell: Dlx, there: Path, world: Path) -> None:
+    (world / "mine.py").write_text(
+        "import os\nimport keras\nfrom dlx import layer\n\nassert os.environ.get('MARK', \"it's 1\") == \"it's 1\"\n\n\n"
+        "@layer\ndef doubled(units: int = 4):\n    return keras.layers.Dense(2 * units)\n"
+    )
+    own = "imports: [mine.py]\n" + SPEC.replace("{dense: 8}", "{doubled: 4}")
+    (world / "own.yaml").write_text(own)
+    sent = shell("run", "own.yaml", "--on", "box", "--allow-code")
+    assert sent.code == 0, sent.err
+    assert shell("run", "own.yaml", "--allow-code").code == 0
+    assert same(world / "runs" / "own-1", world / "runs" / "own-2")
+    assert (world / "runs" / "own-1" / "code" / "mine.py").is_file()
+    (world / "next.yaml").write_text(own + "weights: own-1\n")
+    sent = shell("run", "next.yaml", "--on", "box", "--allow-code")
+    assert sent.code == 0, sent.err
+    assert shell("run", "next.yaml", "--allow-code").code == 0
+    assert same(world / "runs" / "next-1", world / "runs" / "next-2")
+
+
+@pytest.mark.slow
+def test_lost_connections_callers_and_workers_lose_nothing(shell: Dlx, there: Path, world: Path) -> None:
+    runs = world / "runs"
+    assert shell("run", "long.yaml", "--name", "base").code == 0
+    cut = begun("run", "long.yaml", "--name", "cut", "--on", "box")
+    until(lambda: rows_of(runs / "cut-1") > 5)
+    (world / "down").touch()
+    subprocess.run(["pkill", "-f", "dlx.search.places.spool"], check=False)
+    time.sleep(3)
+    (world / "down").unlink()
+    _, err = cut.communicate(timeout=200)
+    assert cut.returncode == 0, err
+    assert "is lost; the training goes on there" in err
+    assert "connected to me@box again" in err
+
+    caller = begun("run", "long.yaml", "--name", "orphan", "--on", "box")
+    until(lambda: rows_of(runs / "orphan-1") > 5)
+    caller.kill()
+    caller.communicate()
+    assert "away" in shell("list", "orphan-1").out
+    assert "trains at another place" in shell("rm", "orphan-1").err
+    followed = shell("resume", "orphan-1")
+    assert followed.code == 0, followed.err
+
+    dead = begun("run", "long.yaml", "--name", "dead", "--on", "box")
+    until(lambda: rows_of(runs / "dead-1") > 5)
+    (folder,) = (there / "jobs").iterdir()
+    os.kill(json.loads((folder / spool.LOCK).read_text())["pid"], signal.SIGKILL)
+    _, err = dead.communicate(timeout=200)
+    assert dead.returncode == 0, err
+    assert "ended; it is begun again" in err
+
+    left = begun("run", "long.yaml", "--name", "left", "--on", "box")
+    until(lambda: rows_of(runs / "left-1") > 5)
+    left.send_signal(signal.SIGTERM)
+    _, err = left.communicate(timeout=60)
+    assert left.returncode == 143, err
+    assert "follow it again:  dlx resume left-1" in err
+    assert shell("resume", "left-1").code == 0
+    for name in ("cut", "orphan", "dead", "left"):
+        assert same(runs / "base-1", runs / f"{name}-1"), name
+    assert list((there / "jobs").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_sweep_elsewhere_is_the_sweep_here(shell: Dlx, there: Path, world: Path) -> None:
+    place = json.loads((world / named.FILE).read_text())
+    place["box"]["ssh"]["jobs"] = 2
+    (world / named.FILE).write_text(json.dumps(place))
+    words = ("sweep", "s.yaml", "-s", "lr=0.001,0.01,0.1,1", "--backend", "tensorflow")
+    first = begun(*words, "--on", "box")
+    until(lambda: rows_of(world / "runs" / "s-1") > 0)
+    first.kill()  # its trials are nobody's until the sweep goes on
+    first.communicate()
+    again = shell(*words, "--on", "box")
+    assert again.code == 0, again.err
+    assert shell(*words, "--runs-dir", "here", "--lanes", "0").code == 0
+    ours, theirs = (
+        {json.loads((p / "run.json").read_text())["settings"]["lr"]: p for p in (world / folder).glob("s-*")}
+        for folder in ("runs", "here")
+    )
+    assert len(ours) == len(theirs) == len(list((world / "runs").glob("s-*"))) == 4
+    for rate, path in ours.items():
+        assert history(path) == history(theirs[rate])
+    assert "--on and --jobs" in shell(*words, "--on", "box", "--jobs", "2").err
+
+
+def test_what_a_place_lacks_is_said(shell: Dlx, there: Path, world: Path) -> None:
+    (world / "down").touch()
+    lost = shell("run", "s.yaml", "--on", "ssh://elsewhere")
+    assert lost.code == 2
+    assert "elsewhere: cannot be reached" in lost.err
+    assert "must work without a password" in lost.err
+    (world / "down").unlink()
+    bare = world / "programs" / "bare"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    bare.chmod(0o755)
+    (world / named.FILE).write_text(
+        json.dumps(
+            {"box": {"ssh": {"host": "box", "python": str(bare)}}, "none": {"ssh": {"host": "box", "python": "/none"}}}
+        )
+    )
+    lacks = shell("run", "s.yaml", "--on", "box")
+    assert lacks.code == 2
+    assert "lacks keras, numpy" in lacks.err
+    assert "pip install" in lacks.err
+    assert "has no /none that works" in shell("run", "s.yaml", "--on", "none").err
+    assert not list((world / "runs").glob("s-*"))
+
+
+def test_a_place_is_checked_as_a_spec_is(world: Path) -> None:
+    (world / named.FILE).write_text(
+        "box: {ssh: {host: a, pyton: b}}\nfar: {shh: {host: a}}\nbig: {ssh: {jobs: none}}\nq: {slurm: {partition: gpu, options: [--mem=1G]}}\n"
+    )
+    with pytest.raises(SpecError) as caught:
+        named.place("box")
+    said = str(caught.value)
+    assert "dlx.places.yaml:1:22" in said
+    assert "did you mean 'python'?" in said
+    assert "did you mean 'ssh'?" in said
+    assert "ssh needs host" in said
+    (world / named.FILE).write_text("box: {ssh: a}\nq: {slurm: {partition: gpu, options: [--mem=1G]}}\n")
+    assert named.place("box").host == "a"
+    assert named.place("q").options == ("--partition=gpu", "--mem=1G")
+    assert named.place("ssh://me@host/scratch/dlx") == Place("ssh", "me@host", "/scratch/dlx")
+    with pytest.raises(PlaceError, match=r"unknown place 'bix' \(did you mean 'box'\?\)") as unknown:
+        named.place("bix")
+    assert "ssh://HOST" in unknown.value.hint
+    for name in registry:
+        assert len(registry.help(name)) > 100
+
+
+# The spool
+
+
+@contextlib.contextmanager
+def serving(folder: Path, script: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that works by a spool."""
+    code = f"from pathlib import Path\nfrom dlx.search.places import spool\n{script}\nspool.serve(Path({str(folder)!r}), work)"
+    process = subprocess.Popen([sys.executable, "-c", code], text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_what_a_worker_says_is_heard_from_any_place_on_until_it_is_gone(world: Path) -> None:
+    echo = "def work(source, sink):\n    for line in source:\n        print(line, file=sink, flush=True)"
+    (world / spool.IN).write_text('{"n": 1}\n{"n": 2}\n')
+    with serving(world, echo) as process:
+        lines = spool.follow(world, 0)
+        heard = [line for line in iter(lambda: next(lines), '+{"n": 2}') if line != "."]
+        assert heard == ['+{"n": 1}']
+        assert spool.alive(world)
+        spool.tell(world, {"n": "drei"})
+        assert next(line for line in lines if line != ".") == '+{"n": "drei"}'
+        spool.tell(world, {"end": True})
+        assert [line for line in lines if line != "."] == ["!"]
+        assert process.wait(10) == 0
+    assert [line for line in spool.follow(world, 9) if line != "."] == ['+{"n": 2}', '+{"n": "drei"}', "!"]
+    assert not spool.alive(world)
+
+
+def test_a_worker_without_work_does_not_wait_for_ever(world: Path) -> None:
+    (world / spool.IN).write_text('{"n": 1}\n{"n": 2')
+    started = time.monotonic()
+    assert list(spool.told(world, idle=0.5)) == ['{"n": 1}']
+    assert 0.4 < time.monotonic() - started < 10
+
+
+def test_a_slurm_job_is_one_that_goes_on_after_its_time() -> None:
+    script = slurm.script(Place("slurm", options=("--partition=gpu", "--mem=4G")), ["env", "A=it's", "python"])
+    lines = script.splitlines()
+    assert lines[0] == "#!/bin/sh"
+    assert "#SBATCH --requeue" in lines
+    assert "#SBATCH --signal=B:USR1@120" in lines
+    assert "#SBATCH --partition=gpu" in lines
+    assert "scontrol requeue" in script
+    assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
