@@ -47,6 +47,7 @@ BACKENDS = {
     "engine/jax.py": {"jax"},
     "engine/jax_loop.py": {"jax"},
     "engine/jax_lanes.py": {"jax"},
+    "engine/jax_devices.py": {"jax"},
 }
 # At module level a command imports no more than these, so that --help loads none of the work.
 FOR_COMMANDS = {"click", "dlx.commands", "dlx.commands.completion", "dlx.commands.options"}

@@ -16,6 +16,7 @@ import yaml
 from conftest import ROOT, Dlx
 
 from dlx.commands import COMMANDS
+from dlx.search.places import named
 
 DOCS = ROOT / "docs"
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
@@ -92,6 +93,9 @@ def test_every_spec_in_the_documentation_checks(dlx: Dlx, world: Path) -> None:
     for number, (title, text) in enumerate(plain):
         name = title or f"s{number}.yaml"
         (world / name).write_text(text)
+        if name == named.FILE:
+            assert len(named.places()) > 1
+            continue
         result = dlx("check", name, "--print")
         assert result.code == 0, result.err
 

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dlx.errors import DlxError, PlaceError
 from dlx.parts.places import Place
@@ -102,7 +102,10 @@ class Remote:
     def _hear(self) -> None:
         tries = 0
         try:
-            while not self._closed.is_set() and not self._heard_all():
+            while not self._closed.is_set() and (ended := self._followed()) != "gone":
+                if ended == "waits":
+                    time.sleep(5.0)
+                    continue
                 tries = 0 if not self._lost else tries + 1
                 if self._closed.is_set():
                     break
@@ -115,14 +118,14 @@ class Remote:
             with contextlib.suppress(OSError):
                 os.close(self._sink)
 
-    def _heard_all(self) -> bool:
-        """Follow until the worker is gone; False where the connection is."""
+    def _followed(self) -> Literal["gone", "waits", "lost"]:
+        """Follow until the worker is gone, or the connection is lost; "waits": the worker is still in a queue."""
         process = self.site.shell.stream(self.site.follower(self.folder, self.offset))
         assert process.stdout is not None
         try:
             for line in process.stdout:
                 if self._closed.is_set():
-                    return True
+                    return "gone"
                 if self._lost:
                     self._lost = False
                     self._note(f"connected to {self.site.name} again")
@@ -130,14 +133,15 @@ class Remote:
                     self._one(json.loads(line[1:]))
                     self.offset += len(line) - 1
                 elif line.startswith(b"!"):
-                    if not self.site.waits(self.folder):
-                        self.copy()
-                        return True
+                    if self.site.waits(self.folder):
+                        return "waits"
+                    self.copy()
+                    return "gone"
                 elif time.monotonic() - self._copied > SECONDS:
                     self.copy()
-            return False
+            return "lost"
         except LostError:
-            return False
+            return "lost"
         finally:
             process.kill()
             process.wait()

@@ -97,7 +97,8 @@ class Site:
         words = ["env", *(f"{key}={value}" for key, value in named.items())]
         words += [self.python, "-P", "-m", "dlx.search.places.worker", folder]
         if self.place.kind == "slurm":
-            self.shell.run(["sh", "-c", f'cat > "$1/{slurm.SCRIPT}"', "sh", folder], slurm.script(self.place, words))
+            made = slurm.script(self.place, words)
+            self.shell.run(["sh", "-c", f'rm -f "$1/{spool.UP}"; cat > "$1/{slurm.SCRIPT}"', "sh", folder], made)
             job = self.shell.run(slurm.submission(folder))
             self.shell.run(["sh", "-c", f'printf %s "$2" > "$1/{slurm.JOB}"', "sh", folder, job.strip()])
         else:

@@ -10,7 +10,7 @@ from dlx.parts.places import Place
 SCRIPT, JOB = "job.sh", "job"
 NOTICE = 120  # seconds between the signal and the end of a job's time
 RESUMABLE = 75
-SIGNAL = 'scancel --signal="$2" --full "$(cat "$1/job")"'
+SIGNAL = 'if [ "$2" = 9 ]; then scancel "$(cat "$1/job")"; else scancel --signal="$2" --batch "$(cat "$1/job")"; fi'
 WAITS = (
     'squeue --noheader --states=PENDING,CONFIGURING,REQUEUED --jobs="$(cat "$1/job")" --format=%i 2>/dev/null || true'
 )

@@ -28,19 +28,35 @@ IDLE = 900.0  # seconds that a worker without work waits for some
 
 
 def told(folder: Path, idle: float = IDLE) -> Iterator[str]:
-    """What the worker of a spool is told, as it comes; ends where it is told so, or hears nothing for too long."""
+    """What the worker of a spool is told, as it comes; ends where it is told so, or hears nothing for too long.
+
+    One that is begun again is not told of trainings that have ended, nor what was answered before.
+    """
     with (folder / IN).open("rb") as stream:
+        answered, ended = (folder / IN).stat().st_size, _ended(folder)
         rest, since = b"", time.monotonic()
         while time.monotonic() - since < idle:
             rest += stream.read()
             *whole, rest = rest.split(b"\n")
             for line in whole:
-                if json.loads(line).get("end"):
+                message = json.loads(line)
+                answered -= len(line) + 1
+                if message.get("end"):
                     return
-                yield line.decode()
+                if "spec" in message and ended:
+                    ended -= 1
+                elif "verdict" not in message or answered < 0:
+                    yield line.decode()
                 since = time.monotonic()
             if not whole:
                 time.sleep(PAUSE)
+
+
+def _ended(folder: Path) -> int:
+    """How many trainings a worker of the spool has brought to their end."""
+    if not (folder / OUT).is_file():
+        return 0
+    return sum(json.loads(line).get("event") == "ended" for line in (folder / OUT).read_text().splitlines())
 
 
 def serve(folder: Path, work: Callable[[Iterable[str], TextIO], None]) -> None:
@@ -70,8 +86,9 @@ def tell(folder: Path, message: dict[str, Any]) -> None:
 
 
 def alive(folder: Path) -> bool:
-    """Whether the worker lives, or may on another machine."""
-    return locks.state(folder, LOCK)[0] != "free"
+    """Whether the worker lives; on another machine one that was seen a minute ago does."""
+    state, seen = locks.state(folder, LOCK)
+    return state == "held" or (state == "unknown" and seen < STARTS)
 
 
 def follow(folder: Path, offset: int) -> Iterator[str]:

@@ -134,6 +134,8 @@ def work(line: Line) -> None:
         except DlxError as error:  # a spec that differs by now
             line.say(event="ended", status="failed", **as_message(error))
             continue
+        if result.stop == "SIGUSR1" and len(sys.argv) > 1:  # by a scheduler that begins this worker again
+            raise SystemExit(signals.RESUMABLE)
         run = str(result.run.path) if result.run is not None else None
         said = {"status": result.status, "run": run, "stop": result.stop, "fresh": result.fresh, "why": result.why}
         line.say(event="ended", **said, **(as_message(result.error) if result.error is not None else {}))
