@@ -121,7 +121,7 @@ class Site:
             self.shell.run([self.python, "-c", _SIGNAL, f"{folder}/{spool.LOCK}", str(number)])
 
     def waits(self, folder: str) -> bool:
-        """Whether a worker that does not live yet will: it is in a queue."""
+        """Whether a worker that does not live yet will, or will again: its job is in the queue."""
         if self.place.kind != "slurm":
             return False
         return bool(self.shell.run(["sh", "-c", slurm.WAITS, "sh", folder]).strip())

@@ -11,9 +11,8 @@ SCRIPT, JOB = "job.sh", "job"
 NOTICE = 120  # seconds between the signal and the end of a job's time
 RESUMABLE = 75
 SIGNAL = 'if [ "$2" = 9 ]; then scancel "$(cat "$1/job")"; else scancel --signal="$2" --batch "$(cat "$1/job")"; fi'
-WAITS = (
-    'squeue --noheader --states=PENDING,CONFIGURING,REQUEUED --jobs="$(cat "$1/job")" --format=%i 2>/dev/null || true'
-)
+# Prints the job's number as long as it is in the queue, waiting, running or ending.
+WAITS = 'squeue --noheader --jobs="$(cat "$1/job")" --format=%i 2>/dev/null || true'
 
 
 def script(place: Place, words: Sequence[str]) -> str:
