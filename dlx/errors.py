@@ -42,6 +42,10 @@ class PlaceError(DlxError):
     """A place to train cannot be reached, or lacks what a training needs."""
 
 
+class LostError(Exception):
+    """The connection to a place is gone; what runs there runs on, and whoever follows it tries again."""
+
+
 class DataError(DlxError):
     """Data that is missing, damaged or does not fit what was asked."""
 

@@ -40,7 +40,7 @@ def train(experiment: Experiment, place: Place, launch: Launch, parent: str | No
 
 def take_up(run: Run, launch: Launch) -> Result:
     """Follow a run again that trains at a place."""
-    followed = attached.taken_up(run, _noted)
+    followed = attached.taken_up(run, told(launch, ["dlx", *sys.argv[1:]], None), _noted)
     epochs = run.info()["settings"].get("epochs") if (run.path / "run.json").is_file() else 0
     return show(followed, epochs if isinstance(epochs, int) else 0, "its place", launch)
 

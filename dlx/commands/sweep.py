@@ -145,14 +145,14 @@ class _Sweep:
         """Another place. Raises PlaceError where it cannot be reached, or lacks something."""
         from dlx.commands.place_screen import told
         from dlx.search.places import named
-        from dlx.search.places.remote import Elsewhere
-        from dlx.search.places.site import connect
+        from dlx.search.places.elsewhere import Elsewhere
+        from dlx.search.places.host import connect
 
         launch = self._launch
-        site = connect(named.place(str(launch.on)))
-        site.bring_code()
+        host = connect(named.place(str(launch.on)))
+        host.prepare()
         hello = {**told(launch, list(self._options.command), self._options.parent), "root": str(launch.root)}
-        return Elsewhere(self.study, site, hello, self._screen.heard, self._screen.noted, launch.deadline)
+        return Elsewhere(self.study, host, hello, self._screen.heard, self._screen.noted, launch.deadline)
 
     def _workers(self, jobs: int) -> Workers:
         """Processes beside this one."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
 
 from dlx.parts.registry import Registry
 from dlx.parts.types import Positive
@@ -17,7 +20,7 @@ class Place:
 
     host: as `ssh` takes it; empty for this machine. folder: where dlx keeps what it sends. python: the Python that has
     what dlx needs. data: paths here, and where the same lies there. env: variables of the environment. jobs: how many
-    trainings at once. options: of a scheduler.
+    trainings at once. options: of a scheduler. word: as `--on` names it. cpus, gpus: what each training has of a node.
     """
 
     kind: str
@@ -28,7 +31,7 @@ class Place:
     env: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 1
     options: tuple[str, ...] = ()
-    address: str = ""
+    word: str = ""
     cpus: float = 1.0
     gpus: float = 0.0
 
@@ -71,3 +74,22 @@ def slurm(
     """
     more = [*([f"--partition={partition}"] if partition else []), *(options or [])]
     return Place("slurm", host, folder, python, data or {}, env or {}, jobs, tuple(more))
+
+
+@registry.register
+def ray(
+    address: str = "local",
+    folder: str = "~/.dlx",
+    cpus: Annotated[float, Field(gt=0)] = 1.0,
+    gpus: Annotated[float, Field(ge=0)] = 0.0,
+    data: dict[str, str] | None = None,
+    env: dict[str, str] | None = None,
+    jobs: Positive = 2,
+) -> Place:
+    """A cluster of Ray, or one that begins on this machine for as long as the command lasts.
+
+    address: local begins one; auto joins the one that this machine is a node of; host:port one with that address, and
+    ray://host:port one by Ray's client. cpus, gpus: what each training has of a node, by which Ray places it. jobs:
+    trainings of a sweep at once. folder: where each node keeps data and jobs. The others are as for ssh.
+    """
+    return Place("ray", address, folder, None, data or {}, env or {}, jobs, cpus=cpus, gpus=gpus)

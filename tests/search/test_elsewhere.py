@@ -266,7 +266,9 @@ def test_a_place_is_checked_as_a_spec_is(world: Path) -> None:
     (world / named.FILE).write_text("box: {ssh: a}\nq: {slurm: {partition: gpu, options: [--mem=1G]}}\n")
     assert named.place("box").host == "a"
     assert named.place("q").options == ("--partition=gpu", "--mem=1G")
-    assert named.place("ssh://me@host/scratch/dlx") == Place("ssh", "me@host", "/scratch/dlx")
+    assert named.place("ssh://me@host/scratch/dlx") == Place(
+        "ssh", "me@host", "/scratch/dlx", word="ssh://me@host/scratch/dlx"
+    )
     with pytest.raises(PlaceError, match=r"unknown place 'bix' \(did you mean 'box'\?\)") as unknown:
         named.place("bix")
     assert "ssh://HOST" in unknown.value.hint

@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import select
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlx.errors import PlaceError, TrainingError
+from dlx.errors import LostError, PlaceError, TrainingError
 from dlx.parts.places import Place
 from dlx.runs.run import AWAY, Run
-from dlx.search.places import remote
-from dlx.search.places.shell import LostError
-from dlx.search.places.site import Site, connect
+from dlx.search.places import named
+from dlx.search.places.elsewhere import released
+from dlx.search.places.host import Host, Line, Note, connect, mark, new_job, packed, where
 from dlx.search.places.workers import MOST_KILLS, result_of
 from dlx.search.sweep import Result
-from dlx.training.experiment import Experiment
-
-Note = Callable[[str], None]
+from dlx.training.experiment import Experiment, prepared_again
 
 
 class Attached:
-    """A training elsewhere that somebody here follows; its run here is locked as long."""
+    """A training elsewhere that somebody here follows; its run here is locked as long.
 
-    def __init__(self, run: Run, site: Site, folder: str, note: Note) -> None:
-        self.run, self._site, self._folder, self._note = run, site, folder, note
+    resend: sends what there is of the run as another job, for where the one before is gone with its machine.
+    """
+
+    def __init__(self, run: Run, host: Host, job: str, note: Note, resend: Callable[[], str]) -> None:
+        self.run, self._host, self._job, self._note, self._resend = run, host, job, note, resend
         self._kills = 0
-        self._link = self._linked()
+        self._line = self._lined()
 
-    def _linked(self, offset: int = 0) -> remote.Remote:
-        link = remote.Remote(self._site, self._folder, self._note, offset)
-        link.run, link.name = self.run, self.run.name
-        return link
+    def _lined(self, offset: int = 0) -> Line:
+        line = self._host.line(self._job, self._note, offset)
+        line.run, line.name = self.run, self.run.name
+        return line
 
     def follow(self, tick: Callable[[], bool]) -> Result | None:
         """How the training ended; None where `tick`, called twice a second, says that it is to be left alone.
@@ -43,12 +42,12 @@ class Attached:
         """
         while True:
             if tick():
-                self._link.leave()
+                self._line.leave()
                 self.run.release()
                 return None
-            if not select.select([self._link.fileno()], [], [], 0.5)[0]:
+            if not select.select([self._line.fileno()], [], [], 0.5)[0]:
                 continue
-            messages = self._link.lines()
+            messages = self._line.lines()
             if messages is None:
                 if (lost := self._again()) is not None:
                     return self._home(lost)
@@ -60,68 +59,85 @@ class Attached:
     def _again(self) -> Result | None:
         """Begin a worker that has died again; how the training failed where that was too often."""
         self._kills += 1
-        words = self._site.last_words(self._folder)
         if self._kills >= MOST_KILLS:
-            error = TrainingError(f"its process at {self._site.name} ended {MOST_KILLS} times", hint=words)
-            return Result("failed", self.run if self.run.history() else None, error)
-        self._note(f"its process at {self._site.name} ended; it is begun again")
-        self._site.start(self._folder)
-        self._link = self._linked(self._link.offset)
+            words = self._host.last_words(self._job)
+            error = TrainingError(f"its process at {self._host.name} ended {MOST_KILLS} times", hint=words)
+            return Result("failed", self.run, error)
+        self._note(f"its process at {self._host.name} ended; it is begun again")
+        try:
+            self._host.start(self._job)
+            self._line = self._lined(self._line.offset)
+        except LostError:  # with the machine
+            self._job = self._resend()
+            self._line = self._lined()
         return None
 
     def _home(self, result: Result) -> Result:
-        self._link.leave()
-        remote.back(self.run, self._site, self._folder)
-        self.run.release()
-        if result.run is None and not (self.run.path / "run.json").is_file():
-            with contextlib.suppress(OSError):
-                (self.run.path / "lock").unlink(missing_ok=True)
-                self.run.path.rmdir()
-        self._site.shell.close()
+        self._line.leave()
+        self._host.remove(self._job)
+        if not released(self.run):
+            result.run = None
+        self._host.close()
         return result
 
     def stop(self) -> None:
         """Stop the training politely: it keeps a checkpoint, which comes here."""
-        self._link.signal(signal.SIGINT)
+        self._line.signal(signal.SIGINT)
+
+
+def _begun(experiment: Experiment, host: Host, run: Run, told: Mapping[str, Any], before: bool) -> str:
+    """A job for a training, begun; `before`: what there is of the run goes with it, and it continues."""
+    spec = experiment.spec
+    job = new_job(host, spec.name, told)
+    if before:
+        host.push(job, run)
+    files = packed(host, spec, run, experiment.dataset.fingerprint, job)
+    asked = {"number": 1, "repeat": 0, "marks": dict(spec.marks), "record": None, "judged": [], "resume": None}
+    host.tell(job, {**asked, **files})
+    host.tell(job, {"end": True})
+    mark(run, host, job)
+    host.start(job)
+    return job
 
 
 def sent(experiment: Experiment, place: Place, root: Path, told: Mapping[str, Any], note: Note) -> Attached:
     """A training that begins at a place, as a new run here. Raises PlaceError where the place lacks something."""
-    spec = experiment.spec
-    site = connect(place)
-    site.bring_code()
-    run = Run.create(root, spec.name)
+    host = connect(place)
+    host.prepare()
+    run = Run.create(root, experiment.spec.name)
     try:
-        folder = remote.new_spool(site, spec.name, [])
-        job = {
-            "number": 1, "repeat": 0, "marks": dict(spec.marks), "record": None, "judged": [], "resume": None,
-            **remote.packed(site, spec, run, experiment.dataset.fingerprint, folder),
-        }  # fmt: skip
-        for message in ({**told, "cores": [], "root": f"{folder}/runs"}, job, {"end": True}):
-            site.tell(folder, message)
-        remote.mark(run, site, folder)
-        site.start(folder)
+        job = _begun(experiment, host, run, told, before=False)
     except LostError as error:
-        raise PlaceError(f"the connection was lost ({error})", where=site.name, hint="try again") from error
+        raise PlaceError(f"the connection was lost ({error})", where=host.name, hint="try again") from error
     finally:
         if not (run.path / AWAY).is_file():
-            (run.path / "lock").unlink(missing_ok=True)
-            run.release()
-            run.path.rmdir()
-    return Attached(run, site, folder, note)
+            released(run)
+    return Attached(run, host, job, note, lambda: _begun(experiment, host, run, told, before=True))
 
 
-def taken_up(run: Run, note: Note) -> Attached:
-    """A training that was left alone, followed again; begun again where its process has died.
+def taken_up(run: Run, told: Mapping[str, Any], note: Note) -> Attached:
+    """A training that was left alone, followed again; where nothing of it is left there, sent from what came of it.
 
-    Raises PlaceError where the place cannot be reached, or has nothing of it any more.
+    Raises PlaceError where the place cannot be reached.
     """
-    away = remote.where(run)
+    away = where(run)
     assert away is not None
-    site = connect(dataclasses.replace(away[0]))
-    if not site.ask([away[1]])["paths"]:
-        hint = "--force continues here, from what has come of it"
-        raise PlaceError(f"has nothing of {run.name} any more", where=site.name, hint=hint)
-    site.bring_code()
+    word, job = away
+    host = connect(named.place(word))
+    host.prepare()
     run.take_up(force=True)
-    return Attached(run, site, away[1], note)
+
+    def resend() -> str:
+        return _begun(prepared_again(run)[0], host, run, told, before=True)
+
+    try:
+        if not host.there(job):
+            if not (run.path / "run.json").is_file():
+                hint = f"dlx rm {run.name}; dlx run sends it anew"
+                raise PlaceError(f"has nothing of {run.name} any more", where=host.name, hint=hint)
+            note(f"{host.name} has nothing of {run.name} any more; it continues there from what came of it")
+            job = resend()
+        return Attached(run, host, job, note, resend)
+    except BaseException:
+        run.release()
+        raise

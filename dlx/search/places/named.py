@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -12,26 +13,29 @@ from dlx.spec.parse import read_file
 from dlx.spec.validate import parts_of
 
 FILE = "dlx.places.yaml"
-ADDRESSES = "ssh://HOST, slurm, slurm://PARTITION, or a place of dlx.places.yaml"
+ADDRESSES = "ssh://HOST, slurm, slurm://PARTITION, ray, ray://auto, ray://HOST:PORT, or a place of dlx.places.yaml"
 
 
 def place(word: str) -> Place:
     """The place of a word. Raises PlaceError for one that is none, SpecError with all that is wrong in the file."""
-    if match := re.fullmatch(r"ssh://((?:[^/@:]+@)?[^/:]+)(/.*)?", word):
-        given = {"host": match[1], **({"folder": match[2]} if match[2] else {})}
-        return _made(Part("ssh", given))
-    if match := re.fullmatch(r"slurm(?:://([\w.-]+))?", word):
-        return _made(Part("slurm", {"partition": match[1]}))
     known = places()
     if word in known:
-        return known[word]
+        return dataclasses.replace(known[word], word=word)
+    if match := re.fullmatch(r"ssh://((?:[^/@:]+@)?[^/:]+)(/.*)?", word):
+        given = {"host": match[1], **({"folder": match[2]} if match[2] else {})}
+        return _made(Part("ssh", given), word)
+    if match := re.fullmatch(r"slurm(?:://([\w.-]+))?", word):
+        return _made(Part("slurm", {"partition": match[1]}), word)
+    if match := re.fullmatch(r"ray(?:://(auto|[\w.-]+:\d+))?", word):
+        address = match[1] if match[1] in (None, "auto") else word
+        return _made(Part("ray", {"address": address or "local"}), word)
     there = f"{FILE} has {', '.join(known)}" if known else f"there is no {FILE} here"
     raise PlaceError(f"unknown place {word!r}{did_you_mean(word, known)}", hint=f"{ADDRESSES}; {there}")
 
 
-def _made(part: Part) -> Place:
+def _made(part: Part, word: str = "") -> Place:
     made: Place = registry.make(part)
-    return made
+    return dataclasses.replace(made, word=word)
 
 
 def places(file: Path = Path(FILE)) -> dict[str, Place]:

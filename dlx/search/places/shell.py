@@ -9,17 +9,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlx.errors import PlaceError
+from dlx.errors import LostError, PlaceError
 
 LOST = 255  # what ssh ends with when the connection is the problem
 SSH = (
     "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
 )  # fmt: skip
 RSYNC_LOST = (10, 12, 30, 35, LOST)  # what rsync ends with when the connection is the problem
-
-
-class LostError(Exception):
-    """The connection to a place is gone; what runs there runs on."""
 
 
 class Shell:
@@ -104,6 +100,3 @@ def reached(shell: Shell) -> str:
     except LostError as error:
         hint = f"ssh {shell.host} must work without a password; see ssh-copy-id"
         raise PlaceError(f"cannot be reached ({error})", where=shell.host, hint=hint) from error
-
-
-__all__ = ["LostError", "Shell", "reached"]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlx.errors import PlaceError
+from dlx.errors import LostError, PlaceError
 from dlx.parts.places import Place
+from dlx.runs.run import Run
 from dlx.search.places import parcel, slurm, spool
+from dlx.search.places.followed import Followed
+from dlx.search.places.host import OURS, Line, Note
 from dlx.search.places.shell import Shell, reached
 from dlx.system.terminal import doing
 
@@ -30,18 +34,24 @@ START = 'cd "$1" && rm -f up && shift && (setsid nohup "$@" >>log 2>&1 </dev/nul
 
 @dataclass
 class Site:
-    """A place with a connection. folder, python: as they are there, absolute; code: where dlx lies."""
+    """A place with a connection, see `host.Host`. folder, python: as they are there, absolute; code: where dlx lies."""
 
     place: Place
     shell: Shell
     folder: str
     python: str
     code: str
-    _sent: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return self.place.host or self.place.kind
+
+    def at(self, job: str) -> str:
+        """The spool of a job."""
+        return f"{self.folder}/jobs/{job}"
+
+    def runs(self, job: str) -> str:
+        return f"{self.at(job)}/runs"
 
     def ask(self, paths: Sequence[str]) -> dict[str, Any]:
         """What the Python there has, and which paths are there."""
@@ -49,8 +59,10 @@ class Site:
         answer: dict[str, Any] = json.loads(self.shell.run([self.python, "-c", PROBE, asked]))
         return answer
 
-    def send(self, goods: Sequence[parcel.Goods]) -> dict[str, str]:
-        """Bring what is not there yet; where each path lies there."""
+    def there(self, job: str) -> bool:
+        return bool(self.ask([self.at(job)])["paths"])
+
+    def send(self, goods: Sequence[parcel.Goods], job: str) -> dict[str, str]:
         known = {one.path: self.place.data[str(one.path)] for one in goods if str(one.path) in self.place.data}
         files = {str(path): there for path, there in known.items()}
         left = [one for one in goods if one.path not in known]
@@ -79,8 +91,7 @@ class Site:
         self.shell.push(path, part)
         self.shell.run(["sh", "-c", 'rm -rf -- "$2" && mv -- "$1" "$2"', "sh", part, target])
 
-    def bring_code(self) -> None:
-        """Bring dlx itself, unless just this one is there."""
+    def prepare(self) -> None:
         if self.code not in self.ask([self.code])["paths"]:
             with doing(f"sending dlx to {self.name}"):
                 part = f"{self.code}.part"
@@ -88,10 +99,20 @@ class Site:
                 self.shell.push(parcel.PACKAGE, f"{part}/dlx", "--exclude=__pycache__", "--delete")
                 self.shell.run(["sh", "-c", 'rm -rf -- "$2" && mv -- "$1" "$2"', "sh", part, self.code])
 
-    # A worker
+    # A job
 
-    def start(self, folder: str) -> None:
-        """Begin the worker of a spool; it outlives the connection."""
+    def create(self, job: str) -> None:
+        self.shell.run(["sh", "-c", f'umask 077; mkdir -p "$1/runs" && : > "$1/{spool.IN}"', "sh", self.at(job)])
+
+    def tell(self, job: str, message: Mapping[str, Any]) -> None:
+        self.shell.run(["sh", "-c", f'cat >> "$1/{spool.IN}"', "sh", self.at(job)], json.dumps(message) + "\n")
+
+    def push(self, job: str, run: Run) -> None:
+        self.shell.push(run.path, f"{self.runs(job)}/{run.name}", *(f"--exclude=/{name}" for name in OURS))
+
+    def start(self, job: str) -> None:
+        """Begin the worker of a job; it outlives the connection."""
+        folder = self.at(job)
         allowed = {"DLX_ALLOW_CODE": "1"} if os.environ.get("DLX_ALLOW_CODE") else {}
         named = {"PYTHONPATH": self.code, "DLX_DATA": f"{self.folder}/data", **allowed, **self.place.env}
         words = ["env", *(f"{key}={value}" for key, value in named.items())]
@@ -99,37 +120,44 @@ class Site:
         if self.place.kind == "slurm":
             made = slurm.script(self.place, words)
             self.shell.run(["sh", "-c", f'rm -f "$1/{spool.UP}"; cat > "$1/{slurm.SCRIPT}"', "sh", folder], made)
-            job = self.shell.run(slurm.submission(folder))
-            self.shell.run(["sh", "-c", f'printf %s "$2" > "$1/{slurm.JOB}"', "sh", folder, job.strip()])
+            number = self.shell.run(slurm.submission(folder))
+            self.shell.run(["sh", "-c", f'printf %s "$2" > "$1/{slurm.JOB}"', "sh", folder, number.strip()])
         else:
             self.shell.run(["sh", "-c", START, "sh", folder, *words])
 
-    def follower(self, folder: str, offset: int) -> list[str]:
+    def line(self, job: str, note: Note, offset: int = 0) -> Line:
+        return Followed(self, job, note, offset)
+
+    def follower(self, job: str, offset: int) -> list[str]:
         """The command that reads what a worker says."""
         path = f"PYTHONPATH={self.code}"
-        return ["env", path, self.python, "-P", "-m", "dlx.search.places.spool", folder, str(offset)]
+        return ["env", path, self.python, "-P", "-m", "dlx.search.places.spool", self.at(job), str(offset)]
 
-    def tell(self, folder: str, message: Mapping[str, Any]) -> None:
-        """Say something to a worker. Raises LostError without a connection."""
-        self.shell.run(["sh", "-c", f'cat >> "$1/{spool.IN}"', "sh", folder], json.dumps(message) + "\n")
-
-    def signal(self, folder: str, number: int) -> None:
+    def signal(self, job: str, number: int) -> None:
         """Pass a signal to a worker that lives."""
         if self.place.kind == "slurm":
-            self.shell.run(["sh", "-c", slurm.SIGNAL, "sh", folder, str(number)])
+            self.shell.run(["sh", "-c", slurm.SIGNAL, "sh", self.at(job), str(number)])
         else:
-            self.shell.run([self.python, "-c", _SIGNAL, f"{folder}/{spool.LOCK}", str(number)])
+            self.shell.run([self.python, "-c", _SIGNAL, f"{self.at(job)}/{spool.LOCK}", str(number)])
 
-    def waits(self, folder: str) -> bool:
+    def waits(self, job: str) -> bool:
         """Whether a worker that does not live yet will, or will again: its job is in the queue."""
         if self.place.kind != "slurm":
             return False
-        return bool(self.shell.run(["sh", "-c", slurm.WAITS, "sh", folder]).strip())
+        return bool(self.shell.run(["sh", "-c", slurm.WAITS, "sh", self.at(job)]).strip())
 
-    def last_words(self, folder: str) -> str:
-        """What a worker said last of itself."""
-        said = self.shell.run(["sh", "-c", f'tail -n 3 "$1/{spool.LOG}" 2>/dev/null || true', "sh", folder])
-        return " ".join(said.split())[-300:]
+    def last_words(self, job: str) -> str:
+        with contextlib.suppress(LostError, PlaceError):
+            said = self.shell.run(["sh", "-c", f'tail -n 3 "$1/{spool.LOG}" 2>/dev/null || true', "sh", self.at(job)])
+            return " ".join(said.split())[-300:]
+        return ""
+
+    def remove(self, job: str) -> None:
+        with contextlib.suppress(LostError, PlaceError):
+            self.shell.run(["rm", "-rf", "--", self.at(job)])
+
+    def close(self) -> None:
+        self.shell.close()
 
 
 _SIGNAL = "import json, os, sys; os.kill(json.load(open(sys.argv[1]))['pid'], int(sys.argv[2]))"

@@ -193,10 +193,14 @@ class Workers:
             self._watch(task, heard)
         return found
 
-    def _gone(self, worker: Worker) -> list[tuple[Task, Result]]:
-        """A worker has ended; a training that it had not ended waits for another one."""
+    def drop(self, worker: Worker) -> None:
+        """Ask nothing more of a worker."""
         self._selector.unregister(worker.link.fileno())
         del self.workers[worker.number]
+
+    def _gone(self, worker: Worker) -> list[tuple[Task, Result]]:
+        """A worker has ended; a training that it had not ended waits for another one."""
+        self.drop(worker)
         task = worker.task
         if task is None:
             return []

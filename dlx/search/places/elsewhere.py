@@ -1,0 +1,139 @@
+"""Another place as the place of a sweep: as many workers as it has jobs; runs lie here, copied while they grow."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dlx.errors import DlxError, LostError
+from dlx.runs.run import AWAY, Run
+from dlx.search.places import named
+from dlx.search.places.host import Host, Line, Note, connect, mark, new_job, packed, where
+from dlx.search.places.workers import Worker, Workers, message
+from dlx.search.study import Study, Task
+from dlx.search.sweep import Result
+from dlx.training.resume import unfinished
+
+PAUSE = 2.0  # seconds before a place that was lost is tried again
+
+
+def collected(run: Run, note: Note) -> None:
+    """Bring back a run that trains elsewhere: its training is stopped politely, and continues where it is wanted.
+
+    Raises PlaceError where its place cannot be reached.
+    """
+    away = where(run)
+    if away is None:
+        return
+    word, job = away
+    host = connect(named.place(word))
+    if host.there(job):
+        line = host.line(job, note)
+        line.run, line.name = run, run.name
+        line.signal(signal.SIGTERM)
+        line.gone.wait()
+        line.run = run
+        line.copy()
+        host.remove(job)
+    host.close()
+    (run.path / AWAY).unlink(missing_ok=True)
+
+
+def released(run: Run) -> bool:
+    """Let go of a run that has come home; one that never began is removed. Whether there is one."""
+    run.release()
+    (run.path / AWAY).unlink(missing_ok=True)
+    if (run.path / "run.json").is_file():
+        return True
+    with contextlib.suppress(OSError):
+        (run.path / "lock").unlink(missing_ok=True)
+        run.path.rmdir()
+    return False
+
+
+class Elsewhere(Workers):
+    """Workers of a place."""
+
+    def __init__(
+        self, study: Study, host: Host, told: Mapping[str, Any], watch: Callable[[Task, Mapping[str, Any]], None],
+        note: Note, deadline: float | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(study, host.place.jobs, told, watch, deadline)
+        self._host, self._note = host, note
+        self._away: dict[tuple[int, int], Run] = {}
+        self._ready: list[tuple[Task, Result]] = []
+
+    def link(self, number: int) -> Line:
+        job = new_job(self._host, f"{self._hello['parent']}-{number}", self._hello)
+        self._host.start(job)
+        return self._host.line(job, self._note)
+
+    def last_words(self, worker: Worker) -> str:
+        return self._host.last_words(worker.link.job) if isinstance(worker.link, Line) else ""
+
+    def submit(self, task: Task) -> None:
+        """Send a training to a worker that has none, with what it needs; what had begun of it continues there."""
+        try:
+            self._submit(task)
+        except DlxError as error:
+            self._ready.append((task, Result("failed", error=error)))
+        except LostError as error:
+            time.sleep(PAUSE)
+            self._ready.append((task, Result("interrupted", why=f"{self._host.name} is lost ({error}); tried again")))
+
+    def _submit(self, task: Task) -> None:
+        root = Path(self._hello["root"])
+        promoted = Run(task.entry.path) if task.promoted and task.entry is not None else None
+        before = promoted or unfinished(task.spec, root)
+        if before is not None:
+            before.take_up(force=True)
+            collected(before, self._note)
+            if before.status == "done":
+                before.release()
+                self._ready.append((task, Result("done", before, fresh=False)))
+                return
+        run = before or Run.create(root, task.spec.name)
+        worker = None
+        try:
+            worker = self.free()
+            line = worker.link
+            assert isinstance(line, Line)
+            if before is not None:
+                self._host.push(line.job, run)
+            data = self._study.fingerprint(task.spec) or ""
+            files = packed(self._host, task.spec, run, data, line.job)
+        except BaseException:
+            released(run)
+            if worker is not None:
+                self.drop(worker)
+            raise
+        mark(run, self._host, line.job)
+        worker.task, worker.run = task, run.path
+        self._away[task.number, task.repeat] = run
+        line.run, line.name = run, run.name
+        line.say({**message(task, self._study), **files})
+
+    def ended(self) -> list[tuple[Task, Result]]:
+        """The trainings that have ended; their runs are here, and nobody's."""
+        found, self._ready = self._ready, []
+        found = found or super().ended()
+        for task, result in found:
+            run = self._away.pop((task.number, task.repeat), None)
+            if run is not None and not released(run):
+                result.run = None
+        return found
+
+    def close(self) -> None:
+        """End all workers; one in the middle of a training keeps a checkpoint, which is brought here."""
+        lines = [worker.link for worker in self.workers.values()]
+        super().close()
+        for line in lines:
+            if isinstance(line, Line) and line.gone.is_set():
+                self._host.remove(line.job)
+        for run in self._away.values():
+            run.release()
+        self._host.close()

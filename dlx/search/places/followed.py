@@ -1,0 +1,114 @@
+"""The line to a worker that commands reach. It survives lost connections."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from dlx.errors import LostError, PlaceError
+from dlx.search.places.host import OURS, Line, Note
+from dlx.training import checkpoints
+
+if TYPE_CHECKING:
+    from dlx.search.places.site import Site
+
+SECONDS = 3.0  # between two copies while nothing is heard
+MOST_WAIT = 30.0  # seconds between two tries to connect again
+
+
+class Followed(Line):
+    """See `host.Line`. One thread hears and copies, another sends."""
+
+    def __init__(self, site: Site, job: str, note: Note, offset: int = 0) -> None:
+        super().__init__(job, note, offset)
+        self._site, self._copied, self._lost = site, 0.0, False
+        self._orders: queue.Queue[Mapping[str, Any] | int] = queue.Queue()
+        for work in (self._hear, self._send):
+            threading.Thread(target=work, daemon=True).start()
+
+    def say(self, message: Mapping[str, Any]) -> None:
+        self._orders.put(message)
+
+    def signal(self, number: int) -> None:
+        self._orders.put(number)
+
+    def _send(self) -> None:
+        while True:
+            order = self._orders.get()
+            while not self.closed.is_set() and not self.gone.is_set():
+                try:
+                    if isinstance(order, int):
+                        self._site.signal(self.job, order)
+                    else:
+                        self._site.tell(self.job, order)
+                    break
+                except PlaceError:  # a signal to a worker that is gone
+                    break
+                except LostError:
+                    time.sleep(2.0)
+
+    def _hear(self) -> None:
+        tries = 0
+        try:
+            while not self.closed.is_set() and (ended := self._followed()) != "gone":
+                if ended == "waits":
+                    time.sleep(5.0)
+                    continue
+                tries = 0 if not self._lost else tries + 1
+                if self.closed.is_set():
+                    break
+                if not self._lost:
+                    self.note(f"the connection to {self._site.name} is lost; the training goes on there")
+                self._lost = True
+                time.sleep(min(2.0**tries, MOST_WAIT))
+        finally:
+            self.over()
+
+    def _followed(self) -> Literal["gone", "waits", "lost"]:
+        """Follow until the worker is gone, or the connection is lost; "waits": the worker is still in a queue."""
+        process = self._site.shell.stream(self._site.follower(self.job, self.offset))
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if self.closed.is_set():
+                    return "gone"
+                if self._lost:
+                    self._lost = False
+                    self.note(f"connected to {self._site.name} again")
+                if line.startswith(b"+"):
+                    self.heard(json.loads(line[1:]))
+                    self.offset += len(line) - 1
+                elif line.startswith(b"!"):
+                    if self._site.waits(self.job):
+                        return "waits"
+                    self.copy()
+                    return "gone"
+                elif time.monotonic() - self._copied > SECONDS:
+                    self.copy()
+            return "lost"
+        except LostError:
+            return "lost"
+        finally:
+            process.kill()
+            process.wait()
+
+    def copy(self) -> None:
+        """Bring what there is of the run here, first all else, then metrics.json, which says that all is there.
+
+        Nothing is removed here because it is missing there, but checkpoints that newer ones have replaced.
+        """
+        if self.run is None or self.closed.is_set():
+            return
+        there = f"{self._site.runs(self.job)}/{self.name}"
+        but = [f"--exclude=/{name}" for name in (*OURS, "metrics.json")]
+        with contextlib.suppress(PlaceError):  # it has not begun
+            self._site.shell.pull(there, self.run.path, "--exclude=*.tmp*", *but)
+            self._site.shell.pull(there, self.run.path, "--include=/metrics.json", "--exclude=*")
+            kept = 1 if (self.run.path / "metrics.json").is_file() else checkpoints.KEPT
+            checkpoints.prune(self.run.checkpoints, kept)
+        self._copied = time.monotonic()

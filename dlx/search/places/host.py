@@ -1,0 +1,189 @@
+"""What every place elsewhere can be asked, and the line to one of its workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from dlx.errors import RunError
+from dlx.parts.places import Place
+from dlx.runs.run import AWAY, Run
+from dlx.search.places import parcel
+from dlx.spec.sections import Spec, resolved
+
+OURS = ("lock", AWAY, "note.txt", "model.onnx")  # what a copy of a run leaves alone
+Note = Callable[[str], None]
+
+
+class Line:
+    """The line to the worker of a job, read by a thread that also copies the run that it trains.
+
+    run: the run here; name: that of the run there; offset: how far the worker was heard; gone: set when it is.
+    """
+
+    def __init__(self, job: str, note: Note, offset: int = 0) -> None:
+        self.job, self.offset, self.note = job, offset, note
+        self.run: Run | None = None
+        self.name = ""
+        self.closed, self.gone = threading.Event(), threading.Event()
+        self._pipe, self._sink = os.pipe()
+        self._rest = b""
+
+    # What a worker's link can do, see `workers`
+
+    def fileno(self) -> int:
+        return self._pipe
+
+    def lines(self) -> list[dict[str, Any]] | None:
+        raw = os.read(self._pipe, 1 << 20)
+        if not raw:
+            return None
+        *whole, self._rest = (self._rest + raw).split(b"\n")
+        return [json.loads(line) for line in whole if line]
+
+    def say(self, message: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+    def signal(self, number: int) -> None:
+        raise NotImplementedError
+
+    def copy(self) -> None:
+        """Bring what there is of the run here, metrics.json last."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        self.say({"end": True})
+
+    def wait(self, seconds: float) -> None:
+        if not self.gone.wait(max(seconds, 0.1)):
+            self.signal(9)
+            self.gone.wait(5.0)
+
+    def leave(self) -> None:
+        """Hear no more of it; it goes on."""
+        self.closed.set()
+
+    # For the thread
+
+    def heard(self, message: dict[str, Any]) -> None:
+        """Copy what a message is about, then pass it on with the run's path here."""
+        self.copy()
+        if message.get("run") and self.run is not None:
+            message["run"] = str(self.run.path)
+        if message["event"] == "ended" and Path(message.get("run") or self.name).name == self.name:
+            self.run = None  # whoever hears this may remove what is there
+        os.write(self._sink, json.dumps(message).encode() + b"\n")
+
+    def over(self) -> None:
+        """The worker is gone, or left alone."""
+        self.gone.set()
+        os.close(self._sink)
+
+
+class Host(Protocol):
+    """A place elsewhere, connected. A job is a spool there, known by its name."""
+
+    @property
+    def place(self) -> Place:
+        """As a person describes it."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+
+    def prepare(self) -> None:
+        """Bring dlx itself, unless it is there."""
+
+    def send(self, goods: Sequence[parcel.Goods], job: str) -> dict[str, str]:
+        """Bring files that are not there yet for a job; where each path lies there."""
+
+    def runs(self, job: str) -> str:
+        """The runs folder of a job there."""
+
+    def create(self, job: str) -> None:
+        """Make a job; its worker is told before it begins."""
+
+    def tell(self, job: str, message: Mapping[str, Any]) -> None:
+        """Say something to the worker of a job. Raises LostError without a connection."""
+
+    def push(self, job: str, run: Run) -> None:
+        """Bring what there is of a run to a job."""
+
+    def start(self, job: str) -> None:
+        """Begin the worker of a job, also once more."""
+
+    def line(self, job: str, note: Note, offset: int = 0) -> Line:
+        """The line to the worker of a job."""
+
+    def there(self, job: str) -> bool:
+        """Whether a job is known there."""
+
+    def last_words(self, job: str) -> str:
+        """What a worker said last of itself."""
+
+    def remove(self, job: str) -> None:
+        """Nothing of a job is left there."""
+
+    def close(self) -> None:
+        """End the connection."""
+
+
+def connect(place: Place) -> Host:
+    """A place that has what a training needs. Raises PlaceError with all that it lacks."""
+    if place.kind == "ray":
+        from dlx.search.places import ray_cluster
+
+        return ray_cluster.join(place)
+    from dlx.search.places import site
+
+    return site.connect(place)
+
+
+def new_job(host: Host, name: str, told: Mapping[str, Any]) -> str:
+    """A job at a place, whose worker is told first what every one has to know."""
+    job = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub('[^A-Za-z0-9_.-]', '_', name)}-{uuid.uuid4().hex[:6]}"
+    host.create(job)
+    host.tell(job, {**told, "cores": [], "root": host.runs(job)})
+    return job
+
+
+def packed(host: Host, spec: Spec, run: Run, fingerprint: str, job: str) -> dict[str, Any]:
+    """What a worker is told of files: where each path of the spec lies there, also as a run there names it."""
+    files = host.send(parcel.goods(spec, fingerprint), job)
+    home = run.path.resolve()
+    there = Path(host.runs(job)) / run.name
+    files |= {os.path.normpath(there / os.path.relpath(path, home)): target for path, target in files.items()}
+    said = resolved(spec)
+    if spec.imports:
+        said["imports"] = [files[str(path)] for path in spec.imports]
+    return {"spec": said, "files": files, "home": str(home), "data": fingerprint}
+
+
+def mark(run: Run, host: Host, job: str) -> None:
+    """Keep in a run where it trains: words alone, whose meaning is this user's."""
+    (run.path / "failure.json").unlink(missing_ok=True)  # of a stop from which it continues there
+    run.write(AWAY, json.dumps({"on": host.place.word, "job": job}) + "\n")
+
+
+def where(run: Run) -> tuple[str, str] | None:
+    """(the place as `--on` names it, the job) where a run trains; None for one that trains here.
+
+    Raises RunError for a file that names neither: it may be a stranger's.
+    """
+    if not (run.path / AWAY).is_file():
+        return None
+    try:
+        record = json.loads(run.text(AWAY))
+        word, job = record["on"], record["job"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{AWAY} names no place", where=str(run.path), hint="--force continues here") from error
+    if not isinstance(word, str) or not isinstance(job, str) or not re.fullmatch(r"\d{8}-\d{6}-[\w.-]+", job):
+        raise RunError(f"{AWAY} names no job", where=str(run.path), hint="--force continues here")
+    return word, job

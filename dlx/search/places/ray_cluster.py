@@ -1,0 +1,278 @@
+"""A cluster of Ray as a place: Ray finds a node for each worker, and brings data, rows and checkpoints.
+
+A job is an actor of Ray, which does on its node what `site` does by commands: the worker itself is a process beside it,
+and talks by a spool on the node's disk. So nothing of a training runs in Ray's own processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlx.errors import LostError, PlaceError, first_line
+from dlx.parts.places import Place
+from dlx.runs.run import Run
+from dlx.search.places import parcel, spool
+from dlx.search.places.host import OURS, Line, Note
+from dlx.search.places.mirror import Stamp, changed, files_of, written
+from dlx.system import files
+from dlx.system.terminal import doing
+
+NAMESPACE = "dlx"
+PIECE = 64 * 2**20  # bytes of an object in Ray's store
+PAUSE = 0.5  # seconds between two looks of a follower
+SECONDS = 600.0  # for an answer of an actor: it may wait for a node, or bring much data
+Heard = tuple[bytes, bool, dict[str, tuple[Stamp, bytes]]]
+
+
+def _ray() -> Any:
+    return importlib.import_module("ray")
+
+
+class Courier:
+    """The actor of a job: what is asked of it happens on its node. folder: of the place, there."""
+
+    def __init__(self, folder: str, job: str, env: Mapping[str, str]) -> None:
+        self._folder = Path(os.path.expandvars(folder)).expanduser()
+        self._spool, self._env = self._folder / "jobs" / job, dict(env)
+        files.make_private(self._spool / "runs")
+        (self._spool / spool.IN).touch()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def runs(self) -> str:
+        return str(self._spool / "runs")
+
+    def missing(self, targets: Sequence[str]) -> list[str]:
+        """Which of some paths below the folder are not there."""
+        return [target for target in targets if not (self._folder / target).exists()]
+
+    def at(self, target: str) -> str:
+        return str(self._folder / target)
+
+    def bring(self, target: str, pieces: Sequence[Any]) -> None:
+        """Unpack an archive, whose pieces are in Ray's store, to a path below the folder, whole or not at all."""
+        from filelock import FileLock
+
+        ray = _ray()
+
+        place = self._folder / target
+        files.make_private(place.parent)
+        with FileLock(f"{place}.lock"):  # several workers of a node begin at once
+            if place.exists():
+                return
+            part = place.with_name(f"{place.name}.part-{os.getpid()}")
+            raw = io.BytesIO(b"".join(ray.get(piece) for piece in pieces))
+            with tarfile.open(fileobj=raw) as archive:
+                archive.extractall(part, filter="data")
+            os.rename(part / place.name, place)
+            part.rmdir()
+
+    def take(self, name: str, contents: Mapping[str, bytes]) -> None:
+        """Files of a run that continues here."""
+        written(self._spool / "runs" / name, contents)
+
+    def tell(self, message: dict[str, Any]) -> None:
+        spool.tell(self._spool, message)
+
+    def start(self) -> None:
+        (self._spool / spool.UP).unlink(missing_ok=True)
+        path = str(parcel.PACKAGE.parent)
+        with (self._spool / spool.LOG).open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "dlx.search.places.worker", str(self._spool)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, "PYTHONPATH": path, "DLX_DATA": str(self._folder / "data"), **self._env},
+            )  # fmt: skip
+
+    def hear(self, offset: int, name: str, known: Mapping[str, Stamp]) -> Heard:
+        """(what the worker has said from a byte on, whether it lives, the files of a run that changed since `known`)"""
+        lives = self._process is not None and self._process.poll() is None
+        said = b""
+        if (out := self._spool / spool.OUT).is_file():
+            with out.open("rb") as stream:
+                stream.seek(offset)
+                said = stream.read()
+        whole = said[: said.rfind(b"\n") + 1]
+        return whole, lives, changed(self._spool / "runs" / name, known) if name else {}
+
+    def signal(self, number: int) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def last_words(self) -> str:
+        log = self._spool / spool.LOG
+        return " ".join(log.read_text(errors="replace").split())[-300:] if log.is_file() else ""
+
+    def remove(self) -> None:
+        self.signal(signal.SIGKILL)
+        shutil.rmtree(self._spool, ignore_errors=True)
+
+
+class RayLine(Line):
+    """The line to a courier; a node that dies ends it."""
+
+    def __init__(self, cluster: Cluster, job: str, note: Note, offset: int = 0) -> None:
+        super().__init__(job, note, offset)
+        self._cluster, self._known = cluster, dict[str, Stamp]()
+        threading.Thread(target=self._hear, daemon=True).start()
+
+    def say(self, message: Mapping[str, Any]) -> None:
+        with contextlib.suppress(LostError):  # it is noticed when it is next heard
+            self._cluster.tell(self.job, message)
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(LostError):
+            self._cluster.ask(self.job, "signal", number)
+
+    def _hear(self) -> None:
+        try:
+            while not self.closed.is_set():
+                raw, lives, contents = self._cluster.ask(self.job, "hear", self.offset, self.name, self._known)
+                self._keep(contents)
+                for line in raw.splitlines():
+                    self.heard(json.loads(line))
+                    self.offset += len(line) + 1
+                if not lives and not raw:
+                    return
+                if not raw:
+                    time.sleep(PAUSE)
+        except LostError:
+            if not self.closed.is_set():
+                self.note("a node of the cluster is gone; what trained there goes on elsewhere")
+        finally:
+            self.over()
+
+    def copy(self) -> None:
+        if self.run is None or self.closed.is_set():
+            return
+        with contextlib.suppress(LostError):
+            _, _, contents = self._cluster.ask(self.job, "hear", self.offset, self.name, self._known)
+            self._keep(contents)
+
+    def _keep(self, contents: Mapping[str, tuple[Stamp, bytes]]) -> None:
+        if self.run is None or not contents:
+            return
+        self._known.update({name: stamp for name, (stamp, _) in contents.items()})
+        written(self.run.path, {name: data for name, (_, data) in contents.items()})
+
+
+class Cluster:
+    """A cluster that this process is a client of, see `host.Host`."""
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.name = place, "ray" if place.host == "local" else f"ray at {place.host}"
+        self._couriers: dict[str, Any] = {}
+        self._put: dict[Path, list[Any]] = {}
+
+    def ask(self, job: str, what: str, *arguments: Any) -> Any:
+        """What a courier answers. Raises LostError where it, its node or the cluster is gone."""
+        ray = _ray()
+        try:
+            courier = self._couriers.get(job) or ray.get_actor(job, namespace=NAMESPACE)
+            self._couriers[job] = courier
+            return ray.get(getattr(courier, what).remote(*arguments), timeout=SECONDS)
+        except ray.exceptions.RayTaskError as error:
+            raise PlaceError(f"{what} failed there: {error.cause}", where=self.name) from error
+        except (ray.exceptions.RayError, ValueError, ConnectionError) as error:  # ValueError: no actor of that name
+            raise LostError(str(error)) from error
+
+    def prepare(self) -> None:
+        """dlx has come with the connection."""
+
+    def create(self, job: str) -> None:
+        ray = _ray()
+        allowed = {"DLX_ALLOW_CODE": "1"} if os.environ.get("DLX_ALLOW_CODE") else {}
+        asked = {"num_cpus": self.place.cpus, "num_gpus": self.place.gpus, "max_concurrency": 4, "max_restarts": 0}
+        kept = {"name": job, "namespace": NAMESPACE, "lifetime": "detached"}
+        actor: Any = ray.remote(Courier).options(**asked, **kept)
+        self._couriers[job] = actor.remote(self.place.folder, job, {**allowed, **self.place.env})
+
+    def runs(self, job: str) -> str:
+        return str(self.ask(job, "runs"))
+
+    def there(self, job: str) -> bool:
+        try:
+            return bool(self.runs(job))
+        except LostError:
+            return False
+
+    def send(self, goods: Sequence[parcel.Goods], job: str) -> dict[str, str]:
+        found = {str(one.path): self.place.data[str(one.path)] for one in goods if str(one.path) in self.place.data}
+        left = {f"{one.below}/{one.name}": one for one in goods if str(one.path) not in found}
+        missing = self.ask(job, "missing", list(left)) if left else []
+        for target, one in left.items():
+            if one.spoken:
+                found[str(one.path)] = self.ask(job, "at", target)
+            if target in missing:
+                self.ask(job, "bring", target, self._stored(one.path))
+        return found
+
+    def _stored(self, path: Path) -> list[Any]:
+        """A file or folder as pieces of an archive in Ray's store, put there once."""
+        ray = _ray()
+        if path not in self._put:
+            raw = io.BytesIO()
+            with tarfile.open(fileobj=raw, mode="w") as archive:
+                archive.add(path, path.name)
+            data = raw.getbuffer()
+            self._put[path] = [ray.put(bytes(data[at : at + PIECE])) for at in range(0, len(data), PIECE)]
+        return self._put[path]
+
+    def tell(self, job: str, message: Mapping[str, Any]) -> None:
+        self.ask(job, "tell", dict(message))
+
+    def push(self, job: str, run: Run) -> None:
+        self.ask(job, "take", run.name, files_of(run.path, OURS))
+
+    def start(self, job: str) -> None:
+        self.ask(job, "start")
+
+    def line(self, job: str, note: Note, offset: int = 0) -> Line:
+        return RayLine(self, job, note, offset)
+
+    def last_words(self, job: str) -> str:
+        with contextlib.suppress(LostError, PlaceError):
+            return str(self.ask(job, "last_words"))
+        return ""
+
+    def remove(self, job: str) -> None:
+        with contextlib.suppress(LostError, PlaceError):
+            self.ask(job, "remove")
+            _ray().kill(self._couriers.pop(job))
+
+    def close(self) -> None:
+        _ray().shutdown()
+
+
+def join(place: Place) -> Cluster:
+    """A cluster, joined or begun. Raises PlaceError where Ray is not installed, or no cluster answers."""
+    try:
+        ray = _ray()
+    except ModuleNotFoundError as error:
+        raise PlaceError("Ray is not installed", hint="pip install 'dlx[ray]'") from error
+    if not ray.is_initialized():
+        wanted: dict[str, Any] = {"address": place.host, "namespace": NAMESPACE}
+        wanted |= {"runtime_env": {"py_modules": [str(parcel.PACKAGE)], "excludes": ["__pycache__"]}}
+        wanted |= {"log_to_driver": False, "logging_level": logging.ERROR}
+        wanted |= {"include_dashboard": False} if place.host == "local" else {}
+        try:
+            with doing("joining the cluster"):
+                ray.init(**wanted)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            hint = "ray start --head begins one on this machine; ray://HOST:PORT names another"
+            raise PlaceError(f"no cluster answers ({first_line(error)})", where=place.host, hint=hint) from error
+    return Cluster(place)
