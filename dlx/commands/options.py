@@ -151,7 +151,7 @@ def _on(function: F) -> F:
     """--on: where to train."""
     return click.option(
         "--on", metavar="PLACE",
-        help="Train at another place: ssh://HOST, slurm, or a name of dlx.places.yaml; the run lies here all the same.",
+        help="Train elsewhere: ssh://HOST, slurm, ray, or a name of dlx.places.yaml; the run lies here all the same.",
     )(function)  # fmt: skip
 
 

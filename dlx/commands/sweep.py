@@ -146,10 +146,9 @@ class _Sweep:
         from dlx.commands.place_screen import told
         from dlx.search.places import named
         from dlx.search.places.elsewhere import Elsewhere
-        from dlx.search.places.host import connect
 
         launch = self._launch
-        host = connect(named.place(str(launch.on)))
+        host = named.connect(named.place(str(launch.on)))
         host.prepare()
         hello = {**told(launch, list(self._options.command), self._options.parent), "root": str(launch.root)}
         return Elsewhere(self.study, host, hello, self._screen.heard, self._screen.noted, launch.deadline)

@@ -22,10 +22,11 @@ import numpy as np
 import pytest
 from conftest import Dlx
 
-from dlx.errors import PlaceError, SpecError
+from dlx.errors import PlaceError, RunError, SpecError
 from dlx.parts.places import Place, registry
 from dlx.runs.run import AWAY, Run
-from dlx.search.places import named, slurm, spool
+from dlx.search.places import mirror, named, slurm, spool
+from dlx.search.places.host import where
 
 SPEC = """\
 dataset: {csv: {path: "it's data.csv", label: label}}
@@ -227,6 +228,38 @@ def test_a_sweep_elsewhere_is_the_sweep_here(shell: Dlx, there: Path, world: Pat
     for rate, path in ours.items():
         assert history(path) == history(theirs[rate])
     assert "--on and --jobs" in shell(*words, "--on", "box", "--jobs", "2").err
+
+
+def test_a_training_on_a_cluster_of_ray_is_the_training_here(shell: Dlx, there: Path, world: Path) -> None:
+    pytest.importorskip("ray")
+    (world / named.FILE).write_text(json.dumps({"box": {"ray": {"folder": str(there)}}}))
+    sent = shell("run", "s.yaml", "--on", "box")
+    assert sent.code == 0, sent.err
+    assert shell("run", "s.yaml").code == 0
+    assert same(world / "runs" / "s-1", world / "runs" / "s-2")
+    assert [path.name for path in (there / "data").rglob("*.csv")] == ["it's data.csv"]
+    assert list((there / "jobs").iterdir()) == []
+
+
+def test_a_strangers_run_names_no_place_of_its_own(world: Path) -> None:
+    run = Run.create(world / "runs", "theirs")
+    run.release()
+    for text in ("{", "[]", '{"on": "box"}', '{"on": 1, "job": "20260101-000000-a"}', '{"on": "box", "job": "../.."}'):
+        (run.path / AWAY).write_text(text)
+        with pytest.raises(RunError, match="names no"):
+            where(run)
+    (run.path / AWAY).write_text('{"on": "box", "job": "20260101-000000-a-b1", "python": "/tmp/evil"}')
+    assert where(run) == ("box", "20260101-000000-a-b1")
+
+
+def test_no_file_of_a_run_leads_elsewhere(world: Path) -> None:
+    for name in ("../x", "/etc/x", "a/../../x"):
+        with pytest.raises(ValueError, match="no name of a file"):
+            mirror.written(world / "run", {name: b"x"})
+    mirror.written(world / "run", {"checkpoints/1/MANIFEST": b"m", "history.jsonl": b"h", "metrics.json": b"{}"})
+    found = mirror.changed(world / "run", {})
+    assert list(found) == ["checkpoints/1/MANIFEST", "history.jsonl", "metrics.json"]  # this one last
+    assert mirror.changed(world / "run", {name: stamp for name, (stamp, _) in found.items()}) == {}
 
 
 def test_what_a_place_lacks_is_said(shell: Dlx, there: Path, world: Path) -> None:

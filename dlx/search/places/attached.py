@@ -13,7 +13,7 @@ from dlx.parts.places import Place
 from dlx.runs.run import AWAY, Run
 from dlx.search.places import named
 from dlx.search.places.elsewhere import released
-from dlx.search.places.host import Host, Line, Note, connect, mark, new_job, packed, where
+from dlx.search.places.host import Host, Line, Note, mark, new_job, packed, where
 from dlx.search.places.workers import MOST_KILLS, result_of
 from dlx.search.sweep import Result
 from dlx.training.experiment import Experiment, prepared_again
@@ -102,7 +102,7 @@ def _begun(experiment: Experiment, host: Host, run: Run, told: Mapping[str, Any]
 
 def sent(experiment: Experiment, place: Place, root: Path, told: Mapping[str, Any], note: Note) -> Attached:
     """A training that begins at a place, as a new run here. Raises PlaceError where the place lacks something."""
-    host = connect(place)
+    host = named.connect(place)
     host.prepare()
     run = Run.create(root, experiment.spec.name)
     try:
@@ -123,7 +123,7 @@ def taken_up(run: Run, told: Mapping[str, Any], note: Note) -> Attached:
     away = where(run)
     assert away is not None
     word, job = away
-    host = connect(named.place(word))
+    host = named.connect(named.place(word))
     host.prepare()
     run.take_up(force=True)
 

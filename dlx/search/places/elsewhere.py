@@ -12,7 +12,7 @@ from typing import Any
 from dlx.errors import DlxError, LostError
 from dlx.runs.run import AWAY, Run
 from dlx.search.places import named
-from dlx.search.places.host import Host, Line, Note, connect, mark, new_job, packed, where
+from dlx.search.places.host import Host, Line, Note, mark, new_job, packed, where
 from dlx.search.places.workers import Worker, Workers, message
 from dlx.search.study import Study, Task
 from dlx.search.sweep import Result
@@ -30,7 +30,7 @@ def collected(run: Run, note: Note) -> None:
     if away is None:
         return
     word, job = away
-    host = connect(named.place(word))
+    host = named.connect(named.place(word))
     if host.there(job):
         line = host.line(job, note)
         line.run, line.name = run, run.name

@@ -8,23 +8,35 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from dlx.errors import LostError, PlaceError
 from dlx.search.places.host import OURS, Line, Note
+from dlx.search.places.shell import Shell
 from dlx.training import checkpoints
-
-if TYPE_CHECKING:
-    from dlx.search.places.site import Site
 
 SECONDS = 3.0  # between two copies while nothing is heard
 MOST_WAIT = 30.0  # seconds between two tries to connect again
 
 
+class Reached(Protocol):
+    """What a line asks of its place, see `site.Site`."""
+
+    shell: Shell
+
+    @property
+    def name(self) -> str: ...
+    def runs(self, job: str) -> str: ...
+    def follower(self, job: str, offset: int) -> list[str]: ...
+    def tell(self, job: str, message: Mapping[str, Any]) -> None: ...
+    def signal(self, job: str, number: int) -> None: ...
+    def waits(self, job: str) -> bool: ...
+
+
 class Followed(Line):
     """See `host.Line`. One thread hears and copies, another sends."""
 
-    def __init__(self, site: Site, job: str, note: Note, offset: int = 0) -> None:
+    def __init__(self, site: Reached, job: str, note: Note, offset: int = 0) -> None:
         super().__init__(job, note, offset)
         self._site, self._copied, self._lost = site, 0.0, False
         self._orders: queue.Queue[Mapping[str, Any] | int] = queue.Queue()

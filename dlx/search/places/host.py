@@ -135,17 +135,6 @@ class Host(Protocol):
         """End the connection."""
 
 
-def connect(place: Place) -> Host:
-    """A place that has what a training needs. Raises PlaceError with all that it lacks."""
-    if place.kind == "ray":
-        from dlx.search.places import ray_cluster
-
-        return ray_cluster.join(place)
-    from dlx.search.places import site
-
-    return site.connect(place)
-
-
 def new_job(host: Host, name: str, told: Mapping[str, Any]) -> str:
     """A job at a place, whose worker is told first what every one has to know."""
     job = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub('[^A-Za-z0-9_.-]', '_', name)}-{uuid.uuid4().hex[:6]}"

@@ -1,4 +1,4 @@
-"""What `--on` names: an address, or a place of dlx.places.yaml."""
+"""What `--on` names, an address or a place of dlx.places.yaml, and the connection to it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from dlx.errors import PlaceError, did_you_mean
 from dlx.parts.places import Place, registry
 from dlx.parts.registry import Part
+from dlx.search.places.host import Host
 from dlx.spec.parse import read_file
 from dlx.spec.validate import parts_of
 
@@ -43,3 +44,14 @@ def places(file: Path = Path(FILE)) -> dict[str, Place]:
     if not file.is_file():
         return {}
     return {name: _made(part) for name, part in parts_of(read_file(file), registry).items()}
+
+
+def connect(place: Place) -> Host:
+    """A place that has what a training needs. Raises PlaceError with all that it lacks."""
+    if place.kind == "ray":
+        from dlx.search.places import ray_cluster
+
+        return ray_cluster.join(place)
+    from dlx.search.places import site
+
+    return site.connect(place)
