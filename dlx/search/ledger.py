@@ -1,8 +1,9 @@
-"""What a sweep has issued: one small file beside the runs, written whole before a trial begins.
+"""What a sweep has issued: one small file beside the runs, to which a line is added before a trial begins.
 
-    runs/.sweeps/NAME.json      {"format": 1, "space": digest, "issued": [{"values": …, "key": …, "parents": …}, …]}
+    runs/.sweeps/NAME.jsonl     {"format": 2, "space": digest}, then a trial a line: {"values": …, "key": …, "parents": …}
 
-Standard library only.
+A last line that a kill has cut off counts as not written. Earlier versions wrote NAME.json, one document, whole for
+each trial; it is read, and gives way at the next trial. Standard library only.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dlx.system import files, locks
 from dlx.system.json_text import DECODER
 
 FOLDER = ".sweeps"
-FORMAT = 1
+FORMAT = 2
 MOST = 256 * 2**20  # bytes
 
 
@@ -44,36 +45,36 @@ class Ledger:
 
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.name = root, name
-        self.path = root / FOLDER / f"{name}.json"
+        self.path = root / FOLDER / f"{name}.jsonl"
+        self._earlier = self.path.with_suffix(".json")
+        self._bytes = 0  # of what is whole in the file; 0: it has to be written anew
         self.space, self.issued = "", list[Issued]()
         self._read()
 
     def _read(self) -> None:
+        place = self._earlier if self._earlier.is_file() and not self.path.is_file() else self.path
         try:
-            document = DECODER.decode(files.contents(self.path.parent, self.path.name, MOST).decode())
-            if document["format"] > FORMAT:
-                raise ValueError(f"format {document['format']}; this dlx reads up to {FORMAT}")
-            self.space = str(document["space"])
-            self.issued = [
-                Issued(
-                    number,
-                    dict(row["values"]),
-                    str(row["key"]),
-                    tuple(map(int, row.get("parents", ()))),
-                    dict(row.get("spec", {})),
-                )
-                for number, row in enumerate(document["issued"], 1)
-            ]
+            raw = files.contents(place.parent, place.name, MOST)
+            whole = raw if place is self._earlier else raw[: raw.rfind(b"\n") + 1]
+            if place is self._earlier:
+                head = DECODER.decode(whole.decode())
+                rows = head["issued"]
+            else:
+                head, *rows = map(DECODER.decode, whole.decode().splitlines())
+            if head["format"] > FORMAT:
+                raise ValueError(f"format {head['format']}; this dlx reads up to {FORMAT}")
+            self.space, self.issued = str(head["space"]), [_issued(number, row) for number, row in enumerate(rows, 1)]
+            self._bytes = len(whole) if len(whole) == len(raw) and place is self.path else 0
         except (FileNotFoundError, NotADirectoryError):
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             hint = "remove it: it is made again from the runs"
-            raise RunError(f"cannot be read ({error})", where=str(self.path), hint=hint) from error
+            raise RunError(f"cannot be read ({error})", where=str(place), hint=hint) from error
 
     def refresh(self) -> bool:
         """Read the file again; whether it holds other trials than before."""
         before = [one.key for one in self.issued]
-        self.issued = []
+        self.issued, self._bytes = [], 0
         self._read()
         return [one.key for one in self.issued] != before
 
@@ -82,21 +83,29 @@ class Ledger:
     ) -> Issued:
         """The next trial, written before it is returned. Raises DiskError."""
         self.issued.append(Issued(len(self.issued) + 1, dict(values), key, parents, dict(spec or {})))
-        self.write()
+        if self._bytes:
+            self._add(_line(self.issued[-1]))
+        else:
+            self.write()
         return self.issued[-1]
+
+    def _add(self, line: str) -> None:
+        """Add a line to the file. Only who holds the ledger does."""
+        with files.disk(self.path), self.path.open("r+b") as stream:
+            stream.seek(self._bytes)
+            stream.write(line.encode())
+            self._bytes += len(line.encode())
 
     def write(self) -> None:
         """Write the file whole, or not at all."""
-        rows = []
-        for one in self.issued:
-            row = {"values": one.values, "key": one.key, "parents": one.parents, "spec": one.spec}
-            rows.append({key: value for key, value in row.items() if value or key in ("values", "key")})
-        lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-        text = f'{{"format": {FORMAT}, "space": {json.dumps(self.space)}, "issued": [\n{lines}\n]}}\n'
+        head = json.dumps({"format": FORMAT, "space": self.space}) + "\n"
+        text = head + "".join(map(_line, self.issued))
         with files.disk(self.path):
             files.make_private(self.path.parent)
             with files.replacing(self.path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
+            self._earlier.unlink(missing_ok=True)
+        self._bytes = len(text.encode())
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -112,6 +121,18 @@ class Ledger:
             yield
         finally:
             lock.release()
+
+
+def _line(one: Issued) -> str:
+    row = {"values": one.values, "key": one.key, "parents": one.parents, "spec": one.spec}
+    kept = {key: value for key, value in row.items() if value or key in ("values", "key")}
+    return json.dumps(kept, ensure_ascii=False) + "\n"
+
+
+def _issued(number: int, row: Mapping[str, Any]) -> Issued:
+    """A trial of a line. Raises KeyError, TypeError or ValueError where it is none."""
+    parents = tuple(map(int, row.get("parents", ())))
+    return Issued(number, dict(row["values"]), str(row["key"]), parents, dict(row.get("spec", {})))
 
 
 def recovered(records: Sequence[Mapping[str, Any]]) -> list[Issued]:

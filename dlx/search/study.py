@@ -39,6 +39,25 @@ class Task:
     promoted: bool = False
 
 
+class _Tasks(dict[tuple[int, int], str]):
+    """How each training is, by its trial and repeat; `waiting` are those that wait, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: dict[tuple[int, int], None] = {}
+
+    def __setitem__(self, here: tuple[int, int], status: str) -> None:
+        super().__setitem__(here, status)
+        if status == "waiting":
+            self.waiting[here] = None
+        else:
+            self.waiting.pop(here, None)
+
+    def clear(self) -> None:
+        super().clear()
+        self.waiting.clear()
+
+
 @dataclass
 class Study:
     """The trials of a sweep.
@@ -60,12 +79,13 @@ class Study:
     measure: samplers.Measure | None = None
     observations: list[Observation] = field(default_factory=list)
     trials: dict[int, Trial] = field(default_factory=dict)
-    tasks: dict[tuple[int, int], str] = field(default_factory=dict)  # how each training is
+    tasks: _Tasks = field(default_factory=_Tasks)
     entries: dict[tuple[int, int], Entry] = field(default_factory=dict)
     results: dict[tuple[int, int], tuple[float | None, ...]] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)  # how the trials of this process ended, in their order
     exhausted: bool = False
     _index: dict[int, Observation] = field(default_factory=dict)
+    _keys: set[str] = field(default_factory=set)
     _chosen: list[int] = field(default_factory=list)
     _confirmed: dict[int, list[Path]] = field(default_factory=dict)
 
@@ -119,6 +139,7 @@ class Study:
         self.trials[number] = trial
         self._index[number] = Observation(number, dict(words), self.key(trial.spec), parents=parents)
         self.observations.append(self._index[number])
+        self._keys.add(self._index[number].key)
         for repeat in range(self.search.repeats):
             self.tasks[number, repeat] = "waiting"
         return self.observations[-1]
@@ -163,8 +184,8 @@ class Study:
 
         None while there is nothing to begin. Raises DlxError where nothing new can be drawn.
         """
-        for (number, repeat), status in self.tasks.items():
-            if status == "waiting" and repeat >= 0 and not self._over(number):
+        for number, repeat in self.tasks.waiting:
+            if repeat >= 0 and not self._over(number):
                 return self._task(number, repeat)
         if (promoted := self._promoted()) is not None:
             return promoted
@@ -224,7 +245,7 @@ class Study:
 
     def _new(self, ledger: Ledger) -> Task | None:
         number = len(ledger.issued) + 1
-        known = {observation.key for observation in self.observations}
+        known = self._keys
         asked = (self.sampler, self.space, self.seed, number, self.observations)
         found = samplers.next_trial(*asked, lambda trial: self.key(self.settle(trial).spec) in known)
         if found is None:
@@ -359,9 +380,7 @@ class Study:
     @property
     def left(self) -> bool:
         """Whether there is more to train."""
-        waiting = any(
-            status == "waiting" and (here[1] < 0 or not self._over(here[0])) for here, status in self.tasks.items()
-        )
+        waiting = any(here[1] < 0 or not self._over(here[0]) for here in self.tasks.waiting)
         drawn = self.ledger is not None and not self.exhausted
         return waiting or (drawn and len(self.observations) < (self.search.trials or 0))
 
@@ -374,7 +393,15 @@ class Study:
         """Another process may have issued trials since the ledger was read."""
         with ledger.held():
             if ledger.refresh():
-                for known in (self.observations, self.trials, self.tasks, self.entries, self.results, self._index):
+                for known in (
+                    self.observations,
+                    self.trials,
+                    self.tasks,
+                    self.entries,
+                    self.results,
+                    self._index,
+                    self._keys,
+                ):
                     known.clear()
                 self.recall()
             yield

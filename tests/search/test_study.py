@@ -130,8 +130,8 @@ def test_another_process_may_not_search_too(world: Path) -> None:
 
 def test_a_damaged_ledger_says_so_and_loses_no_run(world: Path) -> None:
     searched(studied(SPEC, world / "runs", by="random", trials=2), loss)
-    (world / "runs/.sweeps/spec.json").write_text('{"format": 1, "space"')
-    with pytest.raises(RunError, match=r"spec\.json: cannot be read"):
+    (world / "runs/.sweeps/spec.jsonl").write_text('{"format": 2, "space"\n')
+    with pytest.raises(RunError, match=r"spec\.jsonl: cannot be read"):
         studied(SPEC, world / "runs", by="random", trials=2)
 
 
@@ -324,7 +324,7 @@ def test_a_ledger_that_is_gone_is_made_again_from_the_runs(world: Path, by: str)
 
     first = studied(source, world / "runs", by=by, trials=8)
     searched(first, rate)
-    (world / "runs/.sweeps/spec.json").unlink()
+    (world / "runs/.sweeps/spec.jsonl").unlink()
     again = studied(source, world / "runs", by=by, trials=8)
     assert [o.key for o in again.observations] == [o.key for o in first.observations]
     assert searched(again, rate).trained == []
@@ -393,6 +393,34 @@ def test_a_dimension_more_or_less_harms_no_search(world: Path, by: str) -> None:
     more = {**SPEC, "sweep": {**SPEC["sweep"], "layers.dropout.rate": "0..0.5"}}
     assert len(searched(studied(more, world / "runs", by=by, trials=26), loss).trained) == 2
     assert len(searched(studied(SPEC, world / "runs", by=by, trials=60), loss).trained) > 0
+
+
+def test_a_line_that_a_kill_has_cut_off_was_not_written(world: Path) -> None:
+    first = studied(SPEC, world / "runs", by="random", trials=4)
+    searched(first, loss)
+    path = world / "runs/.sweeps/spec.jsonl"
+    whole = path.read_text()
+    assert len(whole.splitlines()) == 5
+    path.write_text(whole[:-9])
+    again = studied(SPEC, world / "runs", by="random", trials=4)
+    assert [o.number for o in again.observations] == [1, 2, 3]
+    assert len(searched(again, loss).trained) == 1  # the same, again: which trial comes next follows from the others
+    assert path.read_text() == whole
+    assert len(list((world / "runs").glob("spec-*"))) == 5
+
+
+def test_a_ledger_of_an_earlier_version_goes_on(world: Path) -> None:
+    first = studied(SPEC, world / "runs", by="random", trials=3)
+    searched(first, loss)
+    folder = world / "runs/.sweeps"
+    head, *rows = map(json.loads, (folder / "spec.jsonl").read_text().splitlines())
+    (folder / "spec.jsonl").unlink()
+    (folder / "spec.json").write_text(json.dumps({"format": 1, "space": head["space"], "issued": rows}))
+    again = studied(SPEC, world / "runs", by="random", trials=4)
+    assert [o.key for o in again.observations] == [o.key for o in first.observations]
+    assert len(searched(again, loss).trained) == 1
+    assert len((folder / "spec.jsonl").read_text().splitlines()) == 5
+    assert not (folder / "spec.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _kill(pid: int) -> None:
 
 def _wrong(work: Path, again: subprocess.CompletedProcess[str]) -> list[str]:
     wrong = []
-    issued = json.loads((work / "runs/.sweeps/s.json").read_text())["issued"]
+    issued = [json.loads(line) for line in (work / "runs/.sweeps/s.jsonl").read_text().splitlines()[1:]]
     if len(issued) != TRIALS or len({row["key"] for row in issued}) != TRIALS:
         wrong.append(f"{len(issued)} trials issued, {len({row['key'] for row in issued})} of them different")
     if again.returncode or f"{TRIALS} of them finished before" not in again.stdout:
