@@ -1,6 +1,6 @@
 """What a sweep has issued: one small file beside the runs, to which a line is added before a trial begins.
 
-    runs/.sweeps/NAME.jsonl     {"format": 2, "space": digest}, then a trial a line: {"values": …, "key": …, "parents": …}
+    runs/.sweeps/NAME.jsonl     {"format": 2, "space": digest}, then a trial a line: {"values", "key", "parents"}
 
 A last line that a kill has cut off counts as not written. Earlier versions wrote NAME.json, one document, whole for
 each trial; it is read, and gives way at the next trial. Standard library only.
