@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from dlx.commands import training_screen
 from dlx.commands.options import Launch
+from dlx.errors import LostError, PlaceError
 from dlx.runs.find import command_line
 from dlx.runs.run import Run
 from dlx.search.places import attached
@@ -32,7 +35,9 @@ def told(launch: Launch, command: list[str], parent: str | None) -> dict[str, ob
 
 def train(experiment: Experiment, place: Place, launch: Launch, parent: str | None) -> tuple[Run, Result]:
     """Train an experiment at a place and show it; (its run, how it ended)."""
-    followed = attached.sent(experiment, place, launch.root, told(launch, ["dlx", *sys.argv[1:]], parent), _noted)
+    command = ["dlx", *sys.argv[1:]]
+    with reached(place):
+        followed = attached.sent(experiment, place, launch.root, told(launch, command, parent), _noted)
     where = place.host or place.kind
     terminal.fields([("place", where), ("run", str(followed.run.path))], launch.json, least=training_screen.COLUMN)
     return followed.run, show(followed, experiment.epochs, where, launch)
@@ -40,9 +45,20 @@ def train(experiment: Experiment, place: Place, launch: Launch, parent: str | No
 
 def take_up(run: Run, launch: Launch) -> Result:
     """Follow a run again that trains at a place."""
-    followed = attached.taken_up(run, told(launch, ["dlx", *sys.argv[1:]], None), _noted)
+    with reached():
+        followed = attached.taken_up(run, told(launch, ["dlx", *sys.argv[1:]], None), _noted)
     epochs = run.info()["settings"].get("epochs") if (run.path / "run.json").is_file() else 0
     return show(followed, epochs if isinstance(epochs, int) else 0, "its place", launch)
+
+
+@contextlib.contextmanager
+def reached(place: Place | None = None) -> Iterator[None]:
+    """Within it a connection that is lost is an error that a person reads."""
+    try:
+        yield
+    except LostError as error:
+        where = "" if place is None else place.host or place.kind
+        raise PlaceError(f"the connection was lost ({error})", where=where, hint="try again") from error
 
 
 def _noted(line: str) -> None:
@@ -52,7 +68,7 @@ def _noted(line: str) -> None:
 def show(followed: attached.Attached, epochs: int, where: str, launch: Launch) -> Result:
     """Show what comes of a training until it ends, or is left alone ("away"); Ctrl-C asks which of the two."""
     run, seen = followed.run, _Seen(followed.run)
-    stop, stopping = signals.Stop(), False
+    stop, stopping = signals.Stop(launch.deadline), False
 
     def tick() -> bool:
         nonlocal stopping
@@ -74,7 +90,7 @@ def show(followed: attached.Attached, epochs: int, where: str, launch: Launch) -
         result = followed.follow(tick)
         seen.look(bar, epochs)
     if result is None:
-        result = Result("away", run, stop=stop.signal)
+        result = Result("away", run, stop=stop.reason)
         again = command_line("dlx", "resume", run.name, runs_dir=launch.root)
         terminal.console(error=True).print(terminal.clean(f"{run.name} goes on at {where}; follow it again:  {again}"))
     return result
@@ -104,4 +120,5 @@ class _Seen:
 
 def outcome(run: Run, result: Result) -> Outcome:
     """How a training elsewhere ended, as one of this machine's."""
-    return Outcome(run, result.status, run.metrics() or {}, result.error, result.stop)
+    status = "interrupted" if result.status == "not begun" else result.status
+    return Outcome(run, status, run.metrics() or {}, result.error, result.stop)

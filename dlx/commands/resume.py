@@ -46,6 +46,8 @@ def command(run: str | None, settings: tuple[str, ...], force: bool, launch: Lau
 
     options = Options(["dlx", *sys.argv[1:]], RunScreen(launch.json), deadline=launch.deadline)
     if run is not None and not force and (away := _away(find.find(run, launch.root, own=True))) is not None:
+        if settings:
+            raise click.UsageError(f"{away.name} trains at another place; -s continues a run that has come home")
         return _follow(away, launch)
     stopped = resume.newest_stopped(launch.root) if run is None else find.one(run, launch.root, own=True)
     if stopped.status == "away" and not force:

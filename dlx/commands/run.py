@@ -284,7 +284,7 @@ class _Trainer:
         check(prepared.spec, self._launch.root, prepared.facts)
         run, result = place_screen.train(prepared, place, self._launch, _parent(prepared.spec, self._launch.root))
         outcome = place_screen.outcome(run, result)
-        if result.status != "away":
+        if outcome.status != "away" and (run.path / "run.json").is_file():
             training_screen.show_result(prepared, outcome, self._launch.json)
         if self._launch.json:
             print(training_screen.run_line(run, outcome.status, outcome.metrics), flush=True)

@@ -143,13 +143,15 @@ class _Sweep:
 
     def _elsewhere(self) -> Place:
         """Another place. Raises PlaceError where it cannot be reached, or lacks something."""
-        from dlx.commands.place_screen import told
+        from dlx.commands.place_screen import reached, told
         from dlx.search.places import named
         from dlx.search.places.elsewhere import Elsewhere
 
         launch = self._launch
-        host = named.connect(named.place(str(launch.on)))
-        host.prepare()
+        place = named.place(str(launch.on))
+        with reached(place):
+            host = named.connect(place)
+            host.prepare()
         hello = {**told(launch, list(self._options.command), self._options.parent), "root": str(launch.root)}
         return Elsewhere(self.study, host, hello, self._screen.heard, self._screen.noted, launch.deadline)
 

@@ -101,12 +101,12 @@ class Run:
         lock, _ = locks.state(self.path, "lock")
         if lock == "held":  # also while a stopped run is resumed
             return "running"
+        if (self.path / AWAY).is_file():
+            return "away"
         failure = self.failure()
         if failure is not None:
             kind = failure.get("kind")
             return kind if kind in ("interrupted", "pruned") else "failed"
-        if (self.path / AWAY).is_file():
-            return "away"
         return "unknown" if lock == "unknown" else "crashed"
 
     def seen(self) -> str:

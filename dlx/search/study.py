@@ -17,7 +17,7 @@ from dlx.runs.run import Run
 from dlx.runs.summary import Entry
 from dlx.search import pruning, samplers
 from dlx.search.ledger import Issued, Ledger, digest, recovered
-from dlx.search.trials import Observation, Runs, as_recorded, curve, figure, run_key
+from dlx.search.trials import Observation, Runs, Statuses, as_recorded, curve, figure, run_key
 from dlx.spec.sections import Spec
 from dlx.spec.space import Space, Trial
 from dlx.training.session import Options
@@ -37,25 +37,6 @@ class Task:
     spec: Spec
     entry: Entry | None = None
     promoted: bool = False
-
-
-class _Tasks(dict[tuple[int, int], str]):
-    """How each training is, by its trial and repeat; `waiting` are those that wait, in their order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting: dict[tuple[int, int], None] = {}
-
-    def __setitem__(self, here: tuple[int, int], status: str) -> None:
-        super().__setitem__(here, status)
-        if status == "waiting":
-            self.waiting[here] = None
-        else:
-            self.waiting.pop(here, None)
-
-    def clear(self) -> None:
-        super().clear()
-        self.waiting.clear()
 
 
 @dataclass
@@ -79,7 +60,7 @@ class Study:
     measure: samplers.Measure | None = None
     observations: list[Observation] = field(default_factory=list)
     trials: dict[int, Trial] = field(default_factory=dict)
-    tasks: _Tasks = field(default_factory=_Tasks)
+    tasks: Statuses = field(default_factory=Statuses)
     entries: dict[tuple[int, int], Entry] = field(default_factory=dict)
     results: dict[tuple[int, int], tuple[float | None, ...]] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)  # how the trials of this process ended, in their order

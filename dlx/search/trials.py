@@ -107,3 +107,22 @@ class Runs:
 
     def get(self, key: str) -> Entry | None:
         return self._found.get(key)
+
+
+class Statuses(dict[tuple[int, int], str]):
+    """How each training is, by its trial and repeat; `waiting` are those that wait, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: dict[tuple[int, int], None] = {}
+
+    def __setitem__(self, here: tuple[int, int], status: str) -> None:
+        super().__setitem__(here, status)
+        if status == "waiting":
+            self.waiting[here] = None
+        else:
+            self.waiting.pop(here, None)
+
+    def clear(self) -> None:
+        super().clear()
+        self.waiting.clear()

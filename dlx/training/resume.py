@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dlx.errors import DlxError, RunError, SpecError
 from dlx.runs import find
 from dlx.runs.metrics import reached
-from dlx.runs.run import START, Run
+from dlx.runs.run import AWAY, START, Run
 from dlx.runs.summary import BASELINE, NOTES
 from dlx.spec.sections import Spec, changes, defaults, flat, resolved
 from dlx.system import backend, machine
@@ -100,6 +100,7 @@ def resume(
     _check_status(run, settings)
     _want(info, run, device)
     run.take_up(force)
+    (run.path / AWAY).unlink(missing_ok=True)  # only by force
     try:
         _check_status(run, settings)  # another process may have finished it in between
         spec = spec_of(run, _overrides(settings, info))

@@ -7,6 +7,7 @@ sshd on the loopback address.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ from conftest import Dlx
 from dlx.errors import PlaceError, RunError, SpecError
 from dlx.parts.places import Place, registry
 from dlx.runs.run import AWAY, Run
-from dlx.search.places import mirror, named, slurm, spool
+from dlx.search.places import mirror, named, slurm, spool, worker
 from dlx.search.places.host import where
 
 SPEC = """\
@@ -248,8 +249,12 @@ def test_a_strangers_run_names_no_place_of_its_own(world: Path) -> None:
         (run.path / AWAY).write_text(text)
         with pytest.raises(RunError, match="names no"):
             where(run)
-    (run.path / AWAY).write_text('{"on": "box", "job": "20260101-000000-a-b1", "python": "/tmp/evil"}')
-    assert where(run) == ("box", "20260101-000000-a-b1")
+    (run.path / AWAY).write_text('{"on": "ssh://evil", "job": "20260101-000000-a-b1"}')
+    with pytest.raises(RunError, match="sent to another place by somebody else"):
+        where(run)
+    (world / "cache").mkdir()
+    (world / "cache" / "jobs").write_text("20260101-000000-a-b1\n")
+    assert where(run) == ("ssh://evil", "20260101-000000-a-b1")
 
 
 def test_no_file_of_a_run_leads_elsewhere(world: Path) -> None:
@@ -341,11 +346,12 @@ def test_what_a_worker_says_is_heard_from_any_place_on_until_it_is_gone(world: P
     assert not spool.alive(world)
 
 
-def test_a_worker_without_work_does_not_wait_for_ever(world: Path) -> None:
-    (world / spool.IN).write_text('{"n": 1}\n{"n": 2')
-    started = time.monotonic()
-    assert list(spool.told(world, idle=0.5)) == ['{"n": 1}']
-    assert 0.4 < time.monotonic() - started < 10
+def test_a_worker_without_work_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "IDLE", 0.2)
+    with io.StringIO() as sink:
+        line = worker.Line(iter(['{"verdict": ""}', '{"spec": 1}']), sink, alone=True)
+        assert line.job() == {"spec": 1}
+        assert line.job() is None
 
 
 def test_a_slurm_job_is_one_that_goes_on_after_its_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import signal
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from dlx.search.places.workers import MOST_KILLS, result_of
 from dlx.search.sweep import Result
 from dlx.training.experiment import Experiment, prepared_again
 
+PAUSE = 5.0  # seconds before a place that is lost is tried again
+
 
 class Attached:
     """A training elsewhere that somebody here follows; its run here is locked as long.
@@ -27,7 +30,7 @@ class Attached:
 
     def __init__(self, run: Run, host: Host, job: str, note: Note, resend: Callable[[], str]) -> None:
         self.run, self._host, self._job, self._note, self._resend = run, host, job, note, resend
-        self._kills = 0
+        self._kills, self._stopped = 0, ""
         self._line = self._lined()
 
     def _lined(self, offset: int = 0) -> Line:
@@ -59,22 +62,29 @@ class Attached:
     def _again(self) -> Result | None:
         """Begin a worker that has died again; how the training failed where that was too often."""
         self._kills += 1
+        if self._stopped:
+            return Result("interrupted", self.run, stop=self._stopped)
         if self._kills >= MOST_KILLS:
             words = self._host.last_words(self._job)
             error = TrainingError(f"its process at {self._host.name} ended {MOST_KILLS} times", hint=words)
             return Result("failed", self.run, error)
         self._note(f"its process at {self._host.name} ended; it is begun again")
-        try:
-            self._host.start(self._job)
-            self._line = self._lined(self._line.offset)
-        except LostError:  # with the machine
-            self._job = self._resend()
-            self._line = self._lined()
-        return None
+        while True:
+            try:
+                if self._host.there(self._job):
+                    self._host.start(self._job)
+                    self._line = self._lined(self._line.offset)
+                else:  # gone with its machine
+                    self._job = self._resend()
+                    self._line = self._lined()
+                return None
+            except LostError:
+                time.sleep(PAUSE)
 
     def _home(self, result: Result) -> Result:
         self._line.leave()
         self._host.remove(self._job)
+        result.stop = self._stopped or result.stop
         if not released(self.run):
             result.run = None
         self._host.close()
@@ -82,7 +92,8 @@ class Attached:
 
     def stop(self) -> None:
         """Stop the training politely: it keeps a checkpoint, which comes here."""
-        self._line.signal(signal.SIGINT)
+        self._stopped = "SIGINT"
+        self._line.signal(signal.SIGTERM)
 
 
 def _begun(experiment: Experiment, host: Host, run: Run, told: Mapping[str, Any], before: bool) -> str:

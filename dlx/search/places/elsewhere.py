@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlx.errors import DlxError, LostError
+from dlx.errors import DlxError, LostError, PlaceError
 from dlx.runs.run import AWAY, Run
 from dlx.search.places import named
 from dlx.search.places.host import Host, Line, Note, mark, new_job, packed, where
@@ -21,25 +21,27 @@ from dlx.training.resume import unfinished
 PAUSE = 2.0  # seconds before a place that was lost is tried again
 
 
-def collected(run: Run, note: Note) -> None:
+def collected(run: Run, note: Note, known: Host) -> None:
     """Bring back a run that trains elsewhere: its training is stopped politely, and continues where it is wanted.
 
-    Raises PlaceError where its place cannot be reached.
+    known: a place that is connected already. Raises PlaceError where its place cannot be reached, or not all came.
     """
     away = where(run)
     if away is None:
         return
     word, job = away
-    host = named.connect(named.place(word))
+    host = known if known.place.word == word else named.connect(named.place(word))
     if host.there(job):
         line = host.line(job, note)
         line.run, line.name = run, run.name
         line.signal(signal.SIGTERM)
-        line.gone.wait()
+        line.drain()
         line.run = run
-        line.copy()
+        if not line.copy():
+            raise PlaceError(f"not all of {run.name} could be brought here", where=host.name)
         host.remove(job)
-    host.close()
+    if host is not known:
+        host.close()
     (run.path / AWAY).unlink(missing_ok=True)
 
 
@@ -91,13 +93,17 @@ class Elsewhere(Workers):
         before = promoted or unfinished(task.spec, root)
         if before is not None:
             before.take_up(force=True)
-            collected(before, self._note)
-            if before.status == "done":
+            try:
+                collected(before, self._note, self._host)
+            except BaseException:
+                before.release()
+                raise
+            if (before.path / "metrics.json").is_file():
                 before.release()
                 self._ready.append((task, Result("done", before, fresh=False)))
                 return
         run = before or Run.create(root, task.spec.name)
-        worker = None
+        worker: Worker | None = None
         try:
             worker = self.free()
             line = worker.link
@@ -130,9 +136,12 @@ class Elsewhere(Workers):
     def close(self) -> None:
         """End all workers; one in the middle of a training keeps a checkpoint, which is brought here."""
         lines = [worker.link for worker in self.workers.values()]
+        for worker in self.workers.values():
+            if worker.task is not None:
+                worker.link.signal(signal.SIGTERM)
         super().close()
         for line in lines:
-            if isinstance(line, Line) and line.gone.is_set():
+            if isinstance(line, Line) and line.gone.is_set() and line.run is None:
                 self._host.remove(line.job)
         for run in self._away.values():
             run.release()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import queue
+import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from dlx.errors import LostError, PlaceError
@@ -26,6 +26,7 @@ class Reached(Protocol):
 
     @property
     def name(self) -> str: ...
+    def ask(self, paths: Sequence[str]) -> dict[str, Any]: ...
     def runs(self, job: str) -> str: ...
     def follower(self, job: str, offset: int) -> list[str]: ...
     def tell(self, job: str, message: Mapping[str, Any]) -> None: ...
@@ -47,7 +48,8 @@ class Followed(Line):
         self._orders.put(message)
 
     def signal(self, number: int) -> None:
-        self._orders.put(number)
+        """Pass a signal on; SIGINT as SIGTERM, for what a shell begins in the background ignores it."""
+        self._orders.put(signal.SIGTERM if number == signal.SIGINT else number)
 
     def _send(self) -> None:
         while True:
@@ -109,18 +111,21 @@ class Followed(Line):
             process.kill()
             process.wait()
 
-    def copy(self) -> None:
+    def copy(self) -> bool:
         """Bring what there is of the run here, first all else, then metrics.json, which says that all is there.
 
         Nothing is removed here because it is missing there, but checkpoints that newer ones have replaced.
         """
         if self.run is None or self.closed.is_set():
-            return
+            return True
         there = f"{self._site.runs(self.job)}/{self.name}"
         but = [f"--exclude=/{name}" for name in (*OURS, "metrics.json")]
-        with contextlib.suppress(PlaceError):  # it has not begun
-            self._site.shell.pull(there, self.run.path, "--exclude=*.tmp*", *but)
-            self._site.shell.pull(there, self.run.path, "--include=/metrics.json", "--exclude=*")
-            kept = 1 if (self.run.path / "metrics.json").is_file() else checkpoints.KEPT
-            checkpoints.prune(self.run.checkpoints, kept)
+        path, whole = self.run.path.resolve(), True
+        try:
+            self._site.shell.pull(there, path, "--exclude=*.tmp*", *but)
+            self._site.shell.pull(there, path, "--include=/metrics.json", "--exclude=*")
+            checkpoints.prune(path / "checkpoints", 1 if (path / "metrics.json").is_file() else checkpoints.KEPT)
+        except (PlaceError, OSError):
+            whole = not self._site.ask([there])["paths"]  # it has not begun
         self._copied = time.monotonic()
+        return whole

@@ -17,9 +17,11 @@ from dlx.parts.places import Place
 from dlx.runs.run import AWAY, Run
 from dlx.search.places import parcel
 from dlx.spec.sections import Spec, resolved
+from dlx.system import files
 
 OURS = ("lock", AWAY, "note.txt", "model.onnx")  # what a copy of a run leaves alone
 Note = Callable[[str], None]
+WAIT = 10.0  # seconds before what could not be written is tried again
 
 
 class Line:
@@ -54,8 +56,8 @@ class Line:
     def signal(self, number: int) -> None:
         raise NotImplementedError
 
-    def copy(self) -> None:
-        """Bring what there is of the run here, metrics.json last."""
+    def copy(self) -> bool:
+        """Bring what there is of the run here, metrics.json last; whether all of it came. Raises LostError."""
         raise NotImplementedError
 
     def end(self) -> None:
@@ -73,13 +75,22 @@ class Line:
     # For the thread
 
     def heard(self, message: dict[str, Any]) -> None:
-        """Copy what a message is about, then pass it on with the run's path here."""
-        self.copy()
-        if message.get("run") and self.run is not None:
+        """Copy what a message is about, then pass it on with the run's path here; an end only with all of the run."""
+        ours = Path(message.get("run") or self.name).name == self.name
+        while not self.copy() and message["event"] == "ended" and ours and not self.closed.is_set():
+            self.note(f"{self.name} cannot be written here; tried again, nothing of it is removed there")
+            time.sleep(WAIT)
+        if message.get("run") and self.run is not None and ours:
             message["run"] = str(self.run.path)
-        if message["event"] == "ended" and Path(message.get("run") or self.name).name == self.name:
+        if message["event"] == "ended" and ours:
             self.run = None  # whoever hears this may remove what is there
         os.write(self._sink, json.dumps(message).encode() + b"\n")
+
+    def drain(self) -> None:
+        """Wait until the worker is gone, whatever it says."""
+        while self.lines() is not None:
+            continue
+        os.close(self._pipe)
 
     def over(self) -> None:
         """The worker is gone, or left alone."""
@@ -145,20 +156,34 @@ def new_job(host: Host, name: str, told: Mapping[str, Any]) -> str:
 
 def packed(host: Host, spec: Spec, run: Run, fingerprint: str, job: str) -> dict[str, Any]:
     """What a worker is told of files: where each path of the spec lies there, also as a run there names it."""
-    files = host.send(parcel.goods(spec, fingerprint), job)
+    lies = host.send(parcel.goods(spec, fingerprint), job)
     home = run.path.resolve()
     there = Path(host.runs(job)) / run.name
-    files |= {os.path.normpath(there / os.path.relpath(path, home)): target for path, target in files.items()}
+    lies |= {os.path.normpath(there / os.path.relpath(path, home)): target for path, target in lies.items()}
     said = resolved(spec)
     if spec.imports:
-        said["imports"] = [files[str(path)] for path in spec.imports]
-    return {"spec": said, "files": files, "home": str(home), "data": fingerprint}
+        said["imports"] = [lies[str(path)] for path in spec.imports]
+    return {"spec": said, "files": lies, "home": str(home), "data": fingerprint}
 
 
 def mark(run: Run, host: Host, job: str) -> None:
     """Keep in a run where it trains: words alone, whose meaning is this user's."""
     (run.path / "failure.json").unlink(missing_ok=True)  # of a stop from which it continues there
+    own = _own_jobs()
+    with files.disk(own):
+        files.make_private(own.parent)
+        with own.open("a", encoding="utf-8") as stream:
+            stream.write(f"{job}\n")
     run.write(AWAY, json.dumps({"on": host.place.word, "job": job}) + "\n")
+
+
+def _own_jobs() -> Path:
+    """The jobs that this user has sent: a run may be a stranger's, and what it names is not asked then."""
+    if os.environ.get("DLX_CACHE"):
+        return Path(os.environ["DLX_CACHE"]).expanduser() / "jobs"
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("dlx", appauthor=False)) / "jobs"
 
 
 def where(run: Run) -> tuple[str, str] | None:
@@ -175,4 +200,8 @@ def where(run: Run) -> tuple[str, str] | None:
         raise RunError(f"{AWAY} names no place", where=str(run.path), hint="--force continues here") from error
     if not isinstance(word, str) or not isinstance(job, str) or not re.fullmatch(r"\d{8}-\d{6}-[\w.-]+", job):
         raise RunError(f"{AWAY} names no job", where=str(run.path), hint="--force continues here")
+    own = _own_jobs()
+    if not own.is_file() or job not in own.read_text(encoding="utf-8").split():
+        message = "was sent to another place by somebody else, or from another machine"
+        raise RunError(message, where=str(run.path), hint="--force continues here, from what has come of it")
     return word, job

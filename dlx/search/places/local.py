@@ -222,6 +222,8 @@ class Here:
             here = {"backend": device.backend, "device": device.device}
             return resume(run, device=here, options=options, force=options.home is not None)
         except DlxError:
+            if options.home is not None:  # what is trained anew would be another run
+                raise
             return None
 
     def fingerprint(self, spec: Spec) -> str | None:

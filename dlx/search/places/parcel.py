@@ -45,7 +45,9 @@ def code_digest() -> str:
 
 def goods(spec: Spec, fingerprint: str) -> list[Goods]:
     """The files of a spec: its data by fingerprint, a run that it begins from and its own code by their contents."""
-    found = [Goods(Path(path), f"data/{fingerprint[:24]}", Path(path).name) for path in paths_of(spec.dataset)]
+    below = f"data/{fingerprint[:24]}"
+    paths = enumerate(paths_of(spec.dataset), 1)
+    found = [Goods(Path(path), f"{below}/{number}", Path(path).name) for number, path in paths]
     name = spec.dataset.name
     if name in KNOWN and not found:
         found.append(Goods(store.home() / name, "data", name, spoken=False))

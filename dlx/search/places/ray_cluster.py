@@ -47,7 +47,7 @@ class Courier:
     """The actor of a job: what is asked of it happens on its node. folder: of the place, there."""
 
     def __init__(self, folder: str, job: str, env: Mapping[str, str]) -> None:
-        self._folder = Path(os.path.expandvars(folder)).expanduser()
+        self._folder = Path(os.path.expandvars(folder)).expanduser().resolve()
         self._spool, self._env = self._folder / "jobs" / job, dict(env)
         files.make_private(self._spool / "runs")
         (self._spool / spool.IN).touch()
@@ -156,24 +156,28 @@ class RayLine(Line):
         finally:
             self.over()
 
-    def copy(self) -> None:
+    def copy(self) -> bool:
         if self.run is None or self.closed.is_set():
-            return
-        with contextlib.suppress(LostError):
-            _, _, contents = self._cluster.ask(self.job, "hear", self.offset, self.name, self._known)
-            self._keep(contents)
+            return True
+        _, _, contents = self._cluster.ask(self.job, "hear", self.offset, self.name, self._known)
+        return self._keep(contents)
 
-    def _keep(self, contents: Mapping[str, tuple[Stamp, bytes]]) -> None:
-        if self.run is None or not contents:
-            return
+    def _keep(self, contents: Mapping[str, tuple[Stamp, bytes]]) -> bool:
+        run = self.run
+        try:
+            if run is not None:
+                written(run.path, {name: data for name, (_, data) in contents.items()})
+        except (OSError, ValueError):  # a full disk: asked for again
+            return False
         self._known.update({name: stamp for name, (stamp, _) in contents.items()})
-        written(self.run.path, {name: data for name, (_, data) in contents.items()})
+        return True
 
 
 class Cluster:
     """A cluster that this process is a client of, see `host.Host`."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, begun: bool) -> None:
+        self._begun = begun  # by this object, which ends it
         self.place, self.name = place, "ray" if place.host == "local" else f"ray at {place.host}"
         self._couriers: dict[str, Any] = {}
         self._put: dict[Path, list[Any]] = {}
@@ -255,7 +259,8 @@ class Cluster:
             _ray().kill(self._couriers.pop(job))
 
     def close(self) -> None:
-        _ray().shutdown()
+        if self._begun:
+            _ray().shutdown()
 
 
 def join(place: Place) -> Cluster:
@@ -264,7 +269,8 @@ def join(place: Place) -> Cluster:
         ray = _ray()
     except ModuleNotFoundError as error:
         raise PlaceError("Ray is not installed", hint="pip install 'dlx[ray]'") from error
-    if not ray.is_initialized():
+    begun = not ray.is_initialized()
+    if begun:
         wanted: dict[str, Any] = {"address": place.host, "namespace": NAMESPACE}
         wanted |= {"runtime_env": {"py_modules": [str(parcel.PACKAGE)], "excludes": ["__pycache__"]}}
         wanted |= {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -275,4 +281,4 @@ def join(place: Place) -> Cluster:
         except (ConnectionError, RuntimeError, ValueError) as error:
             hint = "ray start --head begins one on this machine; ray://HOST:PORT names another"
             raise PlaceError(f"no cluster answers ({first_line(error)})", where=place.host, hint=hint) from error
-    return Cluster(place)
+    return Cluster(place, begun)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ print(json.dumps({"version": sys.version_info[:2], "lacks": [name for name in ne
                   "backends": [name for name in backends if there(name)],
                   "paths": [path for path in paths if os.path.exists(path)], "rsync": shutil.which("rsync")}))
 """
+ARRIVE = 'if [ -e "$2" ]; then rm -rf -- "$1"; else mv -- "$1" "$2"; fi'
 START = 'cd "$1" && rm -f up && shift && (setsid nohup "$@" >>log 2>&1 </dev/null &)'
 
 
@@ -74,6 +76,8 @@ class Site:
                 files[str(one.path)] = target
             if target not in there or (not one.spoken and self._differs(one, target)):
                 with doing(f"sending {one.name} to {self.name}"):
+                    if target in there:  # a set of the data store that is another one here
+                        self.shell.run(["rm", "-rf", "--", target])
                     self._bring(one.path, target)
         return files
 
@@ -86,18 +90,18 @@ class Site:
 
     def _bring(self, path: Path, target: str) -> None:
         """A file or folder, whole or not at all."""
-        part = f"{target}.part"
+        part = f"{target}.part-{uuid.uuid4().hex[:8]}"  # two may send the same
         self.shell.run(["mkdir", "-p", part if path.is_dir() else os.path.dirname(part)])
         self.shell.push(path, part)
-        self.shell.run(["sh", "-c", 'rm -rf -- "$2" && mv -- "$1" "$2"', "sh", part, target])
+        self.shell.run(["sh", "-c", ARRIVE, "sh", part, target])
 
     def prepare(self) -> None:
         if self.code not in self.ask([self.code])["paths"]:
             with doing(f"sending dlx to {self.name}"):
-                part = f"{self.code}.part"
+                part = f"{self.code}.part-{uuid.uuid4().hex[:8]}"
                 self.shell.run(["mkdir", "-p", f"{part}/dlx"])
-                self.shell.push(parcel.PACKAGE, f"{part}/dlx", "--exclude=__pycache__", "--delete")
-                self.shell.run(["sh", "-c", 'rm -rf -- "$2" && mv -- "$1" "$2"', "sh", part, self.code])
+                self.shell.push(parcel.PACKAGE, f"{part}/dlx", "--exclude=__pycache__")
+                self.shell.run(["sh", "-c", ARRIVE, "sh", part, self.code])
 
     # A job
 
@@ -108,7 +112,9 @@ class Site:
         self.shell.run(["sh", "-c", f'cat >> "$1/{spool.IN}"', "sh", self.at(job)], json.dumps(message) + "\n")
 
     def push(self, job: str, run: Run) -> None:
-        self.shell.push(run.path, f"{self.runs(job)}/{run.name}", *(f"--exclude=/{name}" for name in OURS))
+        self.shell.push(
+            run.path, f"{self.runs(job)}/{run.name}", *(f"--exclude=/{name}" for name in (*OURS, "failure.json"))
+        )
 
     def start(self, job: str) -> None:
         """Begin the worker of a job; it outlives the connection."""
@@ -160,7 +166,14 @@ class Site:
         self.shell.close()
 
 
-_SIGNAL = "import json, os, sys; os.kill(json.load(open(sys.argv[1]))['pid'], int(sys.argv[2]))"
+# Only to the worker of this very spool: another process may have its number by now.
+_SIGNAL = """
+import json, os, sys
+pid = json.load(open(sys.argv[1]))["pid"]
+words = f"/proc/{pid}/cmdline"
+if not os.path.exists("/proc/self/cmdline") or os.path.dirname(sys.argv[1]) in open(words).read():
+    os.kill(pid, int(sys.argv[2]))
+"""
 
 
 def _fingerprint(text: str) -> Any:
@@ -176,6 +189,7 @@ def connect(place: Place) -> Site:
     home = reached(shell)
     folder = f"{home}/{place.folder[2:]}" if place.folder.startswith("~/") else place.folder
     folder = folder if os.path.isabs(folder) else f"{home}/{folder}"
+    folder = shell.run(["sh", "-c", 'mkdir -p "$1" && cd "$1" && pwd -P', "sh", folder]).strip()
     own = f"{folder}/env/bin/python"
     python = place.python or shell.run(["sh", "-c", '[ -x "$1" ] && echo "$1" || echo python3', "sh", own]).strip()
     if not place.host and not place.python and python == "python3":

@@ -10,7 +10,12 @@ from dlx.parts.places import Place
 SCRIPT, JOB = "job.sh", "job"
 NOTICE = 120  # seconds between the signal and the end of a job's time
 RESUMABLE = 75
-SIGNAL = 'if [ "$2" = 9 ]; then scancel "$(cat "$1/job")"; else scancel --signal="$2" --batch "$(cat "$1/job")"; fi'
+# One that waits in the queue has nothing to keep.
+SIGNAL = """
+job="$(cat "$1/job")"
+scancel --state=PENDING "$job"
+if [ "$2" = 9 ]; then scancel "$job"; else scancel --signal="$2" --batch "$job"; fi
+"""
 # Prints the job's number as long as it is in the queue, waiting, running or ending.
 WAITS = 'squeue --noheader --jobs="$(cat "$1/job")" --format=%i 2>/dev/null || true'
 

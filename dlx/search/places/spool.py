@@ -24,18 +24,17 @@ from dlx.system import locks
 IN, OUT, LOCK, UP, LOG = "in.jsonl", "out.jsonl", "lock", "up", "log"
 PAUSE, BEAT = 0.1, 3.0  # seconds between two looks, and two signs of life
 STARTS = 60.0  # seconds in which one that was begun has to be there
-IDLE = 900.0  # seconds that a worker without work waits for some
 
 
-def told(folder: Path, idle: float = IDLE) -> Iterator[str]:
-    """What the worker of a spool is told, as it comes; ends where it is told so, or hears nothing for too long.
+def told(folder: Path) -> Iterator[str]:
+    """What the worker of a spool is told, as it comes; ends where it is told so.
 
     One that is begun again is not told of trainings that have ended, nor what was answered before.
     """
     with (folder / IN).open("rb") as stream:
         answered, ended = (folder / IN).stat().st_size, _ended(folder)
-        rest, since = b"", time.monotonic()
-        while time.monotonic() - since < idle:
+        rest = b""
+        while True:
             rest += stream.read()
             *whole, rest = rest.split(b"\n")
             for line in whole:
@@ -47,7 +46,6 @@ def told(folder: Path, idle: float = IDLE) -> Iterator[str]:
                     ended -= 1
                 elif "verdict" not in message or answered < 0:
                     yield line.decode()
-                since = time.monotonic()
             if not whole:
                 time.sleep(PAUSE)
 

@@ -20,6 +20,7 @@ import dataclasses
 import json
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -45,6 +46,7 @@ from dlx.training.outcome import Observer
 from dlx.training.session import Options
 
 WAIT = 60.0  # seconds for a run that a worker of an ended sweep is just leaving
+IDLE = 900.0  # seconds that a worker without work waits for some
 ANSWER = 60.0  # seconds for a verdict
 
 
@@ -76,9 +78,11 @@ class Line:
 
     def job(self) -> dict[str, Any] | None:
         """The next training; None where there is none. An answer that came too late is passed over."""
-        while (message := self.messages.get()) is not None and "verdict" in message:
-            continue
-        return message
+        with contextlib.suppress(queue.Empty):
+            while (message := self.messages.get(timeout=IDLE if self._alone else None)) is not None:
+                if "verdict" not in message:
+                    return message
+        return None
 
     def say(self, **message: Any) -> None:
         """Send one message; nobody may be there to hear it."""
@@ -125,6 +129,10 @@ def work(line: Line) -> None:
     while (job := line.job()) is not None:
         jobs.clear()
         relocate(job["files"])
+        before = Path(hello["root"]) / Path(job["home"] or "none").name
+        if job["home"] and Run(before).status == "done":  # it died before it said so
+            line.say(event="ended", status="done", run=str(before), stop="", fresh=True, why="")
+            continue
         try:
             task = _task(job, Path(hello["root"]))
             jobs[task.number, task.repeat] = job
@@ -147,8 +155,12 @@ def _task(job: Mapping[str, Any], root: Path) -> Task:
     """The training that a message describes; one that had begun, there or here, continues."""
     spec = dataclasses.replace(specs.load(dict(job["spec"])), marks=job["marks"])
     begun = job["resume"]
-    if job["home"] and is_run(here := root / Path(job["home"]).name):
-        begun = str(here)
+    if job["home"]:
+        here = root / Path(job["home"]).name
+        if is_run(here):
+            begun = str(here)
+        else:  # it died before it had begun
+            shutil.rmtree(here, ignore_errors=True)
     entry = Entry(Path(begun), "pruned") if begun else None
     return Task(int(job["number"]), int(job["repeat"]), Trial({}, spec, {}), spec, entry, entry is not None)
 
