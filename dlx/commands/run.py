@@ -284,7 +284,10 @@ class _Trainer:
         check(prepared.spec, self._launch.root, prepared.facts)
         run, result = place_screen.train(prepared, place, self._launch, _parent(prepared.spec, self._launch.root))
         outcome = place_screen.outcome(run, result)
-        if outcome.status != "away" and (run.path / "run.json").is_file():
+        begun = (run.path / "run.json").is_file()
+        if not begun and outcome.error is not None:
+            raise outcome.error
+        if begun and outcome.status != "away":
             training_screen.show_result(prepared, outcome, self._launch.json)
         if self._launch.json:
             print(training_screen.run_line(run, outcome.status, outcome.metrics), flush=True)

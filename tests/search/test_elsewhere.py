@@ -215,7 +215,7 @@ def test_a_sweep_elsewhere_is_the_sweep_here(shell: Dlx, there: Path, world: Pat
     (world / named.FILE).write_text(json.dumps(place))
     words = ("sweep", "s.yaml", "-s", "lr=0.001,0.01,0.1,1", "--backend", "tensorflow")
     first = begun(*words, "--on", "box")
-    until(lambda: rows_of(world / "runs" / "s-1") > 0)
+    until(lambda: min(rows_of(world / "runs" / name) for name in ("s-1", "s-2")) > 0)
     first.kill()  # its trials are nobody's until the sweep goes on
     first.communicate()
     again = shell(*words, "--on", "box")
