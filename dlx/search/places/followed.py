@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from dlx.errors import LostError, PlaceError
+from dlx.search.places import mirror
 from dlx.search.places.host import OURS, Line, Note
 from dlx.search.places.shell import Shell
-from dlx.training import checkpoints
 
 SECONDS = 3.0  # between two copies while nothing is heard
 MOST_WAIT = 30.0  # seconds between two tries to connect again
@@ -119,12 +119,12 @@ class Followed(Line):
         if self.run is None or self.closed.is_set():
             return True
         there = f"{self._site.runs(self.job)}/{self.name}"
-        but = [f"--exclude=/{name}" for name in (*OURS, "metrics.json")]
+        but = [f"--exclude=/{name}" for name in (*OURS, mirror.LAST)]
         path, whole = self.run.path.resolve(), True
         try:
             self._site.shell.pull(there, path, "--exclude=*.tmp*", *but)
-            self._site.shell.pull(there, path, "--include=/metrics.json", "--exclude=*")
-            checkpoints.prune(path / "checkpoints", 1 if (path / "metrics.json").is_file() else checkpoints.KEPT)
+            self._site.shell.pull(there, path, f"--include=/{mirror.LAST}", "--exclude=*")
+            mirror.thin(path)
         except (PlaceError, OSError):
             whole = not self._site.ask([there])["paths"]  # it has not begun
         self._copied = time.monotonic()

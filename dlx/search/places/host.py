@@ -20,6 +20,7 @@ from dlx.spec.sections import Spec, resolved
 from dlx.system import files
 
 OURS = ("lock", AWAY, "note.txt", "model.onnx")  # what a copy of a run leaves alone
+STAYS = (*OURS, "failure.json")  # what is not sent with a run that continues: it is of a stop that is over
 Note = Callable[[str], None]
 WAIT = 10.0  # seconds before what could not be written is tried again
 

@@ -1,4 +1,4 @@
-"""The files of a run as bytes, for where no program copies them."""
+"""A copy of a run: its files as bytes, for where no program copies them, and what it no longer needs."""
 
 from __future__ import annotations
 
@@ -47,5 +47,9 @@ def written(run: Path, contents: Mapping[str, bytes]) -> None:
         files.make_private((run / path).parent)
         with files.replacing(run / path) as temporary:
             temporary.write_bytes(data)
-    kept = 1 if (run / LAST).is_file() else checkpoints.KEPT
-    checkpoints.prune(run / "checkpoints", kept)
+    thin(run)
+
+
+def thin(run: Path) -> None:
+    """Remove checkpoints of a copy that newer ones have replaced, as the training does that it is a copy of."""
+    checkpoints.prune(run / "checkpoints", 1 if (run / LAST).is_file() else checkpoints.KEPT)

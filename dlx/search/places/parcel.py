@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +80,3 @@ def _contents(path: Path) -> str:
         if file.is_file():
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def lies(path: str, home: Path) -> str:
-    """What a run's relative path to `path` leads to where the run lies in another folder, as a text alone."""
-    return os.path.normpath(home / os.path.relpath(path, home))

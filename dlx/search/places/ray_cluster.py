@@ -27,7 +27,7 @@ from dlx.errors import LostError, PlaceError, first_line
 from dlx.parts.places import Place
 from dlx.runs.run import Run
 from dlx.search.places import parcel, spool
-from dlx.search.places.host import OURS, Line, Note
+from dlx.search.places.host import STAYS, Line, Note
 from dlx.search.places.mirror import Stamp, changed, files_of, written
 from dlx.system import files
 from dlx.system.terminal import doing
@@ -240,7 +240,7 @@ class Cluster:
         self.ask(job, "tell", dict(message))
 
     def push(self, job: str, run: Run) -> None:
-        self.ask(job, "take", run.name, files_of(run.path, OURS))
+        self.ask(job, "take", run.name, files_of(run.path, STAYS))
 
     def start(self, job: str) -> None:
         self.ask(job, "start")

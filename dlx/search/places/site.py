@@ -17,7 +17,7 @@ from dlx.parts.places import Place
 from dlx.runs.run import Run
 from dlx.search.places import parcel, slurm, spool
 from dlx.search.places.followed import Followed
-from dlx.search.places.host import OURS, Line, Note
+from dlx.search.places.host import STAYS, Line, Note
 from dlx.search.places.shell import Shell, reached
 from dlx.system.terminal import doing
 
@@ -112,9 +112,7 @@ class Site:
         self.shell.run(["sh", "-c", f'cat >> "$1/{spool.IN}"', "sh", self.at(job)], json.dumps(message) + "\n")
 
     def push(self, job: str, run: Run) -> None:
-        self.shell.push(
-            run.path, f"{self.runs(job)}/{run.name}", *(f"--exclude=/{name}" for name in (*OURS, "failure.json"))
-        )
+        self.shell.push(run.path, f"{self.runs(job)}/{run.name}", *(f"--exclude=/{name}" for name in STAYS))
 
     def start(self, job: str) -> None:
         """Begin the worker of a job; it outlives the connection."""
