@@ -38,9 +38,8 @@ def train(experiment: Experiment, place: Place, launch: Launch, parent: str | No
     command = ["dlx", *sys.argv[1:]]
     with reached(place):
         followed = attached.sent(experiment, place, launch.root, told(launch, command, parent), _noted)
-    where = place.host or place.kind
-    terminal.fields([("place", where), ("run", str(followed.run.path))], launch.json, least=training_screen.COLUMN)
-    return followed.run, show(followed, experiment.epochs, where, launch)
+    terminal.fields([("place", place.name), ("run", str(followed.run.path))], launch.json, least=training_screen.COLUMN)
+    return followed.run, show(followed, experiment.epochs, launch)
 
 
 def take_up(run: Run, launch: Launch) -> Result:
@@ -48,7 +47,7 @@ def take_up(run: Run, launch: Launch) -> Result:
     with reached():
         followed = attached.taken_up(run, told(launch, ["dlx", *sys.argv[1:]], None), _noted)
     epochs = run.info()["settings"].get("epochs") if (run.path / "run.json").is_file() else 0
-    return show(followed, epochs if isinstance(epochs, int) else 0, "its place", launch)
+    return show(followed, epochs if isinstance(epochs, int) else 0, launch)
 
 
 @contextlib.contextmanager
@@ -57,7 +56,7 @@ def reached(place: Place | None = None) -> Iterator[None]:
     try:
         yield
     except LostError as error:
-        where = "" if place is None else place.host or place.kind
+        where = "" if place is None else place.name
         raise PlaceError(f"the connection was lost ({error})", where=where, hint="try again") from error
 
 
@@ -65,9 +64,12 @@ def _noted(line: str) -> None:
     terminal.console(error=True).print(terminal.clean(line))
 
 
-def show(followed: attached.Attached, epochs: int, where: str, launch: Launch) -> Result:
-    """Show what comes of a training until it ends, or is left alone ("away"); Ctrl-C asks which of the two."""
-    run, seen = followed.run, _Seen(followed.run)
+def show(followed: attached.Attached, epochs: int, launch: Launch) -> Result:
+    """Show what comes of a training until it ends, or is left alone ("away"); Ctrl-C asks which of the two.
+
+    At a place that ends with this command a training cannot be left alone: it is stopped politely.
+    """
+    run, seen, where = followed.run, _Seen(followed.run), followed.name
     stop, stopping = signals.Stop(launch.deadline), False
 
     def tick() -> bool:
@@ -75,13 +77,17 @@ def show(followed: attached.Attached, epochs: int, where: str, launch: Launch) -
         seen.look(bar, epochs)
         if not stop.reason or stopping:
             return False
+        if not followed.lasts:
+            stopping = True
+            followed.stop(stop.reason)
+            return False
         if stop.reason == "SIGINT" and sys.stdin.isatty() and sys.stderr.isatty():
             words = f"\n[d]etach: it goes on at {where}; [s]top: it keeps a checkpoint; [c]ontinue to follow"
             answer = click.prompt(words, default="d", err=True, type=click.Choice(["d", "s", "c"]), show_choices=False)
             stop.signal = ""
             stopping = answer == "s"
             if stopping:
-                followed.stop()
+                followed.stop("SIGINT")
             return bool(answer == "d")
         return True
 

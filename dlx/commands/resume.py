@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dlx.runs.run import Run
     from dlx.training.experiment import Experiment
-    from dlx.training.outcome import Start
+    from dlx.training.outcome import Outcome, Start
 
 
 @click.command("resume", short_help="Continue a run that was stopped, or train a finished one further.")
@@ -80,18 +80,43 @@ def _away(paths: Sequence[Path]) -> Run | None:
 def _follow(run: Run, launch: Launch) -> int:
     """Follow a run again that trains at another place, and show what came of it."""
     from dlx.commands import place_screen
-    from dlx.commands.training_screen import run_line, show_result
+    from dlx.commands.training_screen import run_line
+    from dlx.errors import DlxError
+
+    outcome, begun = None, True
+    try:
+        outcome = place_screen.outcome(run, place_screen.take_up(run, launch))
+        begun = (run.path / "run.json").is_file()
+        if begun and outcome.status != "away":
+            _show_home(outcome, launch)
+    except DlxError:
+        if launch.json and outcome is None:
+            print(run_line(run, "failed"), flush=True)
+        raise
+    finally:
+        if launch.json and outcome is not None:
+            print(run_line(run, outcome.status, outcome.metrics), flush=True)
+    if outcome.error is not None and not begun:
+        raise outcome.error
+    return outcome.exit_code
+
+
+def _show_home(outcome: Outcome, launch: Launch) -> None:
+    """The figures of a run that has come home, also to a machine that lacks its data."""
+    from dlx.commands.training_screen import show_result
+    from dlx.errors import DataError
+    from dlx.runs.find import command_line
+    from dlx.system import terminal
     from dlx.training.experiment import prepared_again
 
-    result = place_screen.take_up(run, launch)
-    outcome = place_screen.outcome(run, result)
-    if result.status != "away" and (run.path / "run.json").is_file():
-        show_result(prepared_again(run)[0], outcome, launch.json)
-    elif outcome.error is not None:
-        raise outcome.error
-    if launch.json:
-        print(run_line(run, outcome.status, outcome.metrics), flush=True)
-    return outcome.exit_code
+    try:
+        experiment = prepared_again(outcome.run)[0]
+    except DataError:
+        shown = command_line("dlx", "compare", outcome.run.name, runs_dir=launch.root)
+        words = f"{outcome.run.name} is here, {outcome.status}; its data is not, but  {shown}  shows its figures"
+        terminal.console(error=True).print(terminal.clean(words))
+    else:
+        show_result(experiment, outcome, launch.json)
 
 
 def _show(run: Run, experiment: Experiment, start: Start | None, child: bool, json: bool) -> None:

@@ -58,6 +58,8 @@ def command(
 
     if (repeat > 1) + (resample is not None) + (folds is not None) > 1:
         raise click.UsageError("expected one of --repeat, --resample and --folds")
+    if folds is not None and launch.on is not None:
+        raise click.UsageError("--folds gathers predictions on this machine: type it without --on")
     launch.want()
     labels = [] if name is None else [f"name={write_value(as_utf8(name))}"]
     report = Report(len(specs) * repeat * (resample or 1) * (folds or 1), launch.json)

@@ -35,6 +35,13 @@ class Place:
     cpus: float = 1.0
     gpus: float = 0.0
 
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        if self.kind == "ray":
+            return "ray" if self.host == "local" else f"ray at {self.host.removeprefix('ray://')}"
+        return self.host or self.kind
+
 
 @registry.register
 def ssh(

@@ -34,9 +34,11 @@ class Result:
 
 
 class Place(Protocol):
-    """Where trainings run: as many at once as `slots`."""
+    """Where trainings run."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many trainings at once, by now."""
 
     def submit(self, task: Task) -> None:
         """Begin a training."""

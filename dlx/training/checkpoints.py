@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 KEPT = 2
 NAMES = ("state.npz", "state.json")
+ALL = (*NAMES, "MANIFEST")
 MAX_BYTES = 2**40
 
 
@@ -57,7 +58,7 @@ def commit(folder: Path, state: Mapping[str, np.ndarray], info: Mapping[str, Any
             (staging / NAMES[1]).write_text(text, encoding="utf-8")
             lines = "".join(f"{files.sha256(staging / name)}  {name}\n" for name in NAMES)
             (staging / "MANIFEST").write_text(lines, encoding="ascii")
-            for name in (*NAMES, "MANIFEST", "."):
+            for name in (*ALL, "."):
                 files.sync(staging / name)
             os.rename(staging, place)
         except BaseException:
@@ -78,8 +79,11 @@ def numbers(folder: Path) -> list[int]:
 
 
 def prune(folder: Path, kept: int) -> None:
-    """Remove all but the newest `kept`."""
-    _remove(folder, numbers(folder)[kept:])
+    """Remove all but the newest `kept`; of a copy that grows, one of which not all files are there is not counted."""
+    there = numbers(folder)
+    whole = [number for number in there if all((folder / str(number) / name).is_file() for name in ALL)]
+    if len(whole) > kept:
+        _remove(folder, [number for number in there if number <= whole[kept]])
 
 
 def drop(folder: Path, above: int) -> None:

@@ -28,6 +28,7 @@ from dlx.parts.places import Place, registry
 from dlx.runs.run import AWAY, Run
 from dlx.search.places import mirror, named, slurm, spool, worker
 from dlx.search.places.host import where
+from dlx.training import checkpoints
 
 SPEC = """\
 dataset: {csv: {path: "it's data.csv", label: label}}
@@ -363,3 +364,52 @@ def test_a_slurm_job_is_one_that_goes_on_after_its_time() -> None:
     assert "#SBATCH --partition=gpu" in lines
     assert "scontrol requeue" in script
     assert subprocess.run(["sh", "-n"], input=script, text=True, check=False).returncode == 0
+
+
+def test_half_a_line_and_a_message_that_came_twice_count_as_nothing(world: Path) -> None:
+    """What a lost connection leaves of what a worker is told, and a kill of what it says."""
+    (world / spool.IN).write_text('{"n": 1, "spec": {"lay')
+    for message in ({"n": 1, "id": "a"}, {"n": 1, "id": "a"}, {"n": 2, "id": "b"}, {"n": 2}, {"end": True}):
+        spool.tell(world, message)
+    assert [json.loads(line) for line in spool.told(world)] == [{"n": 1, "id": "a"}, {"n": 2, "id": "b"}, {"n": 2}]
+    (world / spool.OUT).write_text('{"event": "ended"}\n{"event": "en')
+    spool.serve(world, lambda source, sink: print('{"event": "ended"}', file=sink))
+    assert (world / spool.OUT).read_text().splitlines()[1:] == ['{"event": "en', '{"event": "ended"}']
+
+
+def test_a_checkpoint_of_a_copy_counts_when_all_of_it_is_there(world: Path) -> None:
+    for number in (1, 2, 3, 4):
+        (world / str(number)).mkdir()
+        for name in checkpoints.ALL[: 1 if number > 3 else None]:
+            (world / str(number) / name).write_bytes(b"x")
+    checkpoints.prune(world, 2)
+    assert checkpoints.numbers(world) == [4, 3, 2]
+
+
+def test_a_scheduler_that_does_not_answer_has_the_job_still(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = world / "squeue"
+    (world / slurm.JOB).write_text("7")
+    monkeypatch.setenv("PATH", f"{world}:{os.environ['PATH']}")
+
+    def waits(body: str) -> str:
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+        return subprocess.run(["sh", "-c", slurm.WAITS, "sh", world], capture_output=True, text=True, check=True).stdout
+
+    assert waits("echo 7") == "7"
+    assert waits("true") == ""
+    assert waits("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1") == ""
+    assert "Unable to contact" in waits("echo 'Unable to contact slurm controller' >&2; exit 1")
+
+
+def test_a_shell_that_talks_is_named(shell: Dlx, there: Path, world: Path) -> None:
+    ssh = world / "programs" / "ssh"
+    ssh.write_text(STAND_IN.replace("exec bash", "echo 'Welcome!'; exec bash"))
+    answer = shell("run", "s.yaml", "--on", "box")
+    assert answer.code == 2
+    assert "its shell prints 'Welcome!' before" in answer.err
+    assert "~/.bashrc" in answer.err
+
+
+def test_what_needs_this_machine_is_not_sent(dlx: Dlx, there: Path) -> None:
+    assert "type it without --on" in dlx("run", "s.yaml", "--on", "box", "--folds", "3").err

@@ -15,7 +15,7 @@ from dlx.runs.run import AWAY, Run
 from dlx.search.places import named
 from dlx.search.places.elsewhere import released
 from dlx.search.places.host import Host, Line, Note, mark, new_job, packed, where
-from dlx.search.places.workers import MOST_KILLS, result_of
+from dlx.search.places.workers import MOST_KILLS, MOST_LOSSES, asked, result_of
 from dlx.search.sweep import Result
 from dlx.training.experiment import Experiment, prepared_again
 
@@ -25,12 +25,14 @@ PAUSE = 5.0  # seconds before a place that is lost is tried again
 class Attached:
     """A training elsewhere that somebody here follows; its run here is locked as long.
 
-    resend: sends what there is of the run as another job, for where the one before is gone with its machine.
+    resend: sends what there is of the run as another job, for where the one before is gone with its machine. lasts:
+    whether it goes on when this command has ended.
     """
 
     def __init__(self, run: Run, host: Host, job: str, note: Note, resend: Callable[[], str]) -> None:
         self.run, self._host, self._job, self._note, self._resend = run, host, job, note, resend
-        self._kills, self._stopped = 0, ""
+        self.name, self.lasts = host.name, host.lasts
+        self._ended, self._stopped = {False: 0, True: 0}, ""
         self._line = self._lined()
 
     def _lined(self, offset: int = 0) -> Line:
@@ -61,14 +63,15 @@ class Attached:
 
     def _again(self) -> Result | None:
         """Begin a worker that has died again; how the training failed where that was too often."""
-        self._kills += 1
+        lost = self._line.lost
+        self._ended[lost] += 1
         if self._stopped:
             return Result("interrupted", self.run, stop=self._stopped)
-        if self._kills >= MOST_KILLS:
-            words = self._host.last_words(self._job)
-            error = TrainingError(f"its process at {self._host.name} ended {MOST_KILLS} times", hint=words)
+        what, most = ("its machine was lost", MOST_LOSSES) if lost else ("its process ended", MOST_KILLS)
+        if self._ended[lost] >= most:
+            error = TrainingError(f"{what} {most} times", where=self.name, hint=self._host.last_words(self._job))
             return Result("failed", self.run, error)
-        self._note(f"its process at {self._host.name} ended; it is begun again")
+        self._note(f"{self.name}: {what}; it is begun again")
         while True:
             try:
                 if self._host.there(self._job):
@@ -83,16 +86,17 @@ class Attached:
 
     def _home(self, result: Result) -> Result:
         self._line.leave()
-        self._host.remove(self._job)
+        if result.status == "done" or not self._line.gone.is_set() or self._line.whole:
+            self._host.remove(self._job)
         result.stop = self._stopped or result.stop
         if not released(self.run):
             result.run = None
         self._host.close()
         return result
 
-    def stop(self) -> None:
-        """Stop the training politely: it keeps a checkpoint, which comes here."""
-        self._stopped = "SIGINT"
+    def stop(self, reason: str) -> None:
+        """Stop the training politely, for a signal that came: it keeps a checkpoint, which comes here."""
+        self._stopped = reason
         self._line.signal(signal.SIGTERM)
 
 
@@ -103,8 +107,7 @@ def _begun(experiment: Experiment, host: Host, run: Run, told: Mapping[str, Any]
     if before:
         host.push(job, run)
     files = packed(host, spec, run, experiment.dataset.fingerprint, job)
-    asked = {"number": 1, "repeat": 0, "marks": dict(spec.marks), "record": None, "judged": [], "resume": None}
-    host.tell(job, {**asked, **files})
+    host.tell(job, {**asked(spec), **files})
     host.tell(job, {"end": True})
     mark(run, host, job)
     host.start(job)

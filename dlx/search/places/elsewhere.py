@@ -19,6 +19,7 @@ from dlx.search.sweep import Result
 from dlx.training.resume import unfinished
 
 PAUSE = 2.0  # seconds before a place that was lost is tried again
+ROOM = 20.0  # seconds that a further worker waits for its place
 
 
 def collected(run: Run, note: Note, known: Host) -> None:
@@ -65,14 +66,27 @@ class Elsewhere(Workers):
         note: Note, deadline: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__(study, host.place.jobs, told, watch, deadline)
+        self._lines: list[Line] = []
         self._host, self._note = host, note
         self._away: dict[tuple[int, int], Run] = {}
         self._ready: list[tuple[Task, Result]] = []
 
+    @property
+    def slots(self) -> int:
+        """As many as the place has jobs, and room for."""
+        return min(self._jobs, max(len(self.workers) + self._host.room(), 1))
+
     def link(self, number: int) -> Line:
-        job = new_job(self._host, f"{self._hello['parent']}-{number}", self._hello)
+        job = new_job(self._host, f"{self._hello['parent']}-{number}", self._hello, ROOM if self.workers else None)
         self._host.start(job)
-        return self._host.line(job, self._note)
+        self._lines.append(self._host.line(job, self._note))
+        return self._lines[-1]
+
+    def drop(self, worker: Worker) -> None:
+        super().drop(worker)
+        line = worker.link
+        if isinstance(line, Line) and line.gone.is_set() and line.whole:
+            line.run = None  # nobody needs what is there
 
     def last_words(self, worker: Worker) -> str:
         return self._host.last_words(worker.link.job) if isinstance(worker.link, Line) else ""
@@ -116,6 +130,7 @@ class Elsewhere(Workers):
             released(run)
             if worker is not None:
                 self.drop(worker)
+                worker.link.end()
             raise
         mark(run, self._host, line.job)
         worker.task, worker.run = task, run.path
@@ -126,7 +141,7 @@ class Elsewhere(Workers):
     def ended(self) -> list[tuple[Task, Result]]:
         """The trainings that have ended; their runs are here, and nobody's."""
         found, self._ready = self._ready, []
-        found = found or super().ended()
+        found += self.heard(0.0) if found else super().ended()
         for task, result in found:
             run = self._away.pop((task.number, task.repeat), None)
             if run is not None and not released(run):
@@ -135,13 +150,15 @@ class Elsewhere(Workers):
 
     def close(self) -> None:
         """End all workers; one in the middle of a training keeps a checkpoint, which is brought here."""
-        lines = [worker.link for worker in self.workers.values()]
         for worker in self.workers.values():
             if worker.task is not None:
                 worker.link.signal(signal.SIGTERM)
         super().close()
-        for line in lines:
-            if isinstance(line, Line) and line.gone.is_set() and line.run is None:
+        for line in self._lines:
+            if line.gone.is_set() and line.whole and line.run is not None:
+                (line.run.path / AWAY).unlink(missing_ok=True)
+                line.run = None
+            if line.gone.is_set() and line.run is None:
                 self._host.remove(line.job)
         for run in self._away.values():
             run.release()

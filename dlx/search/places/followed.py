@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from dlx.errors import LostError, PlaceError
-from dlx.search.places import mirror
+from dlx.search.places import mirror, spool
 from dlx.search.places.host import OURS, Line, Note
 from dlx.search.places.shell import Shell
 
@@ -45,7 +45,7 @@ class Followed(Line):
             threading.Thread(target=work, daemon=True).start()
 
     def say(self, message: Mapping[str, Any]) -> None:
-        self._orders.put(message)
+        self._orders.put({**message, "id": uuid.uuid4().hex})  # it may be sent twice
 
     def signal(self, number: int) -> None:
         """Pass a signal on; SIGINT as SIGTERM, for what a shell begins in the background ignores it."""
@@ -95,12 +95,13 @@ class Followed(Line):
                     self._lost = False
                     self.note(f"connected to {self._site.name} again")
                 if line.startswith(b"+"):
-                    self.heard(json.loads(line[1:]))
+                    if (message := spool.read(line[1:])) is not None:
+                        self.heard(message)
                     self.offset += len(line) - 1
                 elif line.startswith(b"!"):
                     if self._site.waits(self.job):
                         return "waits"
-                    self.copy()
+                    self.whole = self.copy()
                     return "gone"
                 elif time.monotonic() - self._copied > SECONDS:
                     self.copy()

@@ -28,7 +28,8 @@ WAIT = 10.0  # seconds before what could not be written is tried again
 class Line:
     """The line to the worker of a job, read by a thread that also copies the run that it trains.
 
-    run: the run here; name: that of the run there; offset: how far the worker was heard; gone: set when it is.
+    run: the run here; name: that of the run there; offset: how far the worker was heard; gone: set when it is. Then
+    `whole` says whether all of the run is here, and `lost` that its machine is gone with it.
     """
 
     def __init__(self, job: str, note: Note, offset: int = 0) -> None:
@@ -36,6 +37,7 @@ class Line:
         self.run: Run | None = None
         self.name = ""
         self.closed, self.gone = threading.Event(), threading.Event()
+        self.whole = self.lost = False
         self._pipe, self._sink = os.pipe()
         self._rest = b""
 
@@ -110,6 +112,13 @@ class Host(Protocol):
     def name(self) -> str:
         """What it is called in messages."""
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it goes on when this command has ended."""
+
+    def room(self) -> int:
+        """How many more workers would begin at once, as far as is known."""
+
     def prepare(self) -> None:
         """Bring dlx itself, unless it is there."""
 
@@ -119,8 +128,8 @@ class Host(Protocol):
     def runs(self, job: str) -> str:
         """The runs folder of a job there."""
 
-    def create(self, job: str) -> None:
-        """Make a job; its worker is told before it begins."""
+    def create(self, job: str, seconds: float | None = None) -> None:
+        """Make a job; its worker is told before it begins. LostError where there is no room for it within `seconds`."""
 
     def tell(self, job: str, message: Mapping[str, Any]) -> None:
         """Say something to the worker of a job. Raises LostError without a connection."""
@@ -147,10 +156,10 @@ class Host(Protocol):
         """End the connection."""
 
 
-def new_job(host: Host, name: str, told: Mapping[str, Any]) -> str:
-    """A job at a place, whose worker is told first what every one has to know."""
+def new_job(host: Host, name: str, told: Mapping[str, Any], seconds: float | None = None) -> str:
+    """A job at a place, whose worker is told first what every one has to know; seconds: as for `Host.create`."""
     job = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub('[^A-Za-z0-9_.-]', '_', name)}-{uuid.uuid4().hex[:6]}"
-    host.create(job)
+    host.create(job, seconds)
     host.tell(job, {**told, "cores": [], "root": host.runs(job)})
     return job
 

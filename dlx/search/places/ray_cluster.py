@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import json
 import logging
 import os
 import shutil
@@ -142,15 +141,18 @@ class RayLine(Line):
         try:
             while not self.closed.is_set():
                 raw, lives, contents = self._cluster.ask(self.job, "hear", self.offset, self.name, self._known)
-                self._keep(contents)
+                whole = self._keep(contents)
                 for line in raw.splitlines():
-                    self.heard(json.loads(line))
+                    if (message := spool.read(line)) is not None:
+                        self.heard(message)
                     self.offset += len(line) + 1
                 if not lives and not raw:
+                    self.whole = whole
                     return
                 if not raw:
                     time.sleep(PAUSE)
         except LostError:
+            self.lost = True
             if not self.closed.is_set():
                 self.note("a node of the cluster is gone; what trained there goes on elsewhere")
         finally:
@@ -178,7 +180,7 @@ class Cluster:
 
     def __init__(self, place: Place, begun: bool) -> None:
         self._begun = begun  # by this object, which ends it
-        self.place, self.name = place, "ray" if place.host == "local" else f"ray at {place.host}"
+        self.place, self.name, self.lasts = place, place.name, place.host != "local"
         self._couriers: dict[str, Any] = {}
         self._put: dict[Path, list[Any]] = {}
 
@@ -197,13 +199,37 @@ class Cluster:
     def prepare(self) -> None:
         """dlx has come with the connection."""
 
-    def create(self, job: str) -> None:
+    def room(self) -> int:
+        free = _ray().available_resources()
+        wanted = {"CPU": self.place.cpus, "GPU": self.place.gpus}
+        return int(min(free.get(name, 0.0) // number for name, number in wanted.items() if number))
+
+    def create(self, job: str, seconds: float | None = None) -> None:
         ray = _ray()
         allowed = {"DLX_ALLOW_CODE": "1"} if os.environ.get("DLX_ALLOW_CODE") else {}
         asked = {"num_cpus": self.place.cpus, "num_gpus": self.place.gpus, "max_concurrency": 4, "max_restarts": 0}
         kept = {"name": job, "namespace": NAMESPACE, "lifetime": "detached"}
         actor: Any = ray.remote(Courier).options(**asked, **kept)
-        self._couriers[job] = actor.remote(self.place.folder, job, {**allowed, **self.place.env})
+        self._couriers[job] = courier = actor.remote(self.place.folder, job, {**allowed, **self.place.env})
+        try:
+            with self._waiting(seconds):
+                ray.get(courier.runs.remote(), timeout=seconds)
+        except BaseException as error:
+            ray.kill(self._couriers.pop(job))
+            if isinstance(error, ray.exceptions.GetTimeoutError):
+                raise LostError("no node has room for it") from error
+            if isinstance(error, ray.exceptions.RayError):
+                raise PlaceError(f"no worker begins there: {first_line(error)}", where=self.name) from error
+            raise
+
+    def _waiting(self, seconds: float | None) -> contextlib.AbstractContextManager[Any]:
+        """What is said while a job waits for a node."""
+        if seconds is not None or self.room():
+            return contextlib.nullcontext()
+        most = {name: max(node["Resources"].get(name, 0.0) for node in _ray().nodes()) for name in ("CPU", "GPU")}
+        wanted = f"{self.place.cpus:g} CPUs" + f" and {self.place.gpus:g} GPUs" * bool(self.place.gpus)
+        has = f"{most['CPU']:g} CPUs" + f", {most['GPU']:g} GPUs" * bool(self.place.gpus)
+        return doing(f"waiting for a node with {wanted} free; one has at most {has}")
 
     def runs(self, job: str) -> str:
         return str(self.ask(job, "runs"))

@@ -62,7 +62,7 @@ class Shell:
     def push(self, source: Path, target: str, *options: str) -> None:
         """Bring a file, or what is in a folder, to a path there. Raises as `run` does."""
         slash = "/" if source.is_dir() else ""
-        self._rsync(*options, "--", f"{source}{slash}", f"{self._there}{target}")
+        self._rsync("--partial", *options, "--", f"{source}{slash}", f"{self._there}{target}")
 
     def pull(self, source: str, target: Path, *options: str) -> None:
         """Bring what is in a folder there into one here. Raises as `run` does."""
@@ -74,7 +74,7 @@ class Shell:
 
     def _rsync(self, *words: str) -> None:
         remote = ["-e", shlex.join(self._ssh)] if self.host else []
-        command = ["rsync", "-rtp", "--partial", "--protect-args", "--timeout=60", *remote, *words]
+        command = ["rsync", "-rtp", "--protect-args", "--timeout=60", *remote, *words]
         done = subprocess.run(command, capture_output=True, check=False, start_new_session=True)
         if done.returncode in RSYNC_LOST and self.host:
             raise LostError(_last_line(done.stderr))
@@ -94,9 +94,14 @@ def _last_line(said: bytes) -> str:
 
 
 def reached(shell: Shell) -> str:
-    """The home folder there; raises PlaceError with ssh's own words where it cannot be reached."""
+    """The home folder there; raises PlaceError with ssh's own words where it cannot be reached, or says too much."""
     try:
-        return shell.run(["sh", "-c", 'printf %s "$HOME"'])
+        said = shell.run(["sh", "-c", 'printf "home %s" "$HOME"'])
     except LostError as error:
         hint = f"ssh {shell.host} must work without a password; see ssh-copy-id"
         raise PlaceError(f"cannot be reached ({error})", where=shell.host, hint=hint) from error
+    if not said.startswith("home /"):
+        first = next(iter(said.split("home /")[0].splitlines()), "")
+        hint = f"ssh {shell.host} true must print nothing: let ~/.bashrc there print in interactive shells alone"
+        raise PlaceError(f"its shell prints {first!r} before it does what it is asked", where=shell.host, hint=hint)
+    return said.removeprefix("home ")

@@ -43,10 +43,11 @@ class Site:
     folder: str
     python: str
     code: str
+    lasts = True
 
     @property
     def name(self) -> str:
-        return self.place.host or self.place.kind
+        return self.place.name
 
     def at(self, job: str) -> str:
         """The spool of a job."""
@@ -105,11 +106,11 @@ class Site:
 
     # A job
 
-    def create(self, job: str) -> None:
+    def create(self, job: str, seconds: float | None = None) -> None:
         self.shell.run(["sh", "-c", f'umask 077; mkdir -p "$1/runs" && : > "$1/{spool.IN}"', "sh", self.at(job)])
 
     def tell(self, job: str, message: Mapping[str, Any]) -> None:
-        self.shell.run(["sh", "-c", f'cat >> "$1/{spool.IN}"', "sh", self.at(job)], json.dumps(message) + "\n")
+        self.shell.run(["sh", "-c", f'cat >> "$1/{spool.IN}"', "sh", self.at(job)], spool.written(message))
 
     def push(self, job: str, run: Run) -> None:
         self.shell.push(run.path, f"{self.runs(job)}/{run.name}", *(f"--exclude=/{name}" for name in STAYS))
@@ -158,7 +159,12 @@ class Site:
 
     def remove(self, job: str) -> None:
         with contextlib.suppress(LostError, PlaceError):
+            if self.place.kind == "slurm":
+                self.shell.run(["sh", "-c", f"{slurm.SIGNAL} || true", "sh", self.at(job), "9"])
             self.shell.run(["rm", "-rf", "--", self.at(job)])
+
+    def room(self) -> int:
+        return self.place.jobs
 
     def close(self) -> None:
         self.shell.close()

@@ -16,8 +16,13 @@ job="$(cat "$1/job")"
 scancel --state=PENDING "$job"
 if [ "$2" = 9 ]; then scancel "$job"; else scancel --signal="$2" --batch "$job"; fi
 """
-# Prints the job's number as long as it is in the queue, waiting, running or ending.
-WAITS = 'squeue --noheader --jobs="$(cat "$1/job")" --format=%i 2>/dev/null || true'
+# Prints something as long as the job is in the queue, waiting, running or ending, or nobody knows.
+WAITS = """
+[ -s "$1/job" ] || exit 0
+said="$(squeue --noheader --jobs="$(cat "$1/job")" --format=%i 2>&1)" ||
+case "$said" in *"Invalid job id"*) said= ;; *) said="nobody knows: $said" ;; esac
+printf %s "$said"
+"""
 
 
 def script(place: Place, words: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """The folder by which a worker elsewhere and whoever sends it trainings talk, though neither waits for the other.
 
-    in.jsonl      what the worker is told, a JSON object a line
+    in.jsonl      what the worker is told, a JSON object a line; of two with one "id" the first counts
     out.jsonl     what it says
     lock, up      held while it lives, and there once it has begun
     log           its own words
@@ -15,7 +15,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,17 +29,21 @@ STARTS = 60.0  # seconds in which one that was begun has to be there
 def told(folder: Path) -> Iterator[str]:
     """What the worker of a spool is told, as it comes; ends where it is told so.
 
-    One that is begun again is not told of trainings that have ended, nor what was answered before.
+    One that is begun again is not told of trainings that have ended, nor what was answered before. A lost connection
+    may leave half a line, or the same message twice: the first is passed over, and so is the second of two.
     """
     with (folder / IN).open("rb") as stream:
-        answered, ended = (folder / IN).stat().st_size, _ended(folder)
+        answered, ended, known = (folder / IN).stat().st_size, _ended(folder), set[str]()
         rest = b""
         while True:
             rest += stream.read()
             *whole, rest = rest.split(b"\n")
             for line in whole:
-                message = json.loads(line)
                 answered -= len(line) + 1
+                message = read(line)
+                if message is None or message.get("id") in known:
+                    continue
+                known.update([message["id"]] if "id" in message else [])
                 if message.get("end"):
                     return
                 if "spec" in message and ended:
@@ -50,11 +54,26 @@ def told(folder: Path) -> Iterator[str]:
                 time.sleep(PAUSE)
 
 
+def read(line: bytes) -> dict[str, Any] | None:
+    """The message of a line; None where it is none."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def written(message: Mapping[str, Any]) -> str:
+    """A message as it is added to in.jsonl, after whatever half a line is there."""
+    return f"\n{json.dumps(message)}\n"
+
+
 def _ended(folder: Path) -> int:
     """How many trainings a worker of the spool has brought to their end."""
     if not (folder / OUT).is_file():
         return 0
-    return sum(json.loads(line).get("event") == "ended" for line in (folder / OUT).read_text().splitlines())
+    messages = map(read, (folder / OUT).read_bytes().splitlines())
+    return sum(message is not None and message.get("event") == "ended" for message in messages)
 
 
 def serve(folder: Path, work: Callable[[Iterable[str], TextIO], None]) -> None:
@@ -72,15 +91,17 @@ def serve(folder: Path, work: Callable[[Iterable[str], TextIO], None]) -> None:
     threading.Thread(target=beat, daemon=True).start()
     try:
         with (folder / OUT).open("a", encoding="utf-8") as sink:
+            if sink.tell() and not (folder / OUT).read_bytes().endswith(b"\n"):  # the one before died in a line
+                print(file=sink)
             work(told(folder), sink)
     finally:
         lock.release()
 
 
-def tell(folder: Path, message: dict[str, Any]) -> None:
+def tell(folder: Path, message: Mapping[str, Any]) -> None:
     """Tell the worker of a spool on this machine."""
     with (folder / IN).open("ab") as stream:
-        stream.write(json.dumps(message).encode() + b"\n")
+        stream.write(written(message).encode())
 
 
 def alive(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import selectors
@@ -20,16 +21,19 @@ from dlx.runs.run import Run
 from dlx.search.ledger import FOLDER
 from dlx.search.study import Study, Task
 from dlx.search.sweep import Result
-from dlx.spec.sections import resolved
+from dlx.spec.sections import Spec, resolved
 from dlx.system import files, signals
 from dlx.system.machine import cores
 
 MOST_KILLS = 3  # of the process of one training: then it has failed
+MOST_LOSSES = 10  # of machines with one training
 GRACE = 120.0  # seconds that a training has to keep its checkpoint
 
 
 class Link(Protocol):
-    """The line to a worker."""
+    """The line to a worker; `lost`: its machine is gone with it."""
+
+    lost: bool
 
     def fileno(self) -> int:
         """What becomes readable when there is something to hear."""
@@ -62,6 +66,8 @@ class Worker:
 
 class Pipes:
     """A process of this machine, and its standard streams."""
+
+    lost = False
 
     def __init__(self, log: Path) -> None:
         with files.disk(log):
@@ -122,14 +128,19 @@ class Workers:
         watch: Callable[[Task, Mapping[str, Any]], None],
         deadline: float | None = None,
     ) -> None:
-        self.slots = jobs
+        self._jobs = jobs
         self._study, self._hello, self._watch = study, dict(hello), watch
         self._folder = Path(hello["root"]) / FOLDER
         self.workers: dict[int, Worker] = {}
         self._selector = selectors.DefaultSelector()
-        self._kills: dict[tuple[int, int], int] = {}
+        self._kills: dict[tuple[int, int, bool], int] = {}
         self.stop = signals.Stop(deadline)
         self._told = ""
+
+    @property
+    def slots(self) -> int:
+        """How many trainings at once."""
+        return self._jobs
 
     def submit(self, task: Task) -> None:
         """Give a training to a worker that has none."""
@@ -139,8 +150,8 @@ class Workers:
 
     def free(self) -> Worker:
         """A worker that has no training, begun where there is none."""
-        number = next(n for n in range(1, self.slots + 1) if n not in self.workers or self.workers[n].task is None)
-        return self.workers.get(number) or self._begun(number)
+        idle = next((worker for worker in self.workers.values() if worker.task is None), None)
+        return idle or self._begun(next(number for number in itertools.count(1) if number not in self.workers))
 
     def _begun(self, number: int) -> Worker:
         worker = self.workers[number] = Worker(number, self.link(number))
@@ -150,7 +161,7 @@ class Workers:
     def link(self, number: int) -> Link:
         """A new worker of a number, told what every one has to know."""
         pipes = Pipes(self._folder / f"{self._hello['parent']}-worker-{number}.log")
-        pipes.say({**self._hello, "cores": _share(number, self.slots)})
+        pipes.say({**self._hello, "cores": _share(number, self._jobs)})
         return pipes
 
     def ended(self) -> list[tuple[Task, Result]]:
@@ -158,11 +169,17 @@ class Workers:
         found: list[tuple[Task, Result]] = []
         with signals.politely(self.stop):
             while not found:
-                for key, _ in self._selector.select(timeout=0.5):
-                    found += self._heard(key.data)
-                self._pass_on()
+                found = self.heard(0.5)
         if self.stop.reason:  # of which a training that came to its end knows nothing
             found[-1][1].stop = found[-1][1].stop or self.stop.reason
+        return found
+
+    def heard(self, seconds: float) -> list[tuple[Task, Result]]:
+        """What is heard within so many seconds: the trainings that have ended."""
+        found: list[tuple[Task, Result]] = []
+        for key, _ in self._selector.select(timeout=seconds):
+            found += self._heard(key.data)
+        self._pass_on()
         return found
 
     def _pass_on(self) -> None:
@@ -201,17 +218,18 @@ class Workers:
     def _gone(self, worker: Worker) -> list[tuple[Task, Result]]:
         """A worker has ended; a training that it had not ended waits for another one."""
         self.drop(worker)
-        task = worker.task
+        task, lost = worker.task, worker.link.lost
         if task is None:
             return []
         run = Run(worker.run) if worker.run is not None else None
         if self.stop.reason:
             return [(task, Result("interrupted", run, stop=self.stop.reason))]
-        here = task.number, task.repeat
+        what, most = ("its machine was lost", MOST_LOSSES) if lost else ("its process ended", MOST_KILLS)
+        here = task.number, task.repeat, lost
         self._kills[here] = self._kills.get(here, 0) + 1
-        if self._kills[here] < MOST_KILLS:
-            return [(task, Result("interrupted", run, why="its process ended; it continues"))]
-        error = TrainingError(f"its process ended {MOST_KILLS} times", hint=self.last_words(worker))
+        if self._kills[here] < most:
+            return [(task, Result("interrupted", run, why=f"{what}; it continues"))]
+        error = TrainingError(f"{what} {most} times", hint=self.last_words(worker))
         return [(task, Result("failed", run, error))]
 
     def last_words(self, worker: Worker) -> str:
@@ -229,19 +247,21 @@ class Workers:
 
 
 def message(task: Task, study: Study) -> dict[str, Any]:
-    """What a worker is told of a training."""
+    """What a worker is told of a training of a sweep."""
     return {
-        "number": task.number,
-        "repeat": task.repeat,
-        "spec": resolved(task.spec),
-        "marks": dict(task.spec.marks),
+        **asked(task.spec, task.number, task.repeat),
         "record": study.record(task),
         "judged": list(study.judged()) if not task.repeat else [],
         "resume": str(task.entry.path) if task.promoted and task.entry is not None else None,
-        "home": None,
-        "data": None,
-        "files": {},
     }
+
+
+def asked(spec: Spec, number: int = 1, repeat: int = 0) -> dict[str, Any]:
+    """What a worker is told of a training."""
+    return {
+        "number": number, "repeat": repeat, "spec": resolved(spec), "marks": dict(spec.marks), "record": None,
+        "judged": [], "resume": None, "home": None, "data": None, "files": {},
+    }  # fmt: skip
 
 
 def _share(number: int, jobs: int) -> Sequence[int]:
