@@ -38,6 +38,7 @@ HEAVY = {"matplotlib", "keras", "tensorflow", "jax", "torch", "numpy", "pydantic
 BACKENDS = {
     "system/backend.py": {"keras", "tensorflow", "jax"},
     "system/pooling.py": {"jax"},
+    "system/hosts.py": {"jax"},
     "engine/tensorflow.py": {"tensorflow"},
     "engine/tensorflow_loop.py": {"tensorflow"},
     "engine/xla.py": {"tensorflow"},

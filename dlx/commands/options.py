@@ -21,8 +21,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Launch:
     """How a command starts: what it computes on, where its runs are, how long it may take, and how it reports.
 
-    devices: how many train together, or all. on: the place to train at, if that is not here. deadline: the moment of
-    time.monotonic() at which to stop politely; json: standard output holds JSON alone.
+    devices: how many train together, or all. on: the place to train at, if that is not here; hosts: how many of its
+    nodes train together. deadline: the moment of time.monotonic() at which to stop politely; json: standard output
+    holds JSON alone.
     """
 
     backend: str = "auto"
@@ -33,6 +34,7 @@ class Launch:
     tags: tuple[str, ...] = ()
     json: bool = False
     on: str | None = None
+    hosts: int = 1
 
     @property
     def root(self) -> Path:
@@ -42,10 +44,16 @@ class Launch:
         return find.root(self.runs_dir)
 
     def want(self) -> None:
-        """Ask for the backend and the device; before a spec's user code loads Keras."""
+        """Ask for the backend and the device, of which this machine needs none where another one trains.
+
+        Before a spec's user code loads Keras.
+        """
         from dlx.system import backend
 
-        backend.want(self.backend, self.device, devices=self.devices)
+        if self.on is None:
+            backend.want(self.backend, self.device, devices=self.devices)
+        else:
+            backend.want(self.backend, "cpu")
 
 
 def launch_options(*more: str) -> Callable[[F], F]:
@@ -155,8 +163,16 @@ def _on(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def _hosts(function: F) -> F:
+    """--hosts: how many nodes train together."""
+    return click.option(
+        "--hosts", type=click.IntRange(1, 1000), default=1, metavar="N",
+        help="With --on ray: N nodes train one training together, on JAX, each with as many devices as --devices says.",
+    )(function)  # fmt: skip
+
+
 _MORE: dict[str, Callable[[Any], Any]] = {
-    "json": _json, "tags": _tags, "devices": _several, "on": _on, "deadline": _max_time,
+    "json": _json, "tags": _tags, "devices": _several, "on": _on, "hosts": _hosts, "deadline": _max_time,
 }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--folds", type=click.IntRange(2, 999), metavar="K", help="Validate each spec on K parts of train in turn."
 )
-@launch_options("json", "tags", "devices", "on", "deadline")
+@launch_options("json", "tags", "devices", "on", "hosts", "deadline")
 def command(
     specs: tuple[str, ...],
     settings: tuple[str, ...],
@@ -231,11 +231,13 @@ def _parent(spec: Spec, root: Path) -> str | None:
 
 def place_of(launch: Launch) -> Place | None:
     """The place that --on names; None for this machine."""
+    if launch.hosts > 1 and (launch.on is None or launch.backend == "tensorflow"):
+        raise click.UsageError("--hosts: several nodes of a cluster (--on ray://HOST:PORT) train together on JAX")
     if launch.on is None:
         return None
     from dlx.search.places import named
 
-    return named.place(launch.on)
+    return named.place(launch.on, launch.hosts)
 
 
 class _Trainer:

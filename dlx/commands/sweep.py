@@ -116,8 +116,8 @@ class _Sweep:
 
         chosen = preference.backend_of(self.study, self._launch.backend, self._launch.device)
         if chosen != self._launch.backend and not backend.loaded():
-            backend.want(chosen, self._launch.device, devices=self._launch.devices)
             self._launch = dataclasses.replace(self._launch, backend=chosen)
+            self._launch.want()
         self._here.slots = preference.lanes_of(self.study, chosen, self._launch.device, lanes)
 
     def run(self, jobs: int) -> int:

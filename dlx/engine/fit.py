@@ -23,7 +23,7 @@ from dlx.data.dataset import Stream
 from dlx.engine.plan import Chunk, Plan, Program, Progress, State
 from dlx.engine.streaming import blocks
 from dlx.errors import DivergenceError
-from dlx.system import backend
+from dlx.system import backend, hosts
 
 CHUNK_SECONDS = 0.25
 
@@ -95,7 +95,7 @@ def _chunks(program: Program, plan: Plan, chunk_steps: int | None) -> Generator[
     step = int(program.counters(state)["step"])
     while step < plan.steps:
         started = time.perf_counter()
-        state, rows = program.chunk(state, program.data, min(length, plan.pause(step) - step))
+        state, rows = program.chunk(state, program.data, min(hosts.agreed(length), plan.pause(step) - step))
         counters = program.counters(state)
         seconds = time.perf_counter() - started
         yield Chunk(state, rows, counters, seconds)

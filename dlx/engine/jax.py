@@ -29,7 +29,7 @@ def compile_program(network: Any, optimizer: Any, plan: Plan, train: Any, valida
 
     def chunk(state: State, data: tuple[Any, ...], steps: int) -> tuple[State, np.ndarray]:
         most = min(steps, (ROWS - 2) * plan.steps_per_epoch)
-        state, rows, finished = compiled(dict(state), data, jnp.int32(most))
+        state, rows, finished = compiled(dict(state), data, np.int32(most))
         return state, np.asarray(rows)[: int(finished)]
 
     def counters(state: State) -> dict[str, float]:
@@ -111,7 +111,7 @@ def _pieces(loop: JaxLoop) -> Pieces:
                 state = step(state, x[rows], y[rows])
             return state
         longest = max(longest, len(y))
-        trained: State = block(state, padded(x, longest), padded(y, longest), jnp.int32(steps))
+        trained: State = block(state, padded(x, longest), padded(y, longest), np.int32(steps))
         return trained
 
     def ended(state: State, figures: Any) -> tuple[State, np.ndarray]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from dlx.system import backend
+from dlx.system import backend, hosts
 
 
 def factors(number: int) -> list[int]:
@@ -49,7 +49,20 @@ class Devices:
 
     def place(self, value: Any) -> Any:
         """An array, or a mapping or sequence of some, on every device."""
-        return value if self.whole is None else jax.device_put(value, self.whole)
+        if self.whole is None:
+            return value
+        if hosts.group().count == 1:
+            return jax.device_put(value, self.whole)
+        return jax.tree.map(self._everywhere, value)
+
+    def _everywhere(self, value: Any) -> Any:
+        """An array that every host has, as one on the devices of all."""
+        array = np.asarray(value)
+        return jax.make_array_from_callback(array.shape, self.whole, lambda index: array[index])
+
+    def here(self, value: Any) -> Any:
+        """An array that is on every device, as one of this host's alone."""
+        return value if hosts.group().count == 1 else np.asarray(value)
 
     def array(self, value: Any, dtype: Any = None) -> Any:
         """A copy of a value as an array on every device."""
@@ -74,6 +87,8 @@ def devices() -> Devices:
 
 
 def jax_devices(device: backend.Device) -> list[Any]:
-    """As many of JAX's devices as a training uses, in their order."""
-    kind = "cpu" if device.device == "cpu" else "gpu"
-    return list(jax.devices(kind))[: device.devices]
+    """As many of JAX's devices as a training uses, in their order; of several hosts as many of each."""
+    found = jax.devices("cpu" if device.device == "cpu" else "gpu")
+    count = hosts.group().count
+    each = [[one for one in found if one.process_index == rank] for rank in range(count)]
+    return [one for own in each for one in own[: device.devices // count]] if count > 1 else found[: device.devices]

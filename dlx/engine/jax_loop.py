@@ -74,7 +74,7 @@ class JaxLoop(Loop):
         """Put the best weights into a network, or the last ones; these also when no epoch had a finite figure."""
         kind = "best" if keep == "best" and int(state["loop/best_epoch"]) else "weights"
         for number, weight in enumerate(network.logits.weights):
-            weight.assign(state[f"{kind}/{number}"])
+            weight.assign(self.devices.here(state[f"{kind}/{number}"]))
 
     def scope(self, state: State, more: Sequence[tuple[Any, Any]] = ()) -> Any:
         """Within it Keras's variables have the values of the state, and an assignment changes only the scope."""

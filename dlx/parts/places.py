@@ -20,7 +20,8 @@ class Place:
 
     host: as `ssh` takes it; empty for this machine. folder: where dlx keeps what it sends. python: the Python that has
     what dlx needs. data: paths here, and where the same lies there. env: variables of the environment. jobs: how many
-    trainings at once. options: of a scheduler. word: as `--on` names it. cpus, gpus: what each training has of a node.
+    trainings at once. options: of a scheduler. word: as `--on` names it. cpus, gpus: what each training has of a
+    node. hosts: how many nodes train one together.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Place:
     word: str = ""
     cpus: float = 1.0
     gpus: float = 0.0
+    hosts: int = 1
 
     @property
     def name(self) -> str:

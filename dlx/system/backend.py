@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from dlx.errors import DlxError, TrainingError
+from dlx.system import hosts
 from dlx.system.machine import cores, processor, uncollected
 from dlx.system.terminal import doing
 
@@ -204,11 +205,12 @@ def _jax(wanted: str) -> Device:
     _jax_settings()
     import jax
 
+    hosts.join(jax)
     several = _wanted["devices"]
     if wanted == "cpu" and several.isdigit() and "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         jax.config.update("jax_num_cpu_devices", int(several))  # to try it: they share the cores
     gpus, threads = _jax_devices(jax) if wanted != "cpu" else [], cores()
-    if several not in ("auto", "1"):
+    if several not in ("auto", "1") or hosts.group().count > 1:
         return _several(gpus or jax.devices(), wanted, several, threads)
     if wanted.startswith("gpu"):
         gpus = [_numbered(gpus, wanted, "JAX", "pip install 'jax[cuda13]' brings JAX's CUDA libraries")]
@@ -227,14 +229,17 @@ def _several(found: list[Any], wanted: str, number: str, threads: int) -> Device
         raise TrainingError(f"--device {wanted} names one device, --devices {number} several", hint="leave out one")
     if wanted.startswith("gpu") and kind == "CPU":
         _numbered([], wanted, "JAX", "pip install 'jax[cuda13]' brings JAX's CUDA libraries")
-    count = len(found) if number == "all" else int(number)
-    if count > len(found):
-        message = f"--devices {number}: JAX sees {len(found)} {kind}{'s' * (len(found) != 1)}"
+    own = len(found) // hosts.group().count
+    count = own if number == "all" else int(number.replace("auto", "1"))
+    if count > own:
+        message = f"--devices {number}: JAX sees {own} {kind}{'s' * (own != 1)}"
         raise TrainingError(message, hint="--device cpu makes several of the processor, to try it")
+    there = f" on {hosts.group().count} hosts" if hosts.group().count > 1 else ""
+    count *= hosts.group().count
     if kind == "CPU":
-        return Device("jax", "cpu", f"{_cpu(wanted, threads)}, as {count} devices", threads, devices=count)
+        return Device("jax", "cpu", f"{_cpu(wanted, threads)}, as {count} devices{there}", threads, devices=count)
     importlib.import_module("dlx.system.pooling").install(importlib.import_module("keras.src.backend.jax.nn"))
-    return Device("jax", "gpu:0", f"{count} GPUs: {found[0].device_kind}", threads, devices=count)
+    return Device("jax", "gpu:0", f"{count} GPUs{there}: {found[0].device_kind}", threads, devices=count)
 
 
 class _Absent:

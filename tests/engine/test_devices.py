@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 import pytest
 from conftest import Dlx
+
+from dlx.search.places.workers import asked
+from dlx.spec import load
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 
@@ -135,3 +140,38 @@ def test_streams_and_stops_on_several(shell: Dlx, world: Path) -> None:
     ]
     figures = [[{k: v for k, v in row.items() if k != "seconds"} for row in history] for history in rows]
     assert figures[0] == figures[1]
+
+
+HELLO = {"command": ["dlx"], "parent": None, "backend": "jax", "device": "cpu", "devices": "2", "cores": []}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", [DENSE, CONVOLUTIONS])
+def test_figures_of_two_processes_are_those_of_one_device(shell: Dlx, world: Path, spec: str) -> None:
+    """Two processes with two devices each, as a cluster of Ray begins them."""
+    one = trained(shell, spec, world, 1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    job = asked(load(str(world / "spec.yaml")))
+    workers = [
+        subprocess.Popen([sys.executable, "-m", "dlx.search.places.worker"], text=True, stdin=PIPE, stdout=PIPE)
+        for _ in range(2)
+    ]
+    for rank, process in enumerate(workers):
+        hello = {**HELLO, "root": str(world / f"host{rank}"), "hosts": [address, 2, rank]}
+        assert process.stdin is not None
+        process.stdin.write(f"{json.dumps(hello)}\n{json.dumps(job)}\n")
+        process.stdin.flush()
+    heard = [next(line for line in process.stdout or () if '"ended"' in line) for process in workers]
+    for process in workers:
+        process.kill()
+        process.communicate()
+    assert [json.loads(line)["status"] for line in heard] == ["done", "done"]
+    histories = [
+        [json.loads(line) for line in (world / f"host{rank}/spec-1/history.jsonl").read_text().splitlines()]
+        for rank in range(2)
+    ]
+    assert apart(*histories) == 0.0
+    assert apart(one, histories[0]) < 2e-4
+    assert json.loads((world / "host0/spec-1/run.json").read_text())["devices"] == 4

@@ -255,7 +255,7 @@ def test_a_strangers_run_names_no_place_of_its_own(world: Path) -> None:
         where(run)
     (world / "cache").mkdir()
     (world / "cache" / "jobs").write_text("20260101-000000-a-b1\n")
-    assert where(run) == ("ssh://evil", "20260101-000000-a-b1")
+    assert where(run) == ("ssh://evil", "20260101-000000-a-b1", 1)
 
 
 def test_no_file_of_a_run_leads_elsewhere(world: Path) -> None:

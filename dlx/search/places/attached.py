@@ -103,7 +103,7 @@ class Attached:
 def _begun(experiment: Experiment, host: Host, run: Run, told: Mapping[str, Any], before: bool) -> str:
     """A job for a training, begun; `before`: what there is of the run goes with it, and it continues."""
     spec = experiment.spec
-    job = new_job(host, spec.name, told)
+    job = new_job(host, spec.name, {**told, **({"backend": "jax"} if host.place.hosts > 1 else {})})
     if before:
         host.push(job, run)
     files = packed(host, spec, run, experiment.dataset.fingerprint, job)
@@ -129,6 +129,13 @@ def sent(experiment: Experiment, place: Place, root: Path, told: Mapping[str, An
     return Attached(run, host, job, note, lambda: _begun(experiment, host, run, told, before=True))
 
 
+def _as_before(run: Run, told: Mapping[str, Any], hosts: int) -> Mapping[str, Any]:
+    """What a worker is told, with the backend and the devices that the run has had where nobody asks for others."""
+    known = run.info()
+    had = {"backend": known.get("backend"), "devices": str(int(known.get("devices") or 1) // hosts)}
+    return {**told, **{name: value for name, value in had.items() if value and told[name] == "auto"}}
+
+
 def taken_up(run: Run, told: Mapping[str, Any], note: Note) -> Attached:
     """A training that was left alone, followed again; where nothing of it is left there, sent from what came of it.
 
@@ -136,13 +143,13 @@ def taken_up(run: Run, told: Mapping[str, Any], note: Note) -> Attached:
     """
     away = where(run)
     assert away is not None
-    word, job = away
-    host = named.connect(named.place(word))
+    word, job, hosts = away
+    host = named.connect(named.place(word, hosts))
     host.prepare()
     run.take_up(force=True)
 
     def resend() -> str:
-        return _begun(prepared_again(run)[0], host, run, told, before=True)
+        return _begun(prepared_again(run)[0], host, run, _as_before(run, told, hosts), before=True)
 
     try:
         if not host.there(job):

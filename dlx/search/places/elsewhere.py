@@ -30,8 +30,8 @@ def collected(run: Run, note: Note, known: Host) -> None:
     away = where(run)
     if away is None:
         return
-    word, job = away
-    host = known if known.place.word == word else named.connect(named.place(word))
+    word, job, hosts = away
+    host = known if (known.place.word, hosts) == (word, 1) else named.connect(named.place(word, hosts))
     if host.there(job):
         line = host.line(job, note)
         line.run, line.name = run, run.name

@@ -22,6 +22,7 @@ from dlx.system import files
 OURS = ("lock", AWAY, "note.txt", "model.onnx")  # what a copy of a run leaves alone
 STAYS = (*OURS, "failure.json")  # what is not sent with a run that continues: it is of a stop that is over
 Note = Callable[[str], None]
+MOST_HOSTS = 1000
 WAIT = 10.0  # seconds before what could not be written is tried again
 
 
@@ -184,7 +185,8 @@ def mark(run: Run, host: Host, job: str) -> None:
         files.make_private(own.parent)
         with own.open("a", encoding="utf-8") as stream:
             stream.write(f"{job}\n")
-    run.write(AWAY, json.dumps({"on": host.place.word, "job": job}) + "\n")
+    said = {"on": host.place.word, "job": job, **({"hosts": host.place.hosts} if host.place.hosts > 1 else {})}
+    run.write(AWAY, json.dumps(said) + "\n")
 
 
 def _own_jobs() -> Path:
@@ -196,8 +198,8 @@ def _own_jobs() -> Path:
     return Path(platformdirs.user_state_dir("dlx", appauthor=False)) / "jobs"
 
 
-def where(run: Run) -> tuple[str, str] | None:
-    """(the place as `--on` names it, the job) where a run trains; None for one that trains here.
+def where(run: Run) -> tuple[str, str, int] | None:
+    """(the place as `--on` names it, the job, the hosts) where a run trains; None for one that trains here.
 
     Raises RunError for a file that names neither: it may be a stranger's.
     """
@@ -205,7 +207,7 @@ def where(run: Run) -> tuple[str, str] | None:
         return None
     try:
         record = json.loads(run.text(AWAY))
-        word, job = record["on"], record["job"]
+        word, job, hosts = record["on"], record["job"], int(record.get("hosts", 1))
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{AWAY} names no place", where=str(run.path), hint="--force continues here") from error
     if not isinstance(word, str) or not isinstance(job, str) or not re.fullmatch(r"\d{8}-\d{6}-[\w.-]+", job):
@@ -214,4 +216,4 @@ def where(run: Run) -> tuple[str, str] | None:
     if not own.is_file() or job not in own.read_text(encoding="utf-8").split():
         message = "was sent to another place by somebody else, or from another machine"
         raise RunError(message, where=str(run.path), hint="--force continues here, from what has come of it")
-    return word, job
+    return word, job, min(max(hosts, 1), MOST_HOSTS)

@@ -17,26 +17,36 @@ FILE = "dlx.places.yaml"
 ADDRESSES = "ssh://HOST, slurm, slurm://PARTITION, ray, ray://auto, ray://HOST:PORT, or a place of dlx.places.yaml"
 
 
-def place(word: str) -> Place:
-    """The place of a word. Raises PlaceError for one that is none, SpecError with all that is wrong in the file."""
+def place(word: str, hosts: int = 1) -> Place:
+    """The place of a word, of which so many nodes train one training together.
+
+    Raises PlaceError for a word that is none, or has no use for several; SpecError with all that is wrong in the file.
+    """
+    found = dataclasses.replace(_named(word), word=word, hosts=hosts)
+    if hosts > 1 and found.kind != "ray":
+        raise PlaceError("several hosts train together by Ray alone", where=word, hint="--on ray://HOST:PORT, or auto")
+    return found
+
+
+def _named(word: str) -> Place:
     known = places()
     if word in known:
-        return dataclasses.replace(known[word], word=word)
+        return known[word]
     if match := re.fullmatch(r"ssh://((?:[^/@:]+@)?[^/:]+)(/.*)?", word):
         given = {"host": match[1], **({"folder": match[2]} if match[2] else {})}
-        return _made(Part("ssh", given), word)
+        return _made(Part("ssh", given))
     if match := re.fullmatch(r"slurm(?:://([\w.-]+))?", word):
-        return _made(Part("slurm", {"partition": match[1]}), word)
+        return _made(Part("slurm", {"partition": match[1]}))
     if match := re.fullmatch(r"ray(?:://(auto|[\w.-]+:\d+))?", word):
         address = match[1] if match[1] in (None, "auto") else word
-        return _made(Part("ray", {"address": address or "local"}), word)
+        return _made(Part("ray", {"address": address or "local"}))
     there = f"{FILE} has {', '.join(known)}" if known else f"there is no {FILE} here"
     raise PlaceError(f"unknown place {word!r}{did_you_mean(word, known)}", hint=f"{ADDRESSES}; {there}")
 
 
-def _made(part: Part, word: str = "") -> Place:
+def _made(part: Part) -> Place:
     made: Place = registry.make(part)
-    return dataclasses.replace(made, word=word)
+    return made
 
 
 def places(file: Path = Path(FILE)) -> dict[str, Place]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import json
 import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -42,12 +44,21 @@ def _ray() -> Any:
     return importlib.import_module("ray")
 
 
-class Courier:
-    """The actor of a job: what is asked of it happens on its node. folder: of the place, there."""
+def member(job: str, rank: int) -> str:
+    """The name of the actor of one of a job's processes."""
+    return f"{job}.{rank}" if rank else job
 
-    def __init__(self, folder: str, job: str, env: Mapping[str, str]) -> None:
+
+class Courier:
+    """The actor of a job: what is asked of it happens on its node.
+
+    folder: of the place, there. rank: of a training on several nodes, the number of this one, from 0.
+    """
+
+    def __init__(self, folder: str, job: str, env: Mapping[str, str], rank: int = 0) -> None:
         self._folder = Path(os.path.expandvars(folder)).expanduser().resolve()
-        self._spool, self._env = self._folder / "jobs" / job, dict(env)
+        self._job, self._env = job, dict(env)
+        self._spool = self._folder / "jobs" / member(job, rank)
         files.make_private(self._spool / "runs")
         (self._spool / spool.IN).touch()
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,8 +95,21 @@ class Courier:
         """Files of a run that continues here."""
         written(self._spool / "runs" / name, contents)
 
-    def tell(self, message: dict[str, Any]) -> None:
-        spool.tell(self._spool, message)
+    def address(self) -> str:
+        """Where the first of several processes can meet the others."""
+        node = str(_ray().util.get_node_ip_address())
+        with socket.socket() as free:
+            free.bind((node, 0))
+            return f"{node}:{free.getsockname()[1]}"
+
+    def tell(self, message: dict[str, Any], first: str = "") -> None:
+        """Tell the worker something; what lies in the folder `first` of another node lies in that of this one, too."""
+        text = json.dumps(message)
+        if first:
+            text = text.replace(f"{first}/jobs/{self._job}/", f"{self._spool}/").replace(
+                f"{first}/", f"{self._folder}/"
+            )
+        spool.tell(self._spool, json.loads(text))
 
     def start(self) -> None:
         (self._spool / spool.UP).unlink(missing_ok=True)
@@ -96,6 +120,12 @@ class Courier:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, "PYTHONPATH": path, "DLX_DATA": str(self._folder / "data"), **self._env},
             )  # fmt: skip
+
+    def state(self) -> str:
+        """lives, ended or dead"""
+        if self._process is not None and self._process.poll() is None:
+            return "lives"
+        return "ended" if spool.ended(self._spool) else "dead"
 
     def hear(self, offset: int, name: str, known: Mapping[str, Stamp]) -> Heard:
         """(what the worker has said from a byte on, whether it lives, the files of a run that changed since `known`)"""
@@ -140,7 +170,7 @@ class RayLine(Line):
     def _hear(self) -> None:
         try:
             while not self.closed.is_set():
-                raw, lives, contents = self._cluster.ask(self.job, "hear", self.offset, self.name, self._known)
+                raw, lives, contents = self._cluster.hear(self.job, self.offset, self.name, self._known)
                 whole = self._keep(contents)
                 for line in raw.splitlines():
                     if (message := spool.read(line)) is not None:
@@ -161,7 +191,7 @@ class RayLine(Line):
     def copy(self) -> bool:
         if self.run is None or self.closed.is_set():
             return True
-        _, _, contents = self._cluster.ask(self.job, "hear", self.offset, self.name, self._known)
+        _, _, contents = self._cluster.hear(self.job, self.offset, self.name, self._known)
         return self._keep(contents)
 
     def _keep(self, contents: Mapping[str, tuple[Stamp, bytes]]) -> bool:
@@ -207,15 +237,24 @@ class Cluster:
     def create(self, job: str, seconds: float | None = None) -> None:
         ray = _ray()
         allowed = {"DLX_ALLOW_CODE": "1"} if os.environ.get("DLX_ALLOW_CODE") else {}
-        asked = {"num_cpus": self.place.cpus, "num_gpus": self.place.gpus, "max_concurrency": 4, "max_restarts": 0}
-        kept = {"name": job, "namespace": NAMESPACE, "lifetime": "detached"}
-        actor: Any = ray.remote(Courier).options(**asked, **kept)
-        self._couriers[job] = courier = actor.remote(self.place.folder, job, {**allowed, **self.place.env})
+        asked: dict[str, Any] = {
+            "num_cpus": self.place.cpus,
+            "num_gpus": self.place.gpus,
+            "max_concurrency": 4,
+            "max_restarts": 0,
+        }
+        asked |= {"namespace": NAMESPACE, "lifetime": "detached"}
+        asked |= {"scheduling_strategy": "SPREAD"} if self.place.hosts > 1 else {}
+        members = self._members(job)
+        for rank, name in enumerate(members):
+            actor: Any = ray.remote(Courier).options(**asked, name=name)
+            self._couriers[name] = actor.remote(self.place.folder, job, {**allowed, **self.place.env}, rank)
         try:
             with self._waiting(seconds):
-                ray.get(courier.runs.remote(), timeout=seconds)
+                ray.get([self._couriers[name].runs.remote() for name in members], timeout=seconds)
         except BaseException as error:
-            ray.kill(self._couriers.pop(job))
+            for name in members:
+                ray.kill(self._couriers.pop(name))
             if isinstance(error, ray.exceptions.GetTimeoutError):
                 raise LostError("no node has room for it") from error
             if isinstance(error, ray.exceptions.RayError):
@@ -231,10 +270,35 @@ class Cluster:
         has = f"{most['CPU']:g} CPUs" + f", {most['GPU']:g} GPUs" * bool(self.place.gpus)
         return doing(f"waiting for a node with {wanted} free; one has at most {has}")
 
+    def _members(self, job: str) -> list[str]:
+        """The names of a job's actors, that of the first process first."""
+        return [member(job, rank) for rank in range(self.place.hosts)]
+
+    def hear(self, job: str, offset: int, name: str, known: Mapping[str, Stamp]) -> Heard:
+        """What a courier hears; of several processes all are lost where one of the others is."""
+        for other in self._members(job)[1:]:
+            if self.ask(other, "state") == "dead":
+                raise LostError(f"{other} is gone")
+        heard: Heard = self.ask(job, "hear", offset, name, known)
+        return heard
+
     def runs(self, job: str) -> str:
         return str(self.ask(job, "runs"))
 
     def there(self, job: str) -> bool:
+        """Whether a job is known; of several processes, whether all still train or the first has ended."""
+        try:
+            states = [self.ask(name, "state") for name in self._members(job)]
+        except LostError:
+            states = ["dead"]
+        if len(states) == 1 and self.place.hosts == 1:
+            return self._known(job)
+        whole = states[0] == "ended" or "dead" not in states
+        if not whole:
+            self.remove(job)
+        return whole
+
+    def _known(self, job: str) -> bool:
         try:
             return bool(self.runs(job))
         except LostError:
@@ -243,12 +307,14 @@ class Cluster:
     def send(self, goods: Sequence[parcel.Goods], job: str) -> dict[str, str]:
         found = {str(one.path): self.place.data[str(one.path)] for one in goods if str(one.path) in self.place.data}
         left = {f"{one.below}/{one.name}": one for one in goods if str(one.path) not in found}
-        missing = self.ask(job, "missing", list(left)) if left else []
+        members = self._members(job)
+        missing = {name: self.ask(name, "missing", list(left)) if left else [] for name in members}
         for target, one in left.items():
             if one.spoken:
                 found[str(one.path)] = self.ask(job, "at", target)
-            if target in missing:
-                self.ask(job, "bring", target, self._stored(one.path))
+            for name in members:
+                if target in missing[name]:
+                    self.ask(name, "bring", target, self._stored(one.path))
         return found
 
     def _stored(self, path: Path) -> list[Any]:
@@ -263,13 +329,24 @@ class Cluster:
         return self._put[path]
 
     def tell(self, job: str, message: Mapping[str, Any]) -> None:
-        self.ask(job, "tell", dict(message))
+        members = self._members(job) if "end" not in message else [job]  # the others end with the first
+        if len(members) == 1:
+            self.ask(job, "tell", dict(message))
+            return
+        address = self.ask(job, "address") if "root" in message else ""
+        folder = str(self.ask(job, "at", "")).rstrip("/")
+        for rank, name in enumerate(members):
+            of = {"hosts": [address, len(members), rank]} if address else {}
+            self.ask(name, "tell", {**message, **of}, folder)
 
     def push(self, job: str, run: Run) -> None:
-        self.ask(job, "take", run.name, files_of(run.path, STAYS))
+        contents = files_of(run.path, STAYS)
+        for name in self._members(job):
+            self.ask(name, "take", run.name, contents)
 
     def start(self, job: str) -> None:
-        self.ask(job, "start")
+        for name in self._members(job):
+            self.ask(name, "start")
 
     def line(self, job: str, note: Note, offset: int = 0) -> Line:
         return RayLine(self, job, note, offset)
@@ -280,9 +357,10 @@ class Cluster:
         return ""
 
     def remove(self, job: str) -> None:
-        with contextlib.suppress(LostError, PlaceError):
-            self.ask(job, "remove")
-            _ray().kill(self._couriers.pop(job))
+        for name in self._members(job):
+            with contextlib.suppress(LostError, PlaceError):
+                self.ask(name, "remove")
+                _ray().kill(self._couriers.pop(name))
 
     def close(self) -> None:
         if self._begun:

@@ -33,7 +33,7 @@ def told(folder: Path) -> Iterator[str]:
     may leave half a line, or the same message twice: the first is passed over, and so is the second of two.
     """
     with (folder / IN).open("rb") as stream:
-        answered, ended, known = (folder / IN).stat().st_size, _ended(folder), set[str]()
+        answered, over, known = (folder / IN).stat().st_size, ended(folder), set[str]()
         rest = b""
         while True:
             rest += stream.read()
@@ -46,8 +46,8 @@ def told(folder: Path) -> Iterator[str]:
                 known.update([message["id"]] if "id" in message else [])
                 if message.get("end"):
                     return
-                if "spec" in message and ended:
-                    ended -= 1
+                if "spec" in message and over:
+                    over -= 1
                 elif "verdict" not in message or answered < 0:
                     yield line.decode()
             if not whole:
@@ -68,7 +68,7 @@ def written(message: Mapping[str, Any]) -> str:
     return f"\n{json.dumps(message)}\n"
 
 
-def _ended(folder: Path) -> int:
+def ended(folder: Path) -> int:
     """How many trainings a worker of the spool has brought to their end."""
     if not (folder / OUT).is_file():
         return 0

@@ -1,6 +1,6 @@
 """A process that trains what it is sent: `python -m dlx.search.places.worker`, with lines of JSON in and out.
 
-    in    {"root", "command", "parent", "backend", "device", "devices", "cores"}      once
+    in    {"root", "command", "parent", "backend", "device", "devices", "cores", "seconds", "hosts"}      once
           {"number", "repeat", "spec", "marks", "record", "judged", "resume", "home", "data", "files"}      a training
           {"verdict": why}                                                 the answer to rows; empty: go on
     out   {"event": "begun", "run"} · {"event": "rows", "rows"} · {"event": "ended", "status", "run", …}
@@ -9,8 +9,9 @@ It keeps Keras, the data and the compiled program from one training to the next.
 whoever sent it is gone, it stops politely: its training keeps a checkpoint. With a folder as argument it reads and
 writes the files of that spool, and trains on though nobody is there: what is not answered in a minute goes on.
 
-files: paths of specs, and where they lie on this machine. home: where the run's directory lies for whoever sent it.
-data: the fingerprint that the data must have.
+hosts: of a training on several, the address of the first, how many there are, and which this is. files: paths of specs,
+and where they lie on this machine. home: where the run's directory lies for whoever sent it. data: the fingerprint that
+the data must have.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from dlx.search.places import spool
 from dlx.search.places.local import Here
 from dlx.search.study import Task
 from dlx.spec.space import Trial
-from dlx.system import backend, signals
+from dlx.system import backend, hosts, signals
 from dlx.system.json_text import finite
 from dlx.training.experiment import Experiment
 from dlx.training.outcome import Observer
@@ -100,16 +101,23 @@ class _Told(Observer):
         self._line.say(event="begun", run=str(run.path))
 
 
+def _settle(hello: Mapping[str, Any]) -> None:
+    """The cores, the backend and the devices of this process."""
+    cores = hello["cores"]
+    with contextlib.suppress(AttributeError, OSError):  # not on every system
+        if cores:
+            os.sched_setaffinity(0, cores)
+    if hello.get("hosts"):
+        hosts.want(*hello["hosts"])
+    backend.want(hello["backend"], hello["device"], len(cores) or None, hello["devices"])
+
+
 def work(line: Line) -> None:
     """Train what comes until nothing more does."""
     hello = line.messages.get()
     if hello is None:
         return
-    cores = hello["cores"]
-    with contextlib.suppress(AttributeError, OSError):  # not on every system
-        if cores:
-            os.sched_setaffinity(0, cores)
-    backend.want(hello["backend"], hello["device"], len(cores) or None, hello["devices"])
+    _settle(hello)
     jobs: dict[tuple[int, int], Mapping[str, Any]] = {}
 
     def equip(options: Options, task: Task) -> Options:
@@ -124,7 +132,8 @@ def work(line: Line) -> None:
         told["home"] = Path(job["home"]) if job["home"] else None
         return dataclasses.replace(options, **told)
 
-    options = Options(hello["command"], parent=hello["parent"], deadline=signals.deadline(hello.get("seconds")))
+    deadline = signals.deadline(hello.get("seconds")) if hosts.group().rank == 0 else None  # the first decides
+    options = Options(hello["command"], parent=hello["parent"], deadline=deadline)
     here = Here(Path(hello["root"]), options, equip, wait=WAIT)
     while (job := line.job()) is not None:
         jobs.clear()
