@@ -16,7 +16,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class FilePath(str):
-    """An absolute path, resolved from the file that names it. As an annotation: a path is wanted."""
+    """An absolute path, resolved from the file that names it, or an address. As an annotation: a path is wanted."""
+
+    @property
+    def is_address(self) -> bool:
+        """Whether it names something in an object store, or on a web server."""
+        return is_address(self)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an address, as s3://bucket/table.csv is."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
 
 
 _lie: dict[str, str] = {}  # paths of a spec from another machine, and where the same lies on this one
@@ -28,8 +38,13 @@ def relocate(files: Mapping[str, str]) -> None:
 
 
 def located(path: str) -> FilePath:
-    """Where a path of a spec lies on this machine."""
-    return FilePath(_lie.get(path, path))
+    """Where a path of a spec lies on this machine; of an address its copy, which is brought. Raises DataError."""
+    there = _lie.get(path, path)
+    if is_address(there):
+        from dlx.data.store import remote
+
+        return FilePath(remote.fetched(there))
+    return FilePath(there)
 
 
 @dataclass(frozen=True)
@@ -53,7 +68,7 @@ def plain(value: Any, base: str | None = None) -> Any:
         args = {key: plain(item, base) for key, item in value.args.items() if item is not None}
         return {value.name: args} if args else value.name
     if isinstance(value, FilePath):
-        return os.path.relpath(value, base) if base else str(value)
+        return os.path.relpath(value, base) if base and not value.is_address else str(value)
     if isinstance(value, Mapping):
         return {key: plain(item, base) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

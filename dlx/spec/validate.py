@@ -11,8 +11,9 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from dlx.data.store import remote
 from dlx.errors import DlxError, SpecError, did_you_mean, suggest
-from dlx.parts.registry import FilePath, Parameter, Part, Parts, Registries, Registry
+from dlx.parts.registry import FilePath, Parameter, Part, Parts, Registries, Registry, is_address
 from dlx.parts.user_code import UserCode
 from dlx.spec.aliases import PARAMETER_ALIASES, data_hint
 from dlx.spec.annotations import SECTIONS, annotation_kind, entries_of, options, part_of, unknown_key
@@ -143,6 +144,12 @@ class _Checker:
         if not isinstance(node.value, str) or not node.value or "\0" in node.value:
             self.problem(node.where, address, f"expected a path, got {_shown(node)}")
             return _BAD
+        if is_address(node.value):
+            data = address.split(".")[0] == "dataset"
+            wrong = remote.problem(node.value) if data else "expected a path: an address may name data alone"
+            if wrong:
+                self.problem(node.where, address, f"{wrong}, got {_shown(node)}")
+            return _BAD if wrong else FilePath(node.value)
         try:
             return FilePath((node.base / Path(as_path(node.value)).expanduser()).resolve())
         except (OSError, RuntimeError, UnicodeError) as error:  # a home that is not known, links in a circle

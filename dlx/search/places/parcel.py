@@ -11,7 +11,7 @@ from typing import Any
 import dlx
 from dlx.data import store
 from dlx.data.store.catalog import KNOWN
-from dlx.parts.registry import FilePath, Part
+from dlx.parts.registry import FilePath, Part, located
 from dlx.spec.sections import Spec
 
 PACKAGE = Path(dlx.__file__).resolve().parent
@@ -23,13 +23,13 @@ NEEDED = ("keras", "numpy", "click", "yaml", "pydantic", "rich", "filelock", "pl
 class Goods:
     """A file or folder that travels: `path` is where it lies here; below a place's folder it lies in `below`.
 
-    name: what it is called there. spoken: whether a spec says its path.
+    name: what it is called there. said: how a spec names it, a path or an address; empty where none does.
     """
 
     path: Path
     below: str
     name: str
-    spoken: bool = True
+    said: str = ""
 
 
 def code_digest() -> str:
@@ -46,16 +46,22 @@ def goods(spec: Spec, fingerprint: str) -> list[Goods]:
     """The files of a spec: its data by fingerprint, a run that it begins from and its own code by their contents."""
     below = f"data/{fingerprint[:24]}"
     paths = enumerate(paths_of(spec.dataset), 1)
-    found = [Goods(Path(path), f"{below}/{number}", Path(path).name) for number, path in paths]
+    found = [_goods(path, f"{below}/{number}") for number, path in paths]
     name = spec.dataset.name
     if name in KNOWN and not found:
-        found.append(Goods(store.home() / name, "data", name, spoken=False))
+        found.append(Goods(store.home() / name, "data", name))
     inner = [path for part in spec.layers for path in paths_of(part)]
     for path in [*([spec.weights] if spec.weights else []), *inner]:
-        found.append(Goods(Path(path), f"weights/{_contents(Path(path))}", Path(path).name))
+        found.append(_goods(path, f"weights/{_contents(Path(path))}"))
     for path in spec.imports:
-        found.append(Goods(Path(path), f"code/{_contents(Path(path))}", Path(path).name))
+        found.append(_goods(path, f"code/{_contents(Path(path))}"))
     return found
+
+
+def _goods(path: FilePath, below: str) -> Goods:
+    """What a path of a spec names, or the copy of an address."""
+    lies = Path(located(path))
+    return Goods(lies, below, lies.name, str(path))
 
 
 def paths_of(value: Any) -> Iterator[FilePath]:

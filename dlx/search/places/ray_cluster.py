@@ -305,13 +305,13 @@ class Cluster:
             return False
 
     def send(self, goods: Sequence[parcel.Goods], job: str) -> dict[str, str]:
-        found = {str(one.path): self.place.data[str(one.path)] for one in goods if str(one.path) in self.place.data}
-        left = {f"{one.below}/{one.name}": one for one in goods if str(one.path) not in found}
+        found = {one.said: self.place.data[one.said] for one in goods if one.said in self.place.data}
+        left = {f"{one.below}/{one.name}": one for one in goods if one.said not in found}
         members = self._members(job)
         missing = {name: self.ask(name, "missing", list(left)) if left else [] for name in members}
         for target, one in left.items():
-            if one.spoken:
-                found[str(one.path)] = self.ask(job, "at", target)
+            if one.said:
+                found[one.said] = self.ask(job, "at", target)
             for name in members:
                 if target in missing[name]:
                     self.ask(name, "bring", target, self._stored(one.path))

@@ -66,16 +66,15 @@ class Site:
         return bool(self.ask([self.at(job)])["paths"])
 
     def send(self, goods: Sequence[parcel.Goods], job: str) -> dict[str, str]:
-        known = {one.path: self.place.data[str(one.path)] for one in goods if str(one.path) in self.place.data}
-        files = {str(path): there for path, there in known.items()}
-        left = [one for one in goods if one.path not in known]
+        files = {one.said: self.place.data[one.said] for one in goods if one.said in self.place.data}
+        left = [one for one in goods if one.said not in files]
         targets = {one.path: f"{self.folder}/{one.below}/{one.name}" for one in left}
         there = set(self.ask(list(targets.values()))["paths"]) if targets else set()
         for one in left:
             target = targets[one.path]
-            if one.spoken:
-                files[str(one.path)] = target
-            if target not in there or (not one.spoken and self._differs(one, target)):
+            if one.said:
+                files[one.said] = target
+            if target not in there or (not one.said and self._differs(one, target)):
                 with doing(f"sending {one.name} to {self.name}"):
                     if target in there:  # a set of the data store that is another one here
                         self.shell.run(["rm", "-rf", "--", target])
