@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import math
+import os
 import random
 import resource
 import tempfile
@@ -98,9 +99,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="dlx-") as scratch:
         (Path(scratch) / "many.yaml").write_text(SPEC)
         search: dict[str, Any] = {"by": given.search, "trials": given.trials, "prune": given.prune, "repeats": None}
-        study = study_of(
-            specs.space_of(f"{scratch}/many.yaml", (), search), Path(scratch) / "runs", lambda trial: trial
-        )
+
+        def made() -> Study:
+            space = specs.space_of(f"{scratch}/many.yaml", (), search)
+            return study_of(space, Path(scratch) / "runs", lambda trial: trial)
+
+        study = made()
         place = StandIns(study, given.workers)
         print(f"{given.workers:,} workers, {given.search}, prune {given.prune}")
         print("  trials   rows/s  of the workers' time   CPU a trial   memory  ledger  lost")
@@ -129,6 +133,11 @@ def main() -> None:
 
         with study.held():
             sweep(study, place, report)
+        begun = time.process_time()
+        again = made()
+        seconds, files = time.process_time() - begun, sum(len(names) for _, _, names in os.walk(study.root))
+        done = sum(observation.status != "waiting" for observation in again.observations)
+        print(f"begun again: {done:,} trials read from {files:,} files in {seconds:.1f} s")
 
 
 if __name__ == "__main__":

@@ -82,8 +82,14 @@ class Study:
 
     # What has been tried
 
+    def __post_init__(self) -> None:
+        self._ladder: pruning.Ladder | None = None
+        if self.search.prune is not None:
+            self._ladder = pruning.Ladder(self.search.prune, self.epochs, self.maximize[0])
+
     def recall(self) -> None:
         """Read what was issued, and what the runs folder has of it."""
+        self.__post_init__()
         runs = Runs(self.root, self.name)
         if self.ledger is None:
             for number, trial in enumerate(self.fixed, 1):
@@ -181,11 +187,8 @@ class Study:
         return any(self.tasks[number, repeat] in ("failed", "pruned") for repeat in range(self.search.repeats))
 
     def _promoted(self) -> Task | None:
-        if self.search.prune is None:
-            return None
-        known = [o for o in self.observations if o.curve]
-        found = pruning.promotable(self.search.prune, known, self.epochs, self.maximize[0])
-        return None if found is None else dataclasses.replace(self._task(found.number, 0), promoted=True)
+        found = None if self._ladder is None else self._ladder.promotable()
+        return None if found is None else dataclasses.replace(self._task(found, 0), promoted=True)
 
     def _confirming(self) -> Task | None:
         """The next fresh seed of one of the best, once all trials have ended."""
@@ -240,7 +243,7 @@ class Study:
 
     def _task(self, number: int, repeat: int) -> Task:
         self.tasks[number, repeat] = "running"
-        self.observation(number).status = "running"
+        self._set(self.observation(number), "running")
         entry = self.entries.get((number, repeat))
         return Task(number, repeat, self.trials[number], self.spec(number, repeat), entry)
 
@@ -271,22 +274,20 @@ class Study:
 
     def judged(self) -> tuple[int, ...]:
         """The epochs after which trainings are held against the others."""
-        return pruning.rungs(self.search.prune, self.epochs) if self.search.prune else ()
+        return self._ladder.rungs if self._ladder is not None else ()
 
     def judge(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> str:
         """Why a training ends after these rows, which are new; an empty text where it continues."""
-        pruner, observation = self.search.prune, self.observation(task.number)
-        if pruner is None or task.repeat or not rows:
+        observation = self.observation(task.number)
+        if self._ladder is None or task.repeat or not rows:
             return ""
         first, epoch = int(rows[0]["epoch"]), int(rows[-1]["epoch"])
         kept = {at: value for at, value in observation.curve.items() if at < first}  # a kill may have gone back
         before = max(kept, default=0)
         best = [{"epoch": before, self.objectives[0]: kept[before]}] if before else []
         observation.curve = kept | curve([*best, *rows], self.objectives[0])
-        if epoch not in self.judged():
-            return ""
-        others = pruning.at(epoch, self.observations, task.number)
-        return pruning.verdict(pruner, epoch, observation.curve[epoch], others, self.maximize[0])
+        self._ladder.note(observation)
+        return self._ladder.verdict(observation, epoch) if epoch in self.judged() else ""
 
     def finish(self, task: Task, status: str, run: Run | None, error: DlxError | None = None) -> None:
         """A training has ended: done, failed, pruned, interrupted, or running in another process."""
@@ -329,9 +330,8 @@ class Study:
         """What the trial is, from how its trainings are."""
         repeats = [(observation.number, repeat) for repeat in range(self.search.repeats)]
         statuses = [self.tasks[here] for here in repeats]
-        observation.status = next(
-            (status for status in ("failed", "pruned", "running", "waiting") if status in statuses), "done"
-        )
+        found = (status for status in ("failed", "pruned", "running", "waiting") if status in statuses)
+        self._set(observation, next(found, "done"))
         if observation.status != "done":
             return
         columns = list(zip(*(self.results[here] for here in repeats), strict=True))
@@ -339,6 +339,11 @@ class Study:
             observation.status, observation.bad, observation.message = "failed", True, "a figure is not finite"
             return
         observation.figures = tuple(sum(column) / len(column) for column in columns)
+
+    def _set(self, observation: Observation, status: str) -> None:
+        observation.status = status
+        if self._ladder is not None:
+            self._ladder.note(observation)
 
     def observation(self, number: int) -> Observation:
         """What is known of a trial."""
@@ -374,15 +379,8 @@ class Study:
         """Another process may have issued trials since the ledger was read."""
         with ledger.held():
             if ledger.refresh():
-                for known in (
-                    self.observations,
-                    self.trials,
-                    self.tasks,
-                    self.entries,
-                    self.results,
-                    self._index,
-                    self._keys,
-                ):
+                of_trials = (self.trials, self.tasks, self.entries, self.results, self._index, self._keys)
+                for known in (self.observations, *of_trials):
                     known.clear()
                 self.recall()
             yield

@@ -7,8 +7,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+import hypothesis.strategies as st
 import pytest
 from fake import Fake, measured, searched, studied
+from hypothesis import given
 
 from dlx.errors import DlxError, RunError
 from dlx.parts import REGISTRIES
@@ -171,13 +173,24 @@ def test_rungs_and_verdicts() -> None:
     halving, median = Pruner("asha", 1, 3), Pruner("median", 2, startup=3)
     assert pruning.rungs(halving, 30) == (1, 3, 9, 27)
     assert pruning.rungs(median, 7) == (2, 4, 6)
-    assert pruning.verdict(halving, 1, 0.5, [], False) == ""
-    assert "2 of 2" in pruning.verdict(halving, 1, 0.5, [0.4], False)
-    assert pruning.verdict(halving, 1, 0.5, [0.4], True) == ""
-    assert pruning.verdict(halving, 1, 0.5, [0.4, 0.6, 0.7, 0.8, 0.9], False) == ""
-    assert "no finite figure" in pruning.verdict(halving, 1, math.nan, [0.4], False)
-    assert pruning.verdict(median, 2, 0.9, [0.1, 0.2], False) == ""
-    assert "the median of 3" in pruning.verdict(median, 2, 0.9, [0.1, 0.2, 0.3], False)
+
+    def said(pruner: Pruner, value: float, others: list[float], maximize: bool = False) -> str:
+        ladder = pruning.Ladder(pruner, 30, maximize)
+        trials = [Observation(n, {}, curve={pruner.first: figure}) for n, figure in enumerate([*others, value], 1)]
+        for trial in trials:
+            ladder.note(trial)
+        return ladder.verdict(trials[-1], pruner.first)
+
+    assert said(halving, 0.5, []) == ""
+    assert "2 of 2" in said(halving, 0.5, [0.4])
+    assert said(halving, 0.5, [0.5]) == ""  # as good is not worse
+    assert said(halving, 0.5, [0.4], maximize=True) == ""
+    assert said(halving, 0.5, [0.4, 0.6, 0.7, 0.8, 0.9]) == ""
+    assert said(halving, 0.5, [0.4, math.nan, math.nan, math.nan, math.nan]) == ""  # which came, and are no better
+    assert "no finite figure" in said(halving, math.nan, [0.4])
+    assert said(median, 0.9, [0.1, 0.2]) == ""
+    assert "the median of 3" in said(median, 0.9, [0.1, 0.2, 0.3])
+    assert said(median, 0.9, [0.1, 0.2, 0.3], maximize=True) == ""
 
 
 def test_curves_are_of_the_best_so_far_and_a_nan_is_none() -> None:
@@ -191,11 +204,39 @@ def test_curves_are_of_the_best_so_far_and_a_nan_is_none() -> None:
 def test_a_pruned_trial_continues_when_it_has_become_one_of_the_best() -> None:
     trials = [Observation(n, {}, status="pruned", curve={1: value}) for n, value in enumerate([3.0, 1.0, 2.0], 1)]
     trials[0].status, trials[0].curve = "done", {1: 0.5, 3: 0.4, 9: 0.3}
-    assert pruning.promotable(Pruner("asha", 1, 3), trials, 9, False) is None
+
+    def promoted(pruner: Pruner) -> int | None:
+        ladder = pruning.Ladder(pruner, 9, False)
+        for trial in trials:
+            ladder.note(trial)
+        return ladder.promotable()
+
+    assert promoted(Pruner("asha", 1, 3)) is None
     trials += [Observation(n, {}, status="pruned", curve={1: 4.0}) for n in (4, 5, 6)]
-    promoted = pruning.promotable(Pruner("asha", 1, 3), trials, 9, False)
-    assert promoted is trials[1]
-    assert pruning.promotable(Pruner("median", 1), trials, 9, False) is None
+    assert promoted(Pruner("asha", 1, 3)) == 2
+    assert promoted(Pruner("median", 1)) is None
+
+
+@given(steps=st.lists(st.tuples(st.integers(1, 9), st.sampled_from(["curve", "pruned", "running"]), st.integers(0, 6))))
+def test_a_ladder_is_what_a_look_at_every_trial_would_say(steps: list[tuple[int, str, int]]) -> None:
+    pruner, trials = Pruner("asha", 1, 3), {n: Observation(n, {}) for n in range(1, 10)}
+    ladder = pruning.Ladder(pruner, 30, False)
+    for number, what, figure in steps:
+        trial = trials[number]
+        if what == "curve":  # one rung further, or back at the first
+            furthest = {0: 1, 1: 3, 3: 9, 9: 27, 27: 0}[max(trial.curve, default=0)]
+            value = math.nan if figure == 0 else float(figure)
+            trial.curve = {**trial.curve, furthest: value} if furthest else {}
+        else:
+            trial.status = what
+        ladder.note(trial)
+        expected = None
+        for rung in (27, 9, 3, 1):
+            came = [(t.curve[rung], n) for n, t in trials.items() if t.curve.get(rung, math.nan) == t.curve.get(rung)]
+            best = [n for _, n in sorted(came)[: len(came) // 3]]
+            left = [n for n in best if trials[n].status == "pruned" and max(trials[n].curve) == rung]
+            expected = left[0] if left and expected is None else expected
+        assert ladder.promotable() == expected
 
 
 @pytest.mark.parametrize("prune", ["asha", "median"])

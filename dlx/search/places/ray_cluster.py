@@ -257,6 +257,8 @@ class Cluster:
                 ray.kill(self._couriers.pop(name))
             if isinstance(error, ray.exceptions.GetTimeoutError):
                 raise LostError("no node has room for it") from error
+            if isinstance(error, ray.exceptions.RayActorError) and "creation task" not in str(error):
+                raise LostError("its node is gone") from error
             if isinstance(error, ray.exceptions.RayError):
                 raise PlaceError(f"no worker begins there: {first_line(error)}", where=self.name) from error
             raise
