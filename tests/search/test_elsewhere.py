@@ -413,3 +413,17 @@ def test_a_shell_that_talks_is_named(shell: Dlx, there: Path, world: Path) -> No
 
 def test_what_needs_this_machine_is_not_sent(dlx: Dlx, there: Path) -> None:
     assert "type it without --on" in dlx("run", "s.yaml", "--on", "box", "--folds", "3").err
+
+
+def test_what_slurm_is_told_of_a_job_is_good_shell(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (world / "scancel").write_text('#!/bin/sh\necho "$@" >> "$CALLS"\nexit 1\n')
+    (world / "scancel").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{world}:{os.environ['PATH']}")
+    monkeypatch.setenv("CALLS", str(world / "calls"))
+    (world / "a job").mkdir()
+    assert subprocess.run(["sh", "-c", slurm.CANCEL, "sh", world / "a job"], check=True).returncode == 0
+    assert not (world / "calls").exists()  # it was never queued
+    (world / "a job" / slurm.JOB).write_text("7")
+    assert subprocess.run(["sh", "-c", slurm.CANCEL, "sh", world / "a job"], check=True).returncode == 0
+    subprocess.run(["sh", "-c", slurm.SIGNAL, "sh", world / "a job", "15"], check=False)
+    assert (world / "calls").read_text().splitlines() == ["7", "--state=PENDING 7", "--signal=15 --batch 7"]

@@ -159,7 +159,7 @@ class Site:
     def remove(self, job: str) -> None:
         with contextlib.suppress(LostError, PlaceError):
             if self.place.kind == "slurm":
-                self.shell.run(["sh", "-c", f"{slurm.SIGNAL} || true", "sh", self.at(job), "9"])
+                self.shell.run(["sh", "-c", slurm.CANCEL, "sh", self.at(job)])
             self.shell.run(["rm", "-rf", "--", self.at(job)])
 
     def room(self) -> int:

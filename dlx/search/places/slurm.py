@@ -16,6 +16,8 @@ job="$(cat "$1/job")"
 scancel --state=PENDING "$job"
 if [ "$2" = 9 ]; then scancel "$job"; else scancel --signal="$2" --batch "$job"; fi
 """
+# A job that has ended already is no error.
+CANCEL = '[ ! -s "$1/job" ] || scancel "$(cat "$1/job")" 2>/dev/null || true'
 # Prints something as long as the job is in the queue, waiting, running or ending, or nobody knows.
 WAITS = """
 [ -s "$1/job" ] || exit 0
