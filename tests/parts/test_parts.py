@@ -46,8 +46,13 @@ def test_every_layer_has_an_example_and_words_of_its_own() -> None:
     assert set(layer_help.LAYERS) <= set(REGISTRIES["layer"])
 
 
-# A whole pretrained network takes ten seconds; its weights and its training have fast tests of their own.
-LAYERS = [pytest.param(name, marks=pytest.mark.slow) if name == "pretrained" else name for name in EXAMPLES]
+# A whole pretrained network takes ten seconds; its weights and its training have fast tests of their own. The others
+# take long to compile, and are Keras's.
+LONG = {
+    "pretrained", "rand_augment", "aug_mix", "random_elastic_transform", "random_perspective", "conv3d_transpose",
+    "conv_lstm1d", "conv_lstm3d", "contrast_limited_adaptive_histogram_equalization",
+}  # fmt: skip
+LAYERS = [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in EXAMPLES]
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -285,7 +285,7 @@ def one_number(targets, predictions):
 
 
 @pytest.mark.parametrize("loss", ["squares", "{squares: 2}", "squared", "each_unit"])
-@pytest.mark.parametrize("data", ["moons", "iris"])
+@pytest.mark.parametrize("data", ["moons", pytest.param("iris", marks=pytest.mark.slow)])
 def test_an_own_loss_trains_as_the_same_one_of_keras(dlx: Dlx, own: Path, loss: str, data: str) -> None:
     (own / "parts.py").write_text(LOSSES)
     spec = f"imports: parts.py\ndataset: {data}\nlayers: [{{dense: 4}}, output]\nepochs: 3\nvalidation: 0.2\n"

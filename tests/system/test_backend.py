@@ -46,6 +46,7 @@ def test_a_backend_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch
 
 
 @here
+@pytest.mark.slow  # .ci/run has such an experiment where TensorFlow is not installed
 def test_an_experiment_on_jax_from_end_to_end(shell: Dlx, world: Path) -> None:
     (world / "small.yaml").write_text(CONVOLUTIONS)
     first = shell("run", "small.yaml", "--backend", "jax", "--json")

@@ -29,6 +29,7 @@ SCALES = [
     (0.0, 1e30),
     (0.0, 1e-30),
 ]
+OFTEN = (SCALES[0], SCALES[3], SCALES[4], SCALES[6])  # one of each kind
 
 
 def prediction(run: Path) -> dict[str, np.ndarray]:
@@ -50,7 +51,10 @@ def regression(world: Path, offset: float, deviation: float, **settings: str) ->
     )
 
 
-@pytest.mark.parametrize(("offset", "deviation"), SCALES)
+@pytest.mark.parametrize(
+    ("offset", "deviation"),
+    [pytest.param(*scale, marks=[] if scale in OFTEN else [pytest.mark.slow]) for scale in SCALES],
+)
 def test_figures_of_targets_anywhere_are_those_of_scikit_learn(
     dlx: Dlx, world: Path, offset: float, deviation: float
 ) -> None:
