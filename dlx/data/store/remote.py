@@ -8,6 +8,7 @@ store, with the credentials that its library finds by itself.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import importlib
 import json
@@ -50,7 +51,7 @@ def fetched(address: str) -> Path:
     if wrong := problem(address):
         raise DataError(wrong, where=address)
     place = store.home() / "remote" / _digest(address)
-    copies = sorted(place.glob(f"*/{_name(address)}"), key=lambda path: path.stat().st_mtime)
+    copies = sorted(place.glob(f"*/{glob.escape(_name(address))}"), key=lambda path: path.stat().st_mtime)
     try:
         with _reaching(address):
             system, listing = _listed(address)
