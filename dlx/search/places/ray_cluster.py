@@ -384,7 +384,10 @@ def join(place: Place) -> Cluster:
         try:
             with doing("joining the cluster"):
                 ray.init(**wanted)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            hint = "ray start --head begins one on this machine; ray://HOST:PORT names another"
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            hint = (
+                "ray start --head begins one on this machine; ray://HOST:PORT names another; one that asks for a token"
+            )
+            hint += " wants RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
             raise PlaceError(f"no cluster answers ({first_line(error)})", where=place.host, hint=hint) from error
     return Cluster(place, begun)
