@@ -64,6 +64,9 @@ def test_a_store_that_cannot_be_reached_has_the_copy_still(
     def lost(*_: Any, **__: Any) -> None:
         raise ConnectionError("no route")
 
+    half = first.parents[1] / "0.part-1" / "t.csv"  # what a kill has left of another one
+    half.parent.mkdir()
+    half.write_text("a")
     monkeypatch.setattr(type(memory), "info", lost)
     assert remote.fetched(address) == first
     assert "cannot be reached (no route); the copy that was made before is used" in capsys.readouterr().err
@@ -96,6 +99,8 @@ def test_a_folder_comes_whole_and_leads_nowhere_else(memory: Any, world: Path, m
         (SPEC.replace("memory://", "s3://me:secret@"), "without a password"),
         (SPEC.replace("memory://box/it is/t.csv", "s3://"), "expected the address of a file"),
         (SPEC.replace("memory://box/it is/t.csv", "s3:///"), "expected the address of a file"),
+        (SPEC.replace("memory://box/it is/t.csv", "http://[abc/x.csv"), "expected the address of a file"),
+        (SPEC.replace("memory://box/it is/t.csv", "s3://b/.."), "expected the address of a file"),
         ("imports: ['https://box/mine.py']\n" + SPEC, "no such file: https://box/mine.py"),
         (SPEC + "weights: s3://box/run\n", "weights"),
     ],

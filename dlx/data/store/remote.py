@@ -35,12 +35,15 @@ Listing = dict[str, tuple[str, Mapping[str, Any]]]  # names below a folder: wher
 
 def problem(text: str) -> str:
     """What is wrong with an address; an empty text where nothing is."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # a bracket that is none of an IPv6 address
+        return "expected the address of a file or folder"
     if parts.scheme not in SCHEMES or "::" in text:
         return f"expected one of {', '.join(f'{scheme}://' for scheme in SCHEMES[:-1])}"
     if parts.password is not None:
         return "expected an address without a password: the spec is kept with each run"
-    return "" if parts.netloc and _name(text) else "expected the address of a file or folder"
+    return "" if parts.netloc and _name(text) not in ("", "..") else "expected the address of a file or folder"
 
 
 def fetched(address: str) -> Path:
@@ -51,7 +54,8 @@ def fetched(address: str) -> Path:
     if wrong := problem(address):
         raise DataError(wrong, where=address)
     place = store.home() / "remote" / _digest(address)
-    copies = sorted(place.glob(f"*/{glob.escape(_name(address))}"), key=lambda path: path.stat().st_mtime)
+    whole = (path for path in place.glob(f"*/{glob.escape(_name(address))}") if ".part-" not in path.parent.name)
+    copies = sorted(whole, key=lambda path: path.stat().st_mtime)
     try:
         with _reaching(address):
             system, listing = _listed(address)

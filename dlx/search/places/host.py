@@ -208,7 +208,7 @@ def where(run: Run) -> tuple[str, str, int] | None:
     try:
         record = json.loads(run.text(AWAY))
         word, job, hosts = record["on"], record["job"], int(record.get("hosts", 1))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise RunError(f"{AWAY} names no place", where=str(run.path), hint="--force continues here") from error
     if not isinstance(word, str) or not isinstance(job, str) or not re.fullmatch(r"\d{8}-\d{6}-[\w.-]+", job):
         raise RunError(f"{AWAY} names no job", where=str(run.path), hint="--force continues here")
