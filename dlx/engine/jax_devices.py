@@ -90,5 +90,5 @@ def jax_devices(device: backend.Device) -> list[Any]:
     """As many of JAX's devices as a training uses, in their order; of several hosts as many of each."""
     found = jax.devices("cpu" if device.device == "cpu" else "gpu")
     count = hosts.group().count
-    each = [[one for one in found if one.process_index == rank] for rank in range(count)]
-    return [one for own in each for one in own[: device.devices // count]] if count > 1 else found[: device.devices]
+    own = ([one for one in found if one.process_index == rank] for rank in range(count))
+    return [one for there in own for one in there[: device.devices // count]]

@@ -18,14 +18,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class FilePath(str):
     """An absolute path, resolved from the file that names it, or an address. As an annotation: a path is wanted."""
 
-    @property
-    def is_address(self) -> bool:
-        """Whether it names something in an object store, or on a web server."""
-        return is_address(self)
-
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address, as s3://bucket/table.csv is."""
+    """Whether a text names something in an object store, or on a web server, as s3://bucket/table.csv does."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
 
 
@@ -68,7 +63,7 @@ def plain(value: Any, base: str | None = None) -> Any:
         args = {key: plain(item, base) for key, item in value.args.items() if item is not None}
         return {value.name: args} if args else value.name
     if isinstance(value, FilePath):
-        return os.path.relpath(value, base) if base and not value.is_address else str(value)
+        return os.path.relpath(value, base) if base and not is_address(value) else str(value)
     if isinstance(value, Mapping):
         return {key: plain(item, base) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

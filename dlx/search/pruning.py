@@ -32,6 +32,10 @@ class Ladder:
 
     def __init__(self, pruner: Pruner, epochs: int, maximize: bool) -> None:
         self._pruner, self._sign, self.rungs = pruner, -1.0 if maximize else 1.0, rungs(pruner, epochs)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every trial."""
         self._came = {rung: list[Place]() for rung in self.rungs}
         self._lost = {rung: set[int]() for rung in self.rungs}
         self._ended = {rung: list[Place]() for rung in self.rungs}  # those that were pruned there

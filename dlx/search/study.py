@@ -89,7 +89,6 @@ class Study:
 
     def recall(self) -> None:
         """Read what was issued, and what the runs folder has of it."""
-        self.__post_init__()
         runs = Runs(self.root, self.name)
         if self.ledger is None:
             for number, trial in enumerate(self.fixed, 1):
@@ -382,6 +381,8 @@ class Study:
                 of_trials = (self.trials, self.tasks, self.entries, self.results, self._index, self._keys)
                 for known in (self.observations, *of_trials):
                     known.clear()
+                if self._ladder is not None:
+                    self._ladder.clear()
                 self.recall()
             yield
 

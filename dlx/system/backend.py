@@ -230,7 +230,7 @@ def _several(found: list[Any], wanted: str, number: str, threads: int) -> Device
     if wanted.startswith("gpu") and kind == "CPU":
         _numbered([], wanted, "JAX", "pip install 'jax[cuda13]' brings JAX's CUDA libraries")
     own = len(found) // hosts.group().count
-    count = own if number == "all" else int(number.replace("auto", "1"))
+    count = own if number == "all" else int(1 if number == "auto" else number)
     if count > own:
         message = f"--devices {number}: JAX sees {own} {kind}{'s' * (own != 1)}"
         raise TrainingError(message, hint="--device cpu makes several of the processor, to try it")

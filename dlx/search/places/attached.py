@@ -15,7 +15,7 @@ from dlx.runs.run import AWAY, Run
 from dlx.search.places import named
 from dlx.search.places.elsewhere import released
 from dlx.search.places.host import Host, Line, Note, mark, new_job, packed, where
-from dlx.search.places.workers import MOST_KILLS, MOST_LOSSES, asked, result_of
+from dlx.search.places.workers import asked, ending, result_of
 from dlx.search.sweep import Result
 from dlx.training.experiment import Experiment, prepared_again
 
@@ -67,7 +67,7 @@ class Attached:
         self._ended[lost] += 1
         if self._stopped:
             return Result("interrupted", self.run, stop=self._stopped)
-        what, most = ("its machine was lost", MOST_LOSSES) if lost else ("its process ended", MOST_KILLS)
+        what, most = ending(lost)
         if self._ended[lost] >= most:
             error = TrainingError(f"{what} {most} times", where=self.name, hint=self._host.last_words(self._job))
             return Result("failed", self.run, error)

@@ -121,15 +121,18 @@ class Courier:
                 env={**os.environ, "PYTHONPATH": path, "DLX_DATA": str(self._folder / "data"), **self._env},
             )  # fmt: skip
 
+    def _lives(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def state(self) -> str:
         """lives, ended or dead"""
-        if self._process is not None and self._process.poll() is None:
+        if self._lives():
             return "lives"
         return "ended" if spool.ended(self._spool) else "dead"
 
     def hear(self, offset: int, name: str, known: Mapping[str, Stamp]) -> Heard:
         """(what the worker has said from a byte on, whether it lives, the files of a run that changed since `known`)"""
-        lives = self._process is not None and self._process.poll() is None
+        lives = self._lives()
         said = b""
         if (out := self._spool / spool.OUT).is_file():
             with out.open("rb") as stream:
@@ -139,7 +142,7 @@ class Courier:
         return whole, lives, changed(self._spool / "runs" / name, known) if name else {}
 
     def signal(self, number: int) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._lives():
             self._process.send_signal(number)
 
     def last_words(self) -> str:
@@ -237,13 +240,8 @@ class Cluster:
     def create(self, job: str, seconds: float | None = None) -> None:
         ray = _ray()
         allowed = {"DLX_ALLOW_CODE": "1"} if os.environ.get("DLX_ALLOW_CODE") else {}
-        asked: dict[str, Any] = {
-            "num_cpus": self.place.cpus,
-            "num_gpus": self.place.gpus,
-            "max_concurrency": 4,
-            "max_restarts": 0,
-        }
-        asked |= {"namespace": NAMESPACE, "lifetime": "detached"}
+        asked: dict[str, Any] = {"num_cpus": self.place.cpus, "num_gpus": self.place.gpus}
+        asked |= {"max_concurrency": 4, "max_restarts": 0, "namespace": NAMESPACE, "lifetime": "detached"}
         asked |= {"scheduling_strategy": "SPREAD"} if self.place.hosts > 1 else {}
         members = self._members(job)
         for rank, name in enumerate(members):
@@ -292,19 +290,11 @@ class Cluster:
         try:
             states = [self.ask(name, "state") for name in self._members(job)]
         except LostError:
-            states = ["dead"]
-        if len(states) == 1 and self.place.hosts == 1:
-            return self._known(job)
-        whole = states[0] == "ended" or "dead" not in states
-        if not whole:
+            states = []
+        whole = bool(states) and (len(states) == 1 or states[0] == "ended" or "dead" not in states)
+        if not whole and self.place.hosts > 1:
             self.remove(job)
         return whole
-
-    def _known(self, job: str) -> bool:
-        try:
-            return bool(self.runs(job))
-        except LostError:
-            return False
 
     def send(self, goods: Sequence[parcel.Goods], job: str) -> dict[str, str]:
         found = {one.said: self.place.data[one.said] for one in goods if one.said in self.place.data}
@@ -385,9 +375,7 @@ def join(place: Place) -> Cluster:
             with doing("joining the cluster"):
                 ray.init(**wanted)
         except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            hint = (
-                "ray start --head begins one on this machine; ray://HOST:PORT names another; one that asks for a token"
-            )
-            hint += " wants RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
+            hint = "ray start --head begins one on this machine; ray://HOST:PORT names another; one that asks for "
+            hint += "a token wants RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
             raise PlaceError(f"no cluster answers ({first_line(error)})", where=place.host, hint=hint) from error
     return Cluster(place, begun)

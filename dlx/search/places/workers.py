@@ -224,7 +224,7 @@ class Workers:
         run = Run(worker.run) if worker.run is not None else None
         if self.stop.reason:
             return [(task, Result("interrupted", run, stop=self.stop.reason))]
-        what, most = ("its machine was lost", MOST_LOSSES) if lost else ("its process ended", MOST_KILLS)
+        what, most = ending(lost)
         here = task.number, task.repeat, lost
         self._kills[here] = self._kills.get(here, 0) + 1
         if self._kills[here] < most:
@@ -244,6 +244,11 @@ class Workers:
         for worker in self.workers.values():
             worker.link.wait(until - time.monotonic())
         self._selector.close()
+
+
+def ending(lost: bool) -> tuple[str, int]:
+    """(what has become of a worker, how often a training bears it), where its machine was lost with it, or not."""
+    return ("its machine was lost", MOST_LOSSES) if lost else ("its process ended", MOST_KILLS)
 
 
 def message(task: Task, study: Study) -> dict[str, Any]:
