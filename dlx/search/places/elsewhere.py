@@ -141,7 +141,7 @@ class Elsewhere(Workers):
     def ended(self) -> list[tuple[Task, Result]]:
         """The trainings that have ended; their runs are here, and nobody's."""
         found, self._ready = self._ready, []
-        found += self.heard(0.0) if found else super().ended()
+        found = self.marked([*found, *self.heard(0.0)]) if found else super().ended()
         for task, result in found:
             run = self._away.pop((task.number, task.repeat), None)
             if run is not None and not released(run):

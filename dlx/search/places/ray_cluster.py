@@ -163,11 +163,11 @@ class RayLine(Line):
         threading.Thread(target=self._hear, daemon=True).start()
 
     def say(self, message: Mapping[str, Any]) -> None:
-        with contextlib.suppress(LostError):  # it is noticed when it is next heard
+        with contextlib.suppress(LostError, PlaceError):  # it is noticed when it is next heard
             self._cluster.tell(self.job, message)
 
     def signal(self, number: int) -> None:
-        with contextlib.suppress(LostError):
+        with contextlib.suppress(LostError, PlaceError):
             self._cluster.ask(self.job, "signal", number)
 
     def _hear(self) -> None:
@@ -275,11 +275,11 @@ class Cluster:
         return [member(job, rank) for rank in range(self.place.hosts)]
 
     def hear(self, job: str, offset: int, name: str, known: Mapping[str, Stamp]) -> Heard:
-        """What a courier hears; of several processes all are lost where one of the others is."""
-        for other in self._members(job)[1:]:
+        """What a courier hears; of several processes all are lost where one of the others is, and the first lives."""
+        heard: Heard = self.ask(job, "hear", offset, name, known)
+        for other in self._members(job)[1:] if heard[1] else []:
             if self.ask(other, "state") == "dead":
                 raise LostError(f"{other} is gone")
-        heard: Heard = self.ask(job, "hear", offset, name, known)
         return heard
 
     def runs(self, job: str) -> str:

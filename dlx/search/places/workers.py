@@ -170,7 +170,11 @@ class Workers:
         with signals.politely(self.stop):
             while not found:
                 found = self.heard(0.5)
-        if self.stop.reason:  # of which a training that came to its end knows nothing
+        return self.marked(found)
+
+    def marked(self, found: list[tuple[Task, Result]]) -> list[tuple[Task, Result]]:
+        """What has ended, with a stop of which a training that came to its end knows nothing."""
+        if self.stop.reason:
             found[-1][1].stop = found[-1][1].stop or self.stop.reason
         return found
 
