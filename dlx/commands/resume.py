@@ -91,7 +91,7 @@ def _follow(run: Run, launch: Launch) -> int:
             _show_home(outcome, launch)
     except DlxError:
         if launch.json and outcome is None:
-            print(run_line(run, "failed"), flush=True)
+            print(run_line(run, run.status), flush=True)
         raise
     finally:
         if launch.json and outcome is not None:

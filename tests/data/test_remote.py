@@ -55,6 +55,17 @@ def test_a_copy_is_brought_once_and_again_when_it_has_changed(memory: Any, capsy
     assert not list(first.parents[1].glob("*.part*"))
 
 
+def test_what_a_training_has_read_is_what_is_sent(memory: Any) -> None:
+    address = "memory://box/it is/t.csv"
+    read = remote.fetched(address)
+    memory.pipe("/box/it is/t.csv", (TABLE + "1,1,no\n").encode())
+    assert remote.known(address) == read
+    half = read.parents[1] / "0.part-1"  # what a kill has left of another one
+    half.mkdir()
+    assert remote.fetched(address) == remote.known(address) != read
+    assert not half.exists()
+
+
 def test_a_store_that_cannot_be_reached_has_the_copy_still(
     memory: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,18 +15,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import fake
 import numpy as np
 import pytest
 from conftest import Dlx
 
-from dlx.errors import PlaceError, RunError, SpecError
+from dlx.errors import LostError, PlaceError, RunError, SpecError
 from dlx.parts.places import Place, registry
 from dlx.runs.run import AWAY, Run
-from dlx.search.places import mirror, named, slurm, spool, worker
+from dlx.search.places import courier, host, mirror, named, ray_cluster, slurm, spool, worker
+from dlx.search.places.elsewhere import Elsewhere
 from dlx.search.places.host import where
 from dlx.training import checkpoints
 
@@ -233,7 +236,8 @@ def test_a_sweep_elsewhere_is_the_sweep_here(shell: Dlx, there: Path, world: Pat
 
 
 def test_a_training_on_a_cluster_of_ray_is_the_training_here(shell: Dlx, there: Path, world: Path) -> None:
-    pytest.importorskip("ray")
+    worker = pytest.importorskip("ray._private.worker")
+    assert hasattr(worker, "print_to_stdstream")  # which dlx makes quiet: it writes where JSON is wanted
     (world / named.FILE).write_text(json.dumps({"box": {"ray": {"folder": str(there)}}}))
     sent = shell("run", "s.yaml", "--on", "box")
     assert sent.code == 0, sent.err
@@ -241,6 +245,137 @@ def test_a_training_on_a_cluster_of_ray_is_the_training_here(shell: Dlx, there: 
     assert same(world / "runs" / "s-1", world / "runs" / "s-2")
     assert [path.name for path in (there / "data").rglob("*.csv")] == ["it's data.csv"]
     assert list((there / "jobs").iterdir()) == []
+
+
+class Line(host.Line):
+    """A line to nobody."""
+
+    def deliver(self, order: Mapping[str, Any] | int) -> None: ...
+
+    def copy(self) -> bool:
+        return True
+
+
+class Box:
+    """A place with room for one worker, which knows what it was asked to remove."""
+
+    place, name, lasts = Place("ray", jobs=3), "box", False
+
+    def __init__(self) -> None:
+        self.jobs: list[str] = []
+        self.removed: list[str] = []
+
+    def room(self) -> int:
+        return 1 - len(self.jobs)
+
+    def create(self, job: str, seconds: float | None = None) -> None:
+        if not self.room():
+            raise LostError("no node has room for it")
+        self.jobs.append(job)
+
+    def remove(self, job: str) -> None:
+        self.jobs.remove(job)
+        self.removed.append(job)
+
+    def line(self, job: str, note: host.Note, offset: int = 0) -> Line:
+        return Line(job, note, offset)
+
+    def runs(self, job: str) -> str:
+        return f"/{job}"
+
+    def tell(self, job: str, message: Mapping[str, Any]) -> None: ...
+    def start(self, job: str) -> None: ...
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_worker_that_has_ended_holds_no_place(world: Path, lost: bool) -> None:
+    (world / "s.yaml").write_text(SPEC)
+    box = Box()
+    told = {"root": str(world / "runs"), "parent": "s"}
+    study = fake.studied({"dataset": "digits", "layers": ["output"], "epochs": 1}, world / "runs", "lr=0.1,0.2")
+    elsewhere = Elsewhere(study, cast(host.Host, box), told, lambda task, event: None, print)
+    worker = elsewhere.free()
+    line = worker.link
+    assert isinstance(line, Line)
+    assert elsewhere.slots == 1
+    line.lost, line.whole = lost, not lost
+    line.run = Run.create(world / "runs", "s")
+    line.over()
+    assert elsewhere.heard(0.1) == []
+    assert line.run is None
+    assert elsewhere.free() is not worker
+    assert box.removed == [line.job]
+    cast(Line, elsewhere.free().link).over()
+    elsewhere.heard(0.1)
+    elsewhere.close()
+    assert box.jobs == []
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A cluster of Ray whose actors answer what a test says, or raise it."""
+    ray = pytest.importorskip("ray")
+    actors: dict[str, Any] = {}
+
+    def found(name: str, namespace: str) -> Any:
+        if name not in actors:
+            raise ValueError(f"no actor is called {name}")
+        return SimpleNamespace(state=SimpleNamespace(remote=lambda: actors[name]))
+
+    def answer(said: Any, timeout: float) -> Any:
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    stand_in = {"get_actor": found, "get": answer, "is_initialized": lambda: True, "exceptions": ray.exceptions}
+    monkeypatch.setattr(ray_cluster, "_ray", lambda: SimpleNamespace(**stand_in))
+    cluster = ray_cluster.Cluster(Place("ray", "auto"), None)
+    return SimpleNamespace(actors=actors, there=cluster.there, errors=ray.exceptions, of=cluster)
+
+
+def test_a_cluster_that_does_not_answer_has_the_training_still(cluster: Any) -> None:
+    assert not cluster.there("job")
+    cluster.actors["job"] = "dead"  # its process, not the actor
+    assert cluster.there("job")
+    cluster.actors["job"] = cluster.errors.ActorDiedError()
+    assert not cluster.there("job")
+    unknown = cluster.errors.GetTimeoutError("late"), ConnectionError("cut"), cluster.errors.RaySystemError("gone")
+    for error in unknown:
+        cluster.actors["job"] = error
+        with pytest.raises(LostError):
+            cluster.there("job")
+
+
+def test_a_cluster_that_had_no_room_is_not_asked_at_once_again(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [{"Alive": True, "Resources": {"CPU": 3.0}}, {"Alive": True, "Resources": {"CPU": 3.0}}]
+    there = {"is_initialized": lambda: True, "available_resources": lambda: {"CPU": 6.0}, "nodes": lambda: nodes}
+    monkeypatch.setattr(ray_cluster, "_ray", lambda: SimpleNamespace(**there, exceptions=cluster.errors))
+    of = ray_cluster.Cluster(Place("ray", "auto", cpus=2.0), None)
+    assert of.room() == 2  # not 3: a worker is on one node
+    nodes[0]["Alive"] = False
+    assert of.room() == 1
+    of._full = time.monotonic() + 60
+    assert of.room() == 0
+
+
+def test_paths_of_another_node_are_those_of_this_one() -> None:
+    said = {"files": {"/a/jobs/j/runs/x.csv": "/a/data/é.csv"}, "root": "/a/jobs/j/runs", "n": 1, "l": ["/a", "/ab"]}
+    there = courier.moved(said, {"/a": "/b/a", "/a/jobs/j": "/b/a/jobs/j.1"})
+    assert there == {
+        "files": {"/b/a/jobs/j.1/runs/x.csv": "/b/a/data/é.csv"}, "root": "/b/a/jobs/j.1/runs",
+        "n": 1, "l": ["/b/a", "/ab"],
+    }  # fmt: skip
+
+
+def test_a_worker_that_is_tied_ends_with_whoever_holds_it(world: Path) -> None:
+    (world / spool.IN).write_text('{"root": "runs", "cores": [], "backend": "auto", "device": "cpu", "devices": "1"')
+    command = [sys.executable, "-P", "-m", "dlx.search.places.worker", str(world), "--tied"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    until(lambda: (world / spool.UP).exists())
+    assert process.poll() is None
+    process.communicate()
+    assert process.returncode == -signal.SIGTERM
 
 
 def test_a_strangers_run_names_no_place_of_its_own(world: Path) -> None:
@@ -258,13 +393,28 @@ def test_a_strangers_run_names_no_place_of_its_own(world: Path) -> None:
     assert where(run) == ("ssh://evil", "20260101-000000-a-b1", 1)
 
 
-def test_no_file_of_a_run_leads_elsewhere(world: Path) -> None:
+def scandir_without(path: Path) -> Any:
+    """os.scandir for which a folder has just gone."""
+    scandir = os.scandir
+
+    def scanned(folder: Any) -> Any:
+        if Path(folder) == path:
+            raise FileNotFoundError(folder)
+        return scandir(folder)
+
+    return scanned
+
+
+def test_no_file_of_a_run_leads_elsewhere(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("../x", "/etc/x", "a/../../x"):
         with pytest.raises(ValueError, match="no name of a file"):
             mirror.written(world / "run", {name: b"x"})
     mirror.written(world / "run", {"checkpoints/1/MANIFEST": b"m", "history.jsonl": b"h", "metrics.json": b"{}"})
     found = mirror.changed(world / "run", {})
     assert list(found) == ["checkpoints/1/MANIFEST", "history.jsonl", "metrics.json"]  # this one last
+    with monkeypatch.context() as gone:  # a checkpoint that is replaced while it is looked at
+        gone.setattr(os, "scandir", scandir_without(world / "run" / "checkpoints" / "1"))
+        assert list(mirror.changed(world / "run", {})) == ["history.jsonl", "metrics.json"]
     assert mirror.changed(world / "run", {name: stamp for name, (stamp, _) in found.items()}) == {}
 
 

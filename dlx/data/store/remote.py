@@ -21,6 +21,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from filelock import FileLock
+
 from dlx.data import store
 from dlx.errors import DataError, first_line
 from dlx.system import files
@@ -30,6 +32,7 @@ from dlx.system.units import byte_size
 SCHEMES = ("s3", "gs", "gcs", "az", "abfs", "abfss", "oss", "hf", "http", "https", "ftp", "sftp", "hdfs", "memory")
 SAID = ("ETag", "etag", "size", "mtime", "LastModified", "last_modified", "Last-Modified", "md5Hash", "generation")
 AT_ONCE = 64  # files of a folder
+_known: dict[tuple[Path, str], Path] = {}  # the copies that this process has read
 Listing = dict[str, tuple[str, Mapping[str, Any]]]  # names below a folder: where each lies there, what is said of it
 
 
@@ -39,7 +42,7 @@ def problem(text: str) -> str:
         parts = urlsplit(text)
     except ValueError:  # a bracket that is none of an IPv6 address
         return "expected the address of a file or folder"
-    if parts.scheme not in SCHEMES or "::" in text:
+    if text.partition("://")[0] not in SCHEMES or "::" in text:
         return f"expected one of {', '.join(f'{scheme}://' for scheme in SCHEMES[:-1])}"
     if parts.password is not None:
         return "expected an address without a password: the spec is kept with each run"
@@ -53,6 +56,18 @@ def fetched(address: str) -> Path:
     """
     if wrong := problem(address):
         raise DataError(wrong, where=address)
+    copy = _known[store.home(), address] = _copy(address)
+    return copy
+
+
+def known(address: str) -> Path:
+    """The copy that this process has read last, without asking whether it is the same there still."""
+    copy = _known.get((store.home(), address))
+    return copy if copy is not None and copy.exists() else fetched(address)
+
+
+def _copy(address: str) -> Path:
+    """See `fetched`."""
     place = store.home() / "remote" / _digest(address)
     whole = (path for path in place.glob(f"*/{glob.escape(_name(address))}") if ".part-" not in path.parent.name)
     copies = sorted(whole, key=lambda path: path.stat().st_mtime)
@@ -69,7 +84,12 @@ def fetched(address: str) -> Path:
     target = place / stamp / _name(address)
     if not target.exists():
         with files.disk(place):
-            _bring(system, listing, target, address)
+            files.make_private(place)
+            with FileLock(place / "lock"):  # who comes second need not bring it again
+                for part in place.glob("*.part-*"):  # what a kill has left
+                    shutil.rmtree(part, ignore_errors=True)
+                if not target.exists():
+                    _bring(system, listing, target, address)
     return target
 
 
@@ -124,7 +144,6 @@ def _listed(address: str) -> tuple[Any, Listing]:
 def _bring(system: Any, listing: Listing, target: Path, address: str) -> None:
     """Copy files from a store to a folder that nobody sees before all are there."""
     sizes = {name: int(info.get("size") or 0) for name, (_, info) in listing.items()}
-    files.make_private(target.parent.parent)
     free = shutil.disk_usage(target.parent.parent).free
     if sum(sizes.values()) > free:
         raise DataError(f"has {byte_size(sum(sizes.values()))}, and {byte_size(free)} are free", where=address)
@@ -140,8 +159,7 @@ def _bring(system: Any, listing: Listing, target: Path, address: str) -> None:
                 system.get([listing[name][0] for name in batch], [str(path) for path in batch.values()])
                 if len(listing) > 1:
                     bar.update(first + len(batch))
-        if not target.exists():  # another process may have been faster
-            target.parent.mkdir(files.PRIVATE, exist_ok=True)
-            (part / target.name).rename(target)
+        target.parent.mkdir(files.PRIVATE, exist_ok=True)
+        (part / target.name).rename(target)
     finally:
         shutil.rmtree(part, ignore_errors=True)

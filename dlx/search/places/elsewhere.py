@@ -16,6 +16,7 @@ from dlx.search.places.host import Host, Line, Note, mark, new_job, packed, wher
 from dlx.search.places.workers import Worker, Workers, message
 from dlx.search.study import Study, Task
 from dlx.search.sweep import Result
+from dlx.system import signals
 from dlx.training.resume import unfinished
 
 PAUSE = 2.0  # seconds before a place that was lost is tried again
@@ -74,9 +75,18 @@ class Elsewhere(Workers):
     @property
     def slots(self) -> int:
         """As many as the place has jobs, and room for."""
+        self._give_back()
         return min(self._jobs, max(len(self.workers) + self._host.room(), 1))
 
+    def _give_back(self) -> None:
+        """Leave nothing there of workers that have ended, and whose runs are here or lost."""
+        for line in [line for line in self._lines if line.gone.is_set() and line.run is None]:
+            self._lines.remove(line)
+            line.drain()
+            self._host.remove(line.job)
+
     def link(self, number: int) -> Line:
+        self._give_back()
         job = new_job(self._host, f"{self._hello['parent']}-{number}", self._hello, ROOM if self.workers else None)
         self._host.start(job)
         self._lines.append(self._host.line(job, self._note))
@@ -85,7 +95,7 @@ class Elsewhere(Workers):
     def drop(self, worker: Worker) -> None:
         super().drop(worker)
         line = worker.link
-        if isinstance(line, Line) and line.gone.is_set() and line.whole:
+        if isinstance(line, Line) and line.gone.is_set() and (line.whole or line.lost):
             line.run = None  # nobody needs what is there
 
     def last_words(self, worker: Worker) -> str:
@@ -93,13 +103,15 @@ class Elsewhere(Workers):
 
     def submit(self, task: Task) -> None:
         """Send a training to a worker that has none, with what it needs; what had begun of it continues there."""
-        try:
-            self._submit(task)
-        except DlxError as error:
-            self._ready.append((task, Result("failed", error=error)))
-        except LostError as error:
-            time.sleep(PAUSE)
-            self._ready.append((task, Result("interrupted", why=f"{self._host.name} is lost ({error}); tried again")))
+        with signals.politely(self.stop):
+            try:
+                self._submit(task)
+            except DlxError as error:
+                self._ready.append((task, Result("failed", error=error)))
+            except LostError as error:
+                time.sleep(PAUSE)
+                why = f"{self._host.name} is lost ({error}); tried again"
+                self._ready.append((task, Result("interrupted", why=why)))
 
     def _submit(self, task: Task) -> None:
         root = Path(self._hello["root"])
@@ -158,8 +170,7 @@ class Elsewhere(Workers):
             if line.gone.is_set() and line.whole and line.run is not None:
                 (line.run.path / AWAY).unlink(missing_ok=True)
                 line.run = None
-            if line.gone.is_set() and line.run is None:
-                self._host.remove(line.job)
+        self._give_back()
         for run in self._away.values():
             run.release()
         self._host.close()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import queue
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
@@ -35,36 +33,22 @@ class Reached(Protocol):
 
 
 class Followed(Line):
-    """See `host.Line`. One thread hears and copies, another sends."""
+    """See `host.Line`."""
 
     def __init__(self, site: Reached, job: str, note: Note, offset: int = 0) -> None:
         super().__init__(job, note, offset)
         self._site, self._copied, self._lost = site, 0.0, False
-        self._orders: queue.Queue[Mapping[str, Any] | int] = queue.Queue()
-        for work in (self._hear, self._send):
-            threading.Thread(target=work, daemon=True).start()
-
-    def say(self, message: Mapping[str, Any]) -> None:
-        self._orders.put({**message, "id": uuid.uuid4().hex})  # it may be sent twice
+        threading.Thread(target=self._hear, daemon=True).start()
 
     def signal(self, number: int) -> None:
         """Pass a signal on; SIGINT as SIGTERM, for what a shell begins in the background ignores it."""
-        self._orders.put(signal.SIGTERM if number == signal.SIGINT else number)
+        super().signal(signal.SIGTERM if number == signal.SIGINT else number)
 
-    def _send(self) -> None:
-        while True:
-            order = self._orders.get()
-            while not self.closed.is_set() and not self.gone.is_set():
-                try:
-                    if isinstance(order, int):
-                        self._site.signal(self.job, order)
-                    else:
-                        self._site.tell(self.job, order)
-                    break
-                except PlaceError:  # a signal to a worker that is gone
-                    break
-                except LostError:
-                    time.sleep(2.0)
+    def deliver(self, order: Mapping[str, Any] | int) -> None:
+        if isinstance(order, int):
+            self._site.signal(self.job, order)
+        else:
+            self._site.tell(self.job, order)
 
     def _hear(self) -> None:
         tries = 0

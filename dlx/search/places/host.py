@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import re
 import threading
 import time
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from dlx.errors import RunError
+from dlx.errors import LostError, PlaceError, RunError
 from dlx.parts.places import Place
 from dlx.runs.run import AWAY, Run
 from dlx.search.places import parcel
@@ -24,10 +25,11 @@ STAYS = (*OURS, "failure.json")  # what is not sent with a run that continues: i
 Note = Callable[[str], None]
 MOST_HOSTS = 1000
 WAIT = 10.0  # seconds before what could not be written is tried again
+PAUSE = 2.0  # seconds before an order that a lost connection has held up is tried again
 
 
 class Line:
-    """The line to the worker of a job, read by a thread that also copies the run that it trains.
+    """The line to the worker of a job: one thread reads it and copies the run that it trains, another one sends.
 
     run: the run here; name: that of the run there; offset: how far the worker was heard; gone: set when it is. Then
     `whole` says whether all of the run is here, and `lost` that its machine is gone with it.
@@ -41,6 +43,8 @@ class Line:
         self.whole = self.lost = False
         self._pipe, self._sink = os.pipe()
         self._rest = b""
+        self._orders: queue.Queue[Mapping[str, Any] | int | None] = queue.Queue()
+        threading.Thread(target=self._send, daemon=True).start()
 
     # What a worker's link can do, see `workers`
 
@@ -55,9 +59,13 @@ class Line:
         return [json.loads(line) for line in whole if line]
 
     def say(self, message: Mapping[str, Any]) -> None:
-        raise NotImplementedError
+        self._orders.put({**message, "id": uuid.uuid4().hex})  # it may be sent twice
 
     def signal(self, number: int) -> None:
+        self._orders.put(number)
+
+    def deliver(self, order: Mapping[str, Any] | int) -> None:
+        """Send a message or a signal. Raises LostError, and PlaceError where nobody is there to hear it."""
         raise NotImplementedError
 
     def copy(self) -> bool:
@@ -76,7 +84,18 @@ class Line:
         """Hear no more of it; it goes on."""
         self.closed.set()
 
-    # For the thread
+    # For the threads
+
+    def _send(self) -> None:
+        while (order := self._orders.get()) is not None:
+            while not self.closed.is_set() and not self.gone.is_set():
+                try:
+                    self.deliver(order)
+                    break
+                except PlaceError:
+                    break
+                except LostError:
+                    time.sleep(PAUSE)
 
     def heard(self, message: dict[str, Any]) -> None:
         """Copy what a message is about, then pass it on with the run's path here; an end only with all of the run."""
@@ -99,6 +118,7 @@ class Line:
     def over(self) -> None:
         """The worker is gone, or left alone."""
         self.gone.set()
+        self._orders.put(None)
         os.close(self._sink)
 
 

@@ -14,8 +14,9 @@ Stamp = tuple[int, int]
 
 
 def _names(run: Path) -> Iterator[str]:
-    """The files of a run, LAST last; what is being written is none."""
-    found = [path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()]
+    """The files of a run, LAST last; what is being written is none. A folder may be removed meanwhile."""
+    folders = ((Path(folder).relative_to(run), names) for folder, _, names in os.walk(run))
+    found = [(folder / name).as_posix() for folder, names in folders for name in names]
     yield from sorted((name for name in found if ".tmp" not in name), key=lambda name: (name == LAST, name))
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import dlx
 from dlx.data import store
+from dlx.data.store import remote
 from dlx.data.store.catalog import KNOWN
-from dlx.parts.registry import FilePath, Part, located
+from dlx.parts.registry import FilePath, Part, is_address, located
 from dlx.spec.sections import Spec
 
 PACKAGE = Path(dlx.__file__).resolve().parent
@@ -60,7 +61,7 @@ def goods(spec: Spec, fingerprint: str) -> list[Goods]:
 
 def _goods(path: FilePath, below: str) -> Goods:
     """What a path of a spec names, or the copy of an address."""
-    lies = Path(located(path))
+    lies = remote.known(path) if is_address(path) else Path(located(path))
     return Goods(lies, below, lies.name, str(path))
 
 

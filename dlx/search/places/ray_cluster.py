@@ -1,7 +1,6 @@
 """A cluster of Ray as a place: Ray finds a node for each worker, and brings data, rows and checkpoints.
 
-A job is an actor of Ray, which does on its node what `site` does by commands: the worker itself is a process beside it,
-and talks by a spool on the node's disk. So nothing of a training runs in Ray's own processes.
+A job is an actor of Ray, see `courier`; of a training on several nodes one on each.
 """
 
 from __future__ import annotations
@@ -9,14 +8,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import json
 import logging
 import os
-import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tarfile
 import threading
 import time
@@ -28,168 +22,77 @@ from dlx.errors import LostError, PlaceError, first_line
 from dlx.parts.places import Place
 from dlx.runs.run import Run
 from dlx.search.places import parcel, spool
+from dlx.search.places.courier import Courier, Heard, member
 from dlx.search.places.host import STAYS, Line, Note
-from dlx.search.places.mirror import Stamp, changed, files_of, written
-from dlx.system import files
+from dlx.search.places.mirror import Stamp, files_of, written
 from dlx.system.terminal import doing
 
 NAMESPACE = "dlx"
 PIECE = 64 * 2**20  # bytes of an object in Ray's store
 PAUSE = 0.5  # seconds between two looks of a follower
-SECONDS = 600.0  # for an answer of an actor: it may wait for a node, or bring much data
-Heard = tuple[bytes, bool, dict[str, tuple[Stamp, bytes]]]
+SECONDS = 600.0  # for an answer of an actor: it may bring much data
+AGAIN = 5.0  # seconds before a cluster that does not answer is asked again
+FULL = 60.0  # seconds that a cluster has no room after it had none for a worker
+GRACE = 10.0  # seconds that the first of several processes has to say what ended another one
 
 
 def _ray() -> Any:
     return importlib.import_module("ray")
 
 
-def member(job: str, rank: int) -> str:
-    """The name of the actor of one of a job's processes."""
-    return f"{job}.{rank}" if rank else job
-
-
-class Courier:
-    """The actor of a job: what is asked of it happens on its node.
-
-    folder: of the place, there. rank: of a training on several nodes, the number of this one, from 0.
-    """
-
-    def __init__(self, folder: str, job: str, env: Mapping[str, str], rank: int = 0) -> None:
-        self._folder = Path(os.path.expandvars(folder)).expanduser().resolve()
-        self._job, self._env = job, dict(env)
-        self._spool = self._folder / "jobs" / member(job, rank)
-        files.make_private(self._spool / "runs")
-        (self._spool / spool.IN).touch()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def runs(self) -> str:
-        return str(self._spool / "runs")
-
-    def missing(self, targets: Sequence[str]) -> list[str]:
-        """Which of some paths below the folder are not there."""
-        return [target for target in targets if not (self._folder / target).exists()]
-
-    def at(self, target: str) -> str:
-        return str(self._folder / target)
-
-    def bring(self, target: str, pieces: Sequence[Any]) -> None:
-        """Unpack an archive, whose pieces are in Ray's store, to a path below the folder, whole or not at all."""
-        from filelock import FileLock
-
-        ray = _ray()
-
-        place = self._folder / target
-        files.make_private(place.parent)
-        with FileLock(f"{place}.lock"):  # several workers of a node begin at once
-            if place.exists():
-                return
-            part = place.with_name(f"{place.name}.part-{os.getpid()}")
-            raw = io.BytesIO(b"".join(ray.get(piece) for piece in pieces))
-            with tarfile.open(fileobj=raw) as archive:
-                archive.extractall(part, filter="data")
-            os.rename(part / place.name, place)
-            part.rmdir()
-
-    def take(self, name: str, contents: Mapping[str, bytes]) -> None:
-        """Files of a run that continues here."""
-        written(self._spool / "runs" / name, contents)
-
-    def address(self) -> str:
-        """Where the first of several processes can meet the others."""
-        node = str(_ray().util.get_node_ip_address())
-        with socket.socket() as free:
-            free.bind((node, 0))
-            return f"{node}:{free.getsockname()[1]}"
-
-    def tell(self, message: dict[str, Any], first: str = "") -> None:
-        """Tell the worker something; what lies in the folder `first` of another node lies in that of this one, too."""
-        text = json.dumps(message)
-        if first:
-            text = text.replace(f"{first}/jobs/{self._job}/", f"{self._spool}/").replace(
-                f"{first}/", f"{self._folder}/"
-            )
-        spool.tell(self._spool, json.loads(text))
-
-    def start(self) -> None:
-        (self._spool / spool.UP).unlink(missing_ok=True)
-        path = str(parcel.PACKAGE.parent)
-        with (self._spool / spool.LOG).open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "dlx.search.places.worker", str(self._spool)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "PYTHONPATH": path, "DLX_DATA": str(self._folder / "data"), **self._env},
-            )  # fmt: skip
-
-    def _lives(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def state(self) -> str:
-        """lives, ended or dead"""
-        if self._lives():
-            return "lives"
-        return "ended" if spool.ended(self._spool) else "dead"
-
-    def hear(self, offset: int, name: str, known: Mapping[str, Stamp]) -> Heard:
-        """(what the worker has said from a byte on, whether it lives, the files of a run that changed since `known`)"""
-        lives = self._lives()
-        said = b""
-        if (out := self._spool / spool.OUT).is_file():
-            with out.open("rb") as stream:
-                stream.seek(offset)
-                said = stream.read()
-        whole = said[: said.rfind(b"\n") + 1]
-        return whole, lives, changed(self._spool / "runs" / name, known) if name else {}
-
-    def signal(self, number: int) -> None:
-        if self._process is not None and self._lives():
-            self._process.send_signal(number)
-
-    def last_words(self) -> str:
-        log = self._spool / spool.LOG
-        return " ".join(log.read_text(errors="replace").split())[-300:] if log.is_file() else ""
-
-    def remove(self) -> None:
-        self.signal(signal.SIGKILL)
-        shutil.rmtree(self._spool, ignore_errors=True)
+class GoneError(LostError):
+    """An actor has ended, as a rule with its node: nothing of it trains any more."""
 
 
 class RayLine(Line):
-    """The line to a courier; a node that dies ends it."""
+    """The line to a courier; a node that dies ends it, a cluster that does not answer for a while does not."""
 
     def __init__(self, cluster: Cluster, job: str, note: Note, offset: int = 0) -> None:
         super().__init__(job, note, offset)
         self._cluster, self._known = cluster, dict[str, Stamp]()
         threading.Thread(target=self._hear, daemon=True).start()
 
-    def say(self, message: Mapping[str, Any]) -> None:
-        with contextlib.suppress(LostError, PlaceError):  # it is noticed when it is next heard
-            self._cluster.tell(self.job, message)
-
-    def signal(self, number: int) -> None:
-        with contextlib.suppress(LostError, PlaceError):
-            self._cluster.ask(self.job, "signal", number)
+    def deliver(self, order: Mapping[str, Any] | int) -> None:
+        if isinstance(order, int):
+            self._cluster.ask(self.job, "signal", order)
+        else:
+            self._cluster.tell(self.job, order)
 
     def _hear(self) -> None:
+        silent = 0
         try:
             while not self.closed.is_set():
-                raw, lives, contents = self._cluster.hear(self.job, self.offset, self.name, self._known)
-                whole = self._keep(contents)
-                for line in raw.splitlines():
-                    if (message := spool.read(line)) is not None:
-                        self.heard(message)
-                    self.offset += len(line) + 1
-                if not lives and not raw:
-                    self.whole = whole
+                try:
+                    if self._followed():
+                        return
+                    silent = 0
+                except GoneError:
+                    self.lost = True
+                    if not self.closed.is_set():
+                        self.note("a node of the cluster is gone; what trained there goes on elsewhere")
                     return
-                if not raw:
-                    time.sleep(PAUSE)
-        except LostError:
-            self.lost = True
-            if not self.closed.is_set():
-                self.note("a node of the cluster is gone; what trained there goes on elsewhere")
+                except (LostError, PlaceError) as error:
+                    silent += 1
+                    if silent == 2:  # the first time it may be a node that is just lost
+                        self.note(f"{self._cluster.name} does not answer ({first_line(error)}); asked again")
+                    time.sleep(AGAIN)
         finally:
             self.over()
+
+    def _followed(self) -> bool:
+        """Hear and copy what is new; whether the worker has ended, and all it said is heard."""
+        raw, lives, contents = self._cluster.hear(self.job, self.offset, self.name, self._known)
+        whole = self._keep(contents)
+        for line in raw.splitlines():
+            if (message := spool.read(line)) is not None:
+                self.heard(message)
+            self.offset += len(line) + 1
+        if not lives and not raw:
+            self.whole = whole
+            return True
+        if not raw:
+            time.sleep(PAUSE)
+        return False
 
     def copy(self) -> bool:
         if self.run is None or self.closed.is_set():
@@ -211,55 +114,114 @@ class RayLine(Line):
 class Cluster:
     """A cluster that this process is a client of, see `host.Host`."""
 
-    def __init__(self, place: Place, begun: bool) -> None:
-        self._begun = begun  # by this object, which ends it
+    def __init__(self, place: Place, wanted: Mapping[str, Any] | None) -> None:
+        self._wanted = wanted  # how this object has joined it, and leaves it
         self.place, self.name, self.lasts = place, place.name, place.host != "local"
         self._couriers: dict[str, Any] = {}
         self._put: dict[Path, list[Any]] = {}
+        self._full = 0.0  # until then, of time.monotonic()
+        self._dead: dict[str, float] = {}  # since when the process of an actor is
+        self._joining = threading.Lock()
 
     def ask(self, job: str, what: str, *arguments: Any) -> Any:
-        """What a courier answers. Raises LostError where it, its node or the cluster is gone."""
+        """What a courier answers. Raises GoneError where it is gone, LostError where nobody knows."""
         ray = _ray()
+        self._join_again()
         try:
-            courier = self._couriers.get(job) or ray.get_actor(job, namespace=NAMESPACE)
+            courier = self._couriers.get(job) or _actor(job)
             self._couriers[job] = courier
             return ray.get(getattr(courier, what).remote(*arguments), timeout=SECONDS)
         except ray.exceptions.RayTaskError as error:
             raise PlaceError(f"{what} failed there: {error.cause}", where=self.name) from error
-        except (ray.exceptions.RayError, ValueError, ConnectionError) as error:  # ValueError: no actor of that name
+        except ray.exceptions.ActorDiedError as error:
+            raise GoneError(str(error)) from error
+        except (ray.exceptions.RayError, RuntimeError, OSError) as error:
             raise LostError(str(error)) from error
+
+    def _join_again(self) -> None:
+        """Join a cluster again from which this process was cut off. Raises LostError."""
+        ray = _ray()
+        with self._joining:
+            if ray.is_initialized() or self._wanted is None:
+                return
+            self._couriers.clear()
+            self._put.clear()
+            with contextlib.suppress(Exception):  # what is left of the connection that was lost
+                ray.shutdown()
+            try:
+                ray.init(**self._wanted)
+            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+                raise LostError(first_line(error)) from error
 
     def prepare(self) -> None:
         """dlx has come with the connection."""
 
     def room(self) -> int:
-        free = _ray().available_resources()
-        wanted = {"CPU": self.place.cpus, "GPU": self.place.gpus}
-        return int(min(free.get(name, 0.0) // number for name, number in wanted.items() if number))
+        ray = _ray()
+        if time.monotonic() < self._full or not ray.is_initialized():
+            return 0
+        try:
+            free, nodes = ray.available_resources(), [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        except (ray.exceptions.RayError, RuntimeError, OSError):
+            return 0
+        fit = sum(self._fitting(node) for node in nodes) - len(self._couriers)  # a worker is on one node
+        return max(min(self._fitting(free), fit), 0)
+
+    def _resources(self) -> dict[str, float]:
+        """What each worker needs."""
+        return {name: number for name, number in (("CPU", self.place.cpus), ("GPU", self.place.gpus)) if number}
+
+    def _fitting(self, free: Mapping[str, float]) -> int:
+        """How many workers something has room for."""
+        return int(min(free.get(name, 0.0) // number for name, number in self._resources().items()))
 
     def create(self, job: str, seconds: float | None = None) -> None:
         ray = _ray()
         allowed = {"DLX_ALLOW_CODE": "1"} if os.environ.get("DLX_ALLOW_CODE") else {}
         asked: dict[str, Any] = {"num_cpus": self.place.cpus, "num_gpus": self.place.gpus}
         asked |= {"max_concurrency": 4, "max_restarts": 0, "namespace": NAMESPACE, "lifetime": "detached"}
-        asked |= {"scheduling_strategy": "SPREAD"} if self.place.hosts > 1 else {}
         members = self._members(job)
-        for rank, name in enumerate(members):
-            actor: Any = ray.remote(Courier).options(**asked, name=name)
-            self._couriers[name] = actor.remote(self.place.folder, job, {**allowed, **self.place.env}, rank)
+        self._join_again()
         try:
             with self._waiting(seconds):
+                if len(members) > 1:
+                    asked["scheduling_strategy"] = self._together(job, len(members), seconds)
+                for rank, name in enumerate(members):
+                    actor: Any = ray.remote(Courier).options(**asked, name=name)
+                    self._couriers[name] = actor.remote(self.place.folder, job, {**allowed, **self.place.env}, rank)
                 ray.get([self._couriers[name].runs.remote() for name in members], timeout=seconds)
         except BaseException as error:
-            for name in members:
-                ray.kill(self._couriers.pop(name))
+            self._given_up(job)
             if isinstance(error, ray.exceptions.GetTimeoutError):
+                self._full = time.monotonic() + FULL
                 raise LostError("no node has room for it") from error
             if isinstance(error, ray.exceptions.RayActorError) and "creation task" not in str(error):
                 raise LostError("its node is gone") from error
-            if isinstance(error, ray.exceptions.RayError):
+            cannot = (ray.exceptions.RayTaskError, ray.exceptions.RayActorError, ray.exceptions.RuntimeEnvSetupError)
+            if isinstance(error, cannot):
                 raise PlaceError(f"no worker begins there: {first_line(error)}", where=self.name) from error
+            if isinstance(error, (ray.exceptions.RayError, RuntimeError, OSError)):
+                raise LostError(first_line(error)) from error
             raise
+
+    def _together(self, job: str, count: int, seconds: float | None) -> Any:
+        """Room for all processes of a training at once, on as many nodes as can be: none waits for another's."""
+        ray = _ray()
+        group = ray.util.placement_group([self._resources()] * count, "SPREAD", name=job, lifetime="detached")
+        ray.get(group.ready(), timeout=seconds)
+        strategies = importlib.import_module("ray.util.scheduling_strategies")
+        return strategies.PlacementGroupSchedulingStrategy(group)
+
+    def _given_up(self, job: str) -> None:
+        """Give back what a job holds."""
+        ray = _ray()
+        for name in self._members(job):
+            if (courier := self._couriers.pop(name, None)) is not None:
+                with contextlib.suppress(ray.exceptions.RayError, RuntimeError, OSError):
+                    ray.kill(courier)
+        if self.place.hosts > 1:
+            with contextlib.suppress(ray.exceptions.RayError, RuntimeError, OSError, ValueError):
+                ray.util.remove_placement_group(ray.util.get_placement_group(job))
 
     def _waiting(self, seconds: float | None) -> contextlib.AbstractContextManager[Any]:
         """What is said while a job waits for a node."""
@@ -275,21 +237,26 @@ class Cluster:
         return [member(job, rank) for rank in range(self.place.hosts)]
 
     def hear(self, job: str, offset: int, name: str, known: Mapping[str, Stamp]) -> Heard:
-        """What a courier hears; of several processes all are lost where one of the others is, and the first lives."""
+        """What a courier hears; of several processes the first is ended where another one has died."""
         heard: Heard = self.ask(job, "hear", offset, name, known)
         for other in self._members(job)[1:] if heard[1] else []:
-            if self.ask(other, "state") == "dead":
-                raise LostError(f"{other} is gone")
+            if self.ask(other, "state") != "dead":
+                continue
+            if time.monotonic() - self._dead.setdefault(other, time.monotonic()) > GRACE:
+                self.ask(job, "signal", signal.SIGKILL)
         return heard
 
     def runs(self, job: str) -> str:
         return str(self.ask(job, "runs"))
 
     def there(self, job: str) -> bool:
-        """Whether a job is known; of several processes, whether all still train or the first has ended."""
+        """Whether a job is known; of several processes, whether all still train or the first has ended.
+
+        Raises LostError where nobody knows.
+        """
         try:
             states = [self.ask(name, "state") for name in self._members(job)]
-        except LostError:
+        except GoneError:
             states = []
         whole = bool(states) and (len(states) == 1 or states[0] == "ended" or "dead" not in states)
         if not whole and self.place.hosts > 1:
@@ -344,19 +311,30 @@ class Cluster:
         return RayLine(self, job, note, offset)
 
     def last_words(self, job: str) -> str:
-        with contextlib.suppress(LostError, PlaceError):
-            return str(self.ask(job, "last_words"))
-        return ""
+        words = ""
+        for name in self._members(job):  # of several, one that ended by itself
+            with contextlib.suppress(LostError, PlaceError):
+                if name == job or name in self._dead:
+                    words = str(self.ask(name, "last_words")) or words
+        return words
 
     def remove(self, job: str) -> None:
         for name in self._members(job):
             with contextlib.suppress(LostError, PlaceError):
                 self.ask(name, "remove")
-                _ray().kill(self._couriers.pop(name))
+        self._given_up(job)
 
     def close(self) -> None:
-        if self._begun:
+        if self._wanted is not None:
             _ray().shutdown()
+
+
+def _actor(job: str) -> Any:
+    """The actor of a name. Raises GoneError."""
+    try:
+        return _ray().get_actor(job, namespace=NAMESPACE)
+    except ValueError as error:  # there is none
+        raise GoneError(str(error)) from error
 
 
 def join(place: Place) -> Cluster:
@@ -365,17 +343,25 @@ def join(place: Place) -> Cluster:
         ray = _ray()
     except ModuleNotFoundError as error:
         raise PlaceError("Ray is not installed", hint="pip install 'dlx[ray]'") from error
-    begun = not ray.is_initialized()
-    if begun:
-        wanted: dict[str, Any] = {"address": place.host, "namespace": NAMESPACE}
-        wanted |= {"runtime_env": {"py_modules": [str(parcel.PACKAGE)], "excludes": ["__pycache__"]}}
-        wanted |= {"log_to_driver": False, "logging_level": logging.ERROR}
-        wanted |= {"include_dashboard": False} if place.host == "local" else {}
-        try:
-            with doing("joining the cluster"):
-                ray.init(**wanted)
-        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            hint = "ray start --head begins one on this machine; ray://HOST:PORT names another; one that asks for "
-            hint += "a token wants RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
-            raise PlaceError(f"no cluster answers ({first_line(error)})", where=place.host, hint=hint) from error
-    return Cluster(place, begun)
+    if ray.is_initialized():
+        return Cluster(place, None)
+    wanted: dict[str, Any] = {"address": place.host, "namespace": NAMESPACE}
+    wanted |= {"runtime_env": {"py_modules": [str(parcel.PACKAGE)], "excludes": ["__pycache__"]}}
+    wanted |= {"log_to_driver": False, "logging_level": logging.ERROR}
+    wanted |= {"include_dashboard": False} if place.host == "local" else {}
+    try:
+        with doing("joining the cluster"):
+            ray.init(**wanted)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        hint = "ray start --head begins one on this machine; ray://HOST:PORT names another; one that asks for "
+        hint += "a token wants RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
+        raise PlaceError(f"no cluster answers ({first_line(error)})", where=place.host, hint=hint) from error
+    _quiet()
+    return Cluster(place, wanted)
+
+
+def _quiet() -> None:
+    """Ray writes what it notices of its nodes to the standard output, which is for what dlx has to say."""
+    with contextlib.suppress(ImportError):
+        worker: Any = importlib.import_module("ray._private.worker")
+        worker.print_to_stdstream = lambda *_, **__: None

@@ -7,7 +7,8 @@
 
 It keeps Keras, the data and the compiled program from one training to the next. When its standard input ends, because
 whoever sent it is gone, it stops politely: its training keeps a checkpoint. With a folder as argument it reads and
-writes the files of that spool, and trains on though nobody is there: what is not answered in a minute goes on.
+writes the files of that spool, and trains on though nobody is there: what is not answered in a minute goes on; with
+--tied behind the folder the end of its standard input stops it, too.
 
 hosts: of a training on several, the address of the first, how many there are, and which this is. files: paths of specs,
 and where they lie on this machine. home: where the run's directory lies for whoever sent it. data: the fingerprint that
@@ -39,6 +40,7 @@ from dlx.runs.summary import Entry
 from dlx.search.places import spool
 from dlx.search.places.local import Here
 from dlx.search.study import Task
+from dlx.search.sweep import Result
 from dlx.spec.space import Trial
 from dlx.system import backend, hosts, signals
 from dlx.system.json_text import finite
@@ -149,8 +151,10 @@ def work(line: Line) -> None:
                 raise DataError("the data there is another by now", hint=f"remove {', '.join(job['files'].values())}")
             result = here.train(task)
         except DlxError as error:  # a spec that differs by now
-            line.say(event="ended", status="failed", **as_message(error))
-            continue
+            result = Result("failed", error=error)
+        if result.error is not None and hosts.group().rank:  # the first waits for this one: it must see it die
+            print(f"on host {hosts.group().rank}: {result.error}", file=sys.stderr, flush=True)
+            os._exit(1)  # an ordinary end would wait for the others
         if result.stop == "SIGUSR1" and len(sys.argv) > 1:  # by a scheduler that begins this worker again
             raise SystemExit(signals.RESUMABLE)
         run = str(result.run.path) if result.run is not None else None
@@ -174,8 +178,15 @@ def _task(job: Mapping[str, Any], root: Path) -> Task:
     return Task(int(job["number"]), int(job["repeat"]), Trial({}, spec, {}), spec, entry, entry is not None)
 
 
+def _tied() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main() -> None:
     """Work for whoever has started this process; its own words go to its log."""
+    if "--tied" in sys.argv:
+        threading.Thread(target=_tied, daemon=True).start()
     if len(sys.argv) > 1:
         spool.serve(Path(sys.argv[1]), lambda source, sink: work(Line(source, sink, alone=True)))
         return
