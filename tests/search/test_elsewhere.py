@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -268,7 +268,7 @@ class Box:
     def room(self) -> int:
         return 1 - len(self.jobs)
 
-    def create(self, job: str, seconds: float | None = None) -> None:
+    def create(self, job: str, wait: Callable[[], bool]) -> None:
         if not self.room():
             raise LostError("no node has room for it")
         self.jobs.append(job)
@@ -302,6 +302,10 @@ def test_a_worker_that_has_ended_holds_no_place(world: Path, lost: bool) -> None
     line.lost, line.whole = lost, not lost
     line.run = Run.create(world / "runs", "s")
     line.over()
+    line.run, kept = None, line.run
+    assert elsewhere.slots == 1
+    assert box.removed == []  # what it said last is not heard yet
+    line.run = kept
     assert elsewhere.heard(0.1) == []
     assert line.run is None
     assert elsewhere.free() is not worker
@@ -310,6 +314,33 @@ def test_a_worker_that_has_ended_holds_no_place(world: Path, lost: bool) -> None
     elsewhere.heard(0.1)
     elsewhere.close()
     assert box.jobs == []
+
+
+def test_a_job_that_does_not_come_about_leaves_nothing(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Box()
+
+    def lost(*_: Any) -> None:
+        raise LostError("cut")
+
+    monkeypatch.setattr(box, "tell", lost)
+    with pytest.raises(LostError):
+        host.new_job(cast(host.Host, box), "s", {}, lambda: False)
+    assert len(box.removed) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(box, "start", lost)
+    study = fake.studied({"dataset": "digits", "layers": ["output"], "epochs": 1}, world / "runs", "lr=0.1,0.2")
+    told = {"root": str(world / "runs"), "parent": "s"}
+    elsewhere = Elsewhere(study, cast(host.Host, box), told, lambda task, event: None, print)
+    with pytest.raises(LostError):
+        elsewhere.free()
+    assert (box.jobs, len(box.removed)) == ([], 2)
+    task = study.next()
+    assert task is not None
+    elsewhere.stop.signal = "SIGINT"  # which came while the one before was sent
+    elsewhere.submit(task)
+    ((_, result),) = elsewhere.ended()
+    assert (result.status, result.stop) == ("not begun", "SIGINT")
+    elsewhere.close()
 
 
 @pytest.fixture

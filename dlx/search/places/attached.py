@@ -14,22 +14,24 @@ from dlx.parts.places import Place
 from dlx.runs.run import AWAY, Run
 from dlx.search.places import named
 from dlx.search.places.elsewhere import released
-from dlx.search.places.host import Host, Line, Note, mark, new_job, packed, where
+from dlx.search.places.host import Host, Line, Note, mark, new_job, packed, undone, where
 from dlx.search.places.workers import asked, ending, result_of
 from dlx.search.sweep import Result
 from dlx.training.experiment import Experiment, prepared_again
 
 PAUSE = 5.0  # seconds before a place that is lost is tried again
+Wait = Callable[[], bool]
 
 
 class Attached:
     """A training elsewhere that somebody here follows; its run here is locked as long.
 
-    resend: sends what there is of the run as another job, for where the one before is gone with its machine. lasts:
+    resend: sends what there is of the run as another job, for where the one before is gone with its machine, and waits
+    for a place for it as long as it is told. lasts:
     whether it goes on when this command has ended.
     """
 
-    def __init__(self, run: Run, host: Host, job: str, note: Note, resend: Callable[[], str]) -> None:
+    def __init__(self, run: Run, host: Host, job: str, note: Note, resend: Callable[[Wait], str]) -> None:
         self.run, self._host, self._job, self._note, self._resend = run, host, job, note, resend
         self.name, self.lasts = host.name, host.lasts
         self._ended, self._stopped = {False: 0, True: 0}, ""
@@ -54,15 +56,26 @@ class Attached:
                 continue
             messages = self._line.lines()
             if messages is None:
-                if (lost := self._again()) is not None:
+                lost = self._again(tick)
+                if lost is not None and lost.status == "away":
+                    self.run.release()
+                    return None
+                if lost is not None:
                     return self._home(lost)
                 continue
             for heard in messages:
                 if heard["event"] == "ended":
                     return self._home(result_of(heard))
 
-    def _again(self) -> Result | None:
-        """Begin a worker that has died again; how the training failed where that was too often."""
+    def _again(self, tick: Callable[[], bool]) -> Result | None:
+        """Begin a worker that has died again; else what has become of the training: "away" where it is left alone."""
+        left = False
+
+        def wait() -> bool:
+            nonlocal left
+            left = left or tick()
+            return not left and not self._stopped
+
         lost = self._line.lost
         self._ended[lost] += 1
         if self._stopped:
@@ -72,17 +85,19 @@ class Attached:
             error = TrainingError(f"{what} {most} times", where=self.name, hint=self._host.last_words(self._job))
             return Result("failed", self.run, error)
         self._note(f"{self.name}: {what}; it is begun again")
-        while True:
+        while wait():
             try:
                 if self._host.there(self._job):
                     self._host.start(self._job)
                     self._line = self._lined(self._line.offset)
                 else:  # gone with its machine
-                    self._job = self._resend()
+                    self._job = self._resend(wait)
                     self._line = self._lined()
                 return None
             except LostError:
+                self._job = (where(self.run) or ("", self._job))[1]  # it may have begun, though nobody heard
                 time.sleep(PAUSE)
+        return Result("away" if left else "interrupted", self.run, stop=self._stopped)
 
     def _home(self, result: Result) -> Result:
         self._line.leave()
@@ -100,17 +115,19 @@ class Attached:
         self._line.signal(signal.SIGTERM)
 
 
-def _begun(experiment: Experiment, host: Host, run: Run, told: Mapping[str, Any], before: bool) -> str:
-    """A job for a training, begun; `before`: what there is of the run goes with it, and it continues."""
+def _begun(experiment: Experiment, host: Host, run: Run, told: Mapping[str, Any], wait: Wait | None = None) -> str:
+    """A job for a training, begun; with `wait`, see `Host.create`, what there is of the run continues as that job."""
     spec = experiment.spec
-    job = new_job(host, spec.name, {**told, **({"backend": "jax"} if host.place.hosts > 1 else {})})
-    if before:
-        host.push(job, run)
-    files = packed(host, spec, run, experiment.dataset.fingerprint, job)
-    host.tell(job, {**asked(spec), **files})
-    host.tell(job, {"end": True})
-    mark(run, host, job)
-    host.start(job)
+    told = {**told, **({"backend": "jax"} if host.place.hosts > 1 else {})}
+    job = new_job(host, spec.name, told, wait or (lambda: True))
+    with undone(host, job):
+        if wait is not None:
+            host.push(job, run)
+        files = packed(host, spec, run, experiment.dataset.fingerprint, job)
+        host.tell(job, {**asked(spec), **files})
+        host.tell(job, {"end": True})
+        mark(run, host, job)
+    host.start(job)  # where its answer is lost it may have begun: what is marked finds it
     return job
 
 
@@ -120,13 +137,13 @@ def sent(experiment: Experiment, place: Place, root: Path, told: Mapping[str, An
     host.prepare()
     run = Run.create(root, experiment.spec.name)
     try:
-        job = _begun(experiment, host, run, told, before=False)
+        job = _begun(experiment, host, run, told)
     except LostError as error:
         raise PlaceError(f"the connection was lost ({error})", where=host.name, hint="try again") from error
     finally:
         if not (run.path / AWAY).is_file():
             released(run)
-    return Attached(run, host, job, note, lambda: _begun(experiment, host, run, told, before=True))
+    return Attached(run, host, job, note, lambda wait: _begun(experiment, host, run, told, wait))
 
 
 def _as_before(run: Run, told: Mapping[str, Any], hosts: int) -> Mapping[str, Any]:
@@ -148,8 +165,8 @@ def taken_up(run: Run, told: Mapping[str, Any], note: Note) -> Attached:
     host.prepare()
     run.take_up(force=True)
 
-    def resend() -> str:
-        return _begun(prepared_again(run)[0], host, run, _as_before(run, told, hosts), before=True)
+    def resend(wait: Wait) -> str:
+        return _begun(prepared_again(run)[0], host, run, _as_before(run, told, hosts), wait)
 
     try:
         if not host.there(job):
@@ -157,7 +174,7 @@ def taken_up(run: Run, told: Mapping[str, Any], note: Note) -> Attached:
                 hint = f"dlx rm {run.name}; dlx run sends it anew"
                 raise PlaceError(f"has nothing of {run.name} any more", where=host.name, hint=hint)
             note(f"{host.name} has nothing of {run.name} any more; it continues there from what came of it")
-            job = resend()
+            job = resend(lambda: True)
         return Attached(run, host, job, note, resend)
     except BaseException:
         run.release()

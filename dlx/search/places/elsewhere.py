@@ -12,7 +12,7 @@ from typing import Any
 from dlx.errors import DlxError, LostError, PlaceError
 from dlx.runs.run import AWAY, Run
 from dlx.search.places import named
-from dlx.search.places.host import Host, Line, Note, mark, new_job, packed, where
+from dlx.search.places.host import Host, Line, Note, mark, new_job, packed, undone, where
 from dlx.search.places.workers import Worker, Workers, message
 from dlx.search.study import Study, Task
 from dlx.search.sweep import Result
@@ -21,6 +21,7 @@ from dlx.training.resume import unfinished
 
 PAUSE = 2.0  # seconds before a place that was lost is tried again
 ROOM = 20.0  # seconds that a further worker waits for its place
+ENDS = 10.0  # seconds that a worker without a training has to end
 
 
 def collected(run: Run, note: Note, known: Host) -> None:
@@ -80,15 +81,23 @@ class Elsewhere(Workers):
 
     def _give_back(self) -> None:
         """Leave nothing there of workers that have ended, and whose runs are here or lost."""
-        for line in [line for line in self._lines if line.gone.is_set() and line.run is None]:
+        heard = [worker.link for worker in self.workers.values()]
+        ended = [line for line in self._lines if line.gone.is_set() and line.run is None and line not in heard]
+        for line in ended:
             self._lines.remove(line)
             line.drain()
             self._host.remove(line.job)
 
     def link(self, number: int) -> Line:
         self._give_back()
-        job = new_job(self._host, f"{self._hello['parent']}-{number}", self._hello, ROOM if self.workers else None)
-        self._host.start(job)
+        until = time.monotonic() + ROOM if self._lines else float("inf")  # those have what it may wait for
+
+        def wait() -> bool:
+            return time.monotonic() < until and not self.stop.reason
+
+        job = new_job(self._host, f"{self._hello['parent']}-{number}", self._hello, wait)
+        with undone(self._host, job):
+            self._host.start(job)
         self._lines.append(self._host.line(job, self._note))
         return self._lines[-1]
 
@@ -105,6 +114,9 @@ class Elsewhere(Workers):
         """Send a training to a worker that has none, with what it needs; what had begun of it continues there."""
         with signals.politely(self.stop):
             try:
+                if self.stop.reason:
+                    self._ready.append((task, Result("not begun", stop=self.stop.reason)))
+                    return
                 self._submit(task)
             except DlxError as error:
                 self._ready.append((task, Result("failed", error=error)))
@@ -166,7 +178,9 @@ class Elsewhere(Workers):
             if worker.task is not None:
                 worker.link.signal(signal.SIGTERM)
         super().close()
+        self.workers.clear()
         for line in self._lines:
+            line.wait(ENDS)  # one that was dropped before it had a training
             if line.gone.is_set() and line.whole and line.run is not None:
                 (line.run.path / AWAY).unlink(missing_ok=True)
                 line.run = None

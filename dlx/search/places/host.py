@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -9,7 +10,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -149,8 +150,9 @@ class Host(Protocol):
     def runs(self, job: str) -> str:
         """The runs folder of a job there."""
 
-    def create(self, job: str, seconds: float | None = None) -> None:
-        """Make a job; its worker is told before it begins. LostError where there is no room for it within `seconds`."""
+    def create(self, job: str, wait: Callable[[], bool]) -> None:
+        """Make a job; its worker is told before it begins. LostError where there is no room for it, and `wait`, asked
+        every second, says that nobody waits for it any longer."""
 
     def tell(self, job: str, message: Mapping[str, Any]) -> None:
         """Say something to the worker of a job. Raises LostError without a connection."""
@@ -177,11 +179,22 @@ class Host(Protocol):
         """End the connection."""
 
 
-def new_job(host: Host, name: str, told: Mapping[str, Any], seconds: float | None = None) -> str:
-    """A job at a place, whose worker is told first what every one has to know; seconds: as for `Host.create`."""
+@contextlib.contextmanager
+def undone(host: Host, job: str) -> Iterator[None]:
+    """Within it a job that does not come about leaves nothing."""
+    try:
+        yield
+    except BaseException:
+        host.remove(job)
+        raise
+
+
+def new_job(host: Host, name: str, told: Mapping[str, Any], wait: Callable[[], bool]) -> str:
+    """A job at a place, whose worker is told first what every one has to know; wait: as for `Host.create`."""
     job = f"{time.strftime('%Y%m%d-%H%M%S')}-{re.sub('[^A-Za-z0-9_.-]', '_', name)}-{uuid.uuid4().hex[:6]}"
-    host.create(job, seconds)
-    host.tell(job, {**told, "cores": [], "root": host.runs(job)})
+    host.create(job, wait)
+    with undone(host, job):
+        host.tell(job, {**told, "cores": [], "root": host.runs(job)})
     return job
 
 

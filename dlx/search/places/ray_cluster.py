@@ -14,11 +14,11 @@ import signal
 import tarfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlx.errors import LostError, PlaceError, first_line
+from dlx.errors import DlxError, LostError, PlaceError, first_line
 from dlx.parts.places import Place
 from dlx.runs.run import Run
 from dlx.search.places import parcel, spool
@@ -31,12 +31,14 @@ NAMESPACE = "dlx"
 PIECE = 64 * 2**20  # bytes of an object in Ray's store
 PAUSE = 0.5  # seconds between two looks of a follower
 SECONDS = 600.0  # for an answer of an actor: it may bring much data
+_joined: list[str] = []  # the address of the cluster of this process
 AGAIN = 5.0  # seconds before a cluster that does not answer is asked again
 FULL = 60.0  # seconds that a cluster has no room after it had none for a worker
 GRACE = 10.0  # seconds that the first of several processes has to say what ended another one
 
 
 def _ray() -> Any:
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # else a call without a cluster begins one
     return importlib.import_module("ray")
 
 
@@ -135,7 +137,9 @@ class Cluster:
             raise PlaceError(f"{what} failed there: {error.cause}", where=self.name) from error
         except ray.exceptions.ActorDiedError as error:
             raise GoneError(str(error)) from error
-        except (ray.exceptions.RayError, RuntimeError, OSError) as error:
+        except LostError:
+            raise
+        except Exception as error:  # of a client that is cut off many kinds
             raise LostError(str(error)) from error
 
     def _join_again(self) -> None:
@@ -150,7 +154,8 @@ class Cluster:
                 ray.shutdown()
             try:
                 ray.init(**self._wanted)
-            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+                _quiet()
+            except Exception as error:
                 raise LostError(first_line(error)) from error
 
     def prepare(self) -> None:
@@ -175,7 +180,7 @@ class Cluster:
         """How many workers something has room for."""
         return int(min(free.get(name, 0.0) // number for name, number in self._resources().items()))
 
-    def create(self, job: str, seconds: float | None = None) -> None:
+    def create(self, job: str, wait: Callable[[], bool]) -> None:
         ray = _ray()
         allowed = {"DLX_ALLOW_CODE": "1"} if os.environ.get("DLX_ALLOW_CODE") else {}
         asked: dict[str, Any] = {"num_cpus": self.place.cpus, "num_gpus": self.place.gpus}
@@ -183,13 +188,13 @@ class Cluster:
         members = self._members(job)
         self._join_again()
         try:
-            with self._waiting(seconds):
+            with self._waiting():
                 if len(members) > 1:
-                    asked["scheduling_strategy"] = self._together(job, len(members), seconds)
+                    asked["scheduling_strategy"] = self._together(job, len(members), wait)
                 for rank, name in enumerate(members):
                     actor: Any = ray.remote(Courier).options(**asked, name=name)
                     self._couriers[name] = actor.remote(self.place.folder, job, {**allowed, **self.place.env}, rank)
-                ray.get([self._couriers[name].runs.remote() for name in members], timeout=seconds)
+                _got([self._couriers[name].runs.remote() for name in members], wait)
         except BaseException as error:
             self._given_up(job)
             if isinstance(error, ray.exceptions.GetTimeoutError):
@@ -200,15 +205,15 @@ class Cluster:
             cannot = (ray.exceptions.RayTaskError, ray.exceptions.RayActorError, ray.exceptions.RuntimeEnvSetupError)
             if isinstance(error, cannot):
                 raise PlaceError(f"no worker begins there: {first_line(error)}", where=self.name) from error
-            if isinstance(error, (ray.exceptions.RayError, RuntimeError, OSError)):
-                raise LostError(first_line(error)) from error
-            raise
+            if isinstance(error, DlxError) or not isinstance(error, Exception):
+                raise
+            raise LostError(first_line(error)) from error
 
-    def _together(self, job: str, count: int, seconds: float | None) -> Any:
+    def _together(self, job: str, count: int, wait: Callable[[], bool]) -> Any:
         """Room for all processes of a training at once, on as many nodes as can be: none waits for another's."""
         ray = _ray()
         group = ray.util.placement_group([self._resources()] * count, "SPREAD", name=job, lifetime="detached")
-        ray.get(group.ready(), timeout=seconds)
+        _got(group.ready(), wait)
         strategies = importlib.import_module("ray.util.scheduling_strategies")
         return strategies.PlacementGroupSchedulingStrategy(group)
 
@@ -217,15 +222,15 @@ class Cluster:
         ray = _ray()
         for name in self._members(job):
             if (courier := self._couriers.pop(name, None)) is not None:
-                with contextlib.suppress(ray.exceptions.RayError, RuntimeError, OSError):
+                with contextlib.suppress(Exception):  # it, or the way to it, is gone
                     ray.kill(courier)
         if self.place.hosts > 1:
-            with contextlib.suppress(ray.exceptions.RayError, RuntimeError, OSError, ValueError):
+            with contextlib.suppress(Exception):
                 ray.util.remove_placement_group(ray.util.get_placement_group(job))
 
-    def _waiting(self, seconds: float | None) -> contextlib.AbstractContextManager[Any]:
+    def _waiting(self) -> contextlib.AbstractContextManager[Any]:
         """What is said while a job waits for a node."""
-        if seconds is not None or self.room():
+        if self._couriers or self.room():
             return contextlib.nullcontext()
         most = {name: max(node["Resources"].get(name, 0.0) for node in _ray().nodes()) for name in ("CPU", "GPU")}
         wanted = f"{self.place.cpus:g} CPUs" + f" and {self.place.gpus:g} GPUs" * bool(self.place.gpus)
@@ -325,7 +330,8 @@ class Cluster:
         self._given_up(job)
 
     def close(self) -> None:
-        if self._wanted is not None:
+        begun, self._wanted = self._wanted is not None, None  # a thread that still hears does not join again
+        if begun:
             _ray().shutdown()
 
 
@@ -342,8 +348,11 @@ def join(place: Place) -> Cluster:
     try:
         ray = _ray()
     except ModuleNotFoundError as error:
-        raise PlaceError("Ray is not installed", hint="pip install 'dlx[ray]'") from error
+        raise PlaceError("Ray is not installed", hint="pip install 'dlx-runner[ray]'") from error
     if ray.is_initialized():
+        if _joined and _joined[-1] != place.host:
+            message = f"this command has joined another cluster, {_joined[-1]}"
+            raise PlaceError(message, where=place.host, hint="dlx resume RUN brings a run from there first")
         return Cluster(place, None)
     wanted: dict[str, Any] = {"address": place.host, "namespace": NAMESPACE}
     wanted |= {"runtime_env": {"py_modules": [str(parcel.PACKAGE)], "excludes": ["__pycache__"]}}
@@ -357,7 +366,20 @@ def join(place: Place) -> Cluster:
         hint += "a token wants RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
         raise PlaceError(f"no cluster answers ({first_line(error)})", where=place.host, hint=hint) from error
     _quiet()
+    _joined.append(place.host)
     return Cluster(place, wanted)
+
+
+def _got(reference: Any, wait: Callable[[], bool]) -> None:
+    """Wait for what Ray has begun, as long as `wait` says so. Raises GetTimeoutError."""
+    ray = _ray()
+    while True:
+        try:
+            ray.get(reference, timeout=1.0)
+            return
+        except ray.exceptions.GetTimeoutError:
+            if not wait():
+                raise
 
 
 def _quiet() -> None:

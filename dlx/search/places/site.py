@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ class Site:
 
     # A job
 
-    def create(self, job: str, seconds: float | None = None) -> None:
+    def create(self, job: str, wait: Callable[[], bool]) -> None:
         self.shell.run(["sh", "-c", f'umask 077; mkdir -p "$1/runs" && : > "$1/{spool.IN}"', "sh", self.at(job)])
 
     def tell(self, job: str, message: Mapping[str, Any]) -> None:

@@ -69,7 +69,7 @@ def make(space: Space, search: Search, maximize: Sequence[bool]) -> Sampler:
         try:
             import torch  # noqa: F401
         except ImportError:
-            hint = "pip install 'dlx[gp]' brings it; tpe needs nothing more"
+            hint = "pip install 'dlx-runner[gp]' brings it; tpe needs nothing more"
             raise DlxError("search: gp needs PyTorch, which is not installed", hint=hint) from None
     return Optuna(space, search, maximize)
 
