@@ -23,7 +23,6 @@ from typing import Any, NoReturn
 
 import click
 
-from dlx import __version__
 from dlx.commands import COMMANDS
 from dlx.errors import DlxError, did_you_mean
 from dlx.system import streams
@@ -62,14 +61,26 @@ class _Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
+_VERSION = "Show the version, in a checkout with its commit, and exit."
+
+
+def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from dlx.system import versions
+
+        click.echo(f"dlx, version {versions.own()}")
+        context.exit()
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="dlx")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help=_VERSION)
 def cli() -> None:
     """Run deep-learning experiments from YAML specs.
 
     \b
-    dlx run configs/digits.yaml          train; leaves a run directory in runs/
-    dlx run configs/digits.yaml -s lr=0.01
+    dlx init digits                      write a spec that comes with dlx
+    dlx run digits.yaml                  train; leaves a run directory in runs/
+    dlx run digits.yaml -s lr=0.01
     dlx compare runs/*                   what differs, what resulted
     dlx predict latest photo.png
 

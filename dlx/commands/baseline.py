@@ -27,7 +27,7 @@ def command(spec: str, settings: tuple[str, ...], launch: Launch) -> None:
     cut and scaled alike, has its baselines once. Very large data is fitted in part.
 
     \b
-    dlx baseline configs/digits.yaml
+    dlx baseline digits.yaml
     dlx compare 'digits*'
     """
     from dlx import spec as specs

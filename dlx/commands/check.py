@@ -56,9 +56,9 @@ def command(
     what the whole training would take, and a learning rate. Exit code 4 where one fails.
 
     \b
-    dlx check configs/digits.yaml
-    dlx check configs/*.yaml
-    dlx check configs/digits.yaml -s lr=0.01 --print
+    dlx check digits.yaml
+    dlx check *.yaml
+    dlx check digits.yaml -s lr=0.01 --print
     dlx check mine.yaml --watch
     dlx check mine.yaml --probe
     """

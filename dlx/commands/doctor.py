@@ -30,6 +30,9 @@ steps: 1000000
 """
 
 
+LIBRARIES = ("keras", "tensorflow", "jax", "numpy", "pandas")
+
+
 @click.command("doctor", short_help="What is installed, which devices work, where things are.")
 @launch_options()
 def command(launch: Launch) -> int:
@@ -41,15 +44,14 @@ def command(launch: Launch) -> int:
     dlx doctor
     dlx doctor --device gpu
     """
-    from dlx import __version__
     from dlx.errors import DlxError
-    from dlx.system import backend, machine, terminal
+    from dlx.system import backend, machine, terminal, versions
 
     out = terminal.console()
     out.print("versions", style=terminal.HEADING)
     terminal.fields(
-        [("  dlx", __version__), ("  python", sys.version.split()[0])]
-        + [(f"  {name}", _version(name)) for name in ("keras", "tensorflow", "jax", "numpy", "pandas")]
+        [("  dlx", versions.own()), ("  python", sys.version.split()[0])]
+        + [(f"  {name}", versions.of(name) or "not installed") for name in LIBRARIES]
     )
     out.print("\nplaces", style=terminal.HEADING)
     terminal.fields(_places(launch.root))
@@ -82,18 +84,6 @@ def _places(root: Path) -> list[tuple[str, str]]:
         return [runs, ("  data", f"{store.home()}: {here}; {_room(store.home())}")]
     except DiskError as error:
         return [runs, ("  data", f"{error.message}; {error.hint}")]
-
-
-def _version(name: str) -> str:
-    """The version of a library, or that it is not there."""
-    from importlib import metadata, util
-
-    if util.find_spec(name) is None:
-        return "not installed"
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "there, of an unknown version"
 
 
 def _room(path: Path) -> str:

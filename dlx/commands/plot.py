@@ -85,7 +85,7 @@ def command(
     dlx plot 'moons_hidden_sizes-*' --only boundary
     dlx plot digits --only activations --image seven.png
     dlx plot 'cifar_*_batch' --only curves --x step
-    dlx plot configs/cifar_dropout.yaml --only data,augmented
+    dlx plot cifar_dropout.yaml --only data,augmented
     """
     from dlx.commands.gallery import Gallery
     from dlx.commands.spec_gallery import SpecGallery

@@ -27,7 +27,7 @@ def command(runs: tuple[str, ...], to: str, uri: str, experiment: str, as_json: 
     Pushed again, a run gets what has come since, and nothing twice.
 
     \b
-    dlx push digits --to mlflow                        # needs pip install 'dlx[mlflow]'
+    dlx push digits --to mlflow                        # needs pip install 'dlx-runner[mlflow]'
     dlx push 'mine-*' --to mlflow --uri http://tracker:5000       # needs a server
     """
     from dlx.export import mlflow

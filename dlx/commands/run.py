@@ -47,9 +47,9 @@ def command(
     All specs are checked before any starts; when one fails, the others still run.
 
     \b
-    dlx run configs/digits.yaml
-    dlx run configs/cifar_*_lr.yaml -s epochs=2
-    dlx run configs/digits.yaml --repeat 3        the same with three seeds
+    dlx run digits.yaml
+    dlx run cifar_*_lr.yaml -s epochs=2
+    dlx run digits.yaml --repeat 3        the same with three seeds
     dlx run mine.yaml --resample 5                the same on five random cuts
     dlx run mine.yaml --folds 5                   cross-validation; its predictions in one file
     """

@@ -32,8 +32,8 @@ def command(runs: tuple[str, ...], host: str, port: int, token: str | None, laun
     TensorFlow Serving's (/v1) are spoken, too; /docs shows all. A spec's name, or `latest`, follows newer runs.
 
     \b
-    dlx serve digits                           # needs pip install 'dlx[serve]'
-    dlx serve digits iris --port 8080          # needs pip install 'dlx[serve]'
+    dlx serve digits                           # needs pip install 'dlx-runner[serve]'
+    dlx serve digits iris --port 8080          # needs pip install 'dlx-runner[serve]'
     curl --data-binary @photo.png -H 'Content-Type: image/png' localhost:8000/predict    # needs a server
     """
     from dlx.errors import DlxError
@@ -48,7 +48,7 @@ def command(runs: tuple[str, ...], host: str, port: int, token: str | None, laun
         from dlx.export.server import app, guard, process
     except ModuleNotFoundError as error:
         message = f"dlx serve needs {error.name}, which is not installed"
-        raise DlxError(message, hint="pip install 'dlx[serve]'") from error
+        raise DlxError(message, hint="pip install 'dlx-runner[serve]'") from error
     if not guard.is_loopback(host) and not token:
         message = f"--host {host}: others than this machine could ask, so a token must be sent with each request"
         raise DlxError(message, hint="DLX_TOKEN=… dlx serve …, or --token")

@@ -59,10 +59,10 @@ def command(
     continues.
 
     \b
-    dlx sweep configs/moons_hidden_sizes.yaml
-    dlx sweep configs/digits.yaml -s lr=0.001,0.01,0.1 -s layers.dropout.rate=0,0.2
-    dlx sweep configs/digits.yaml -s 'lr=log 1e-4..1e-1' --search tpe --trials 20 --prune asha
-    dlx sweep configs/digits.yaml -s lr=0.001,0.01 --dry-run
+    dlx sweep moons_hidden_sizes.yaml
+    dlx sweep digits.yaml -s lr=0.001,0.01,0.1 -s layers.dropout.rate=0,0.2
+    dlx sweep digits.yaml -s 'lr=log 1e-4..1e-1' --search tpe --trials 20 --prune asha
+    dlx sweep digits.yaml -s lr=0.001,0.01 --dry-run
     """
     if sum((dry_run, status, study_file is not None)) > 1:
         raise click.UsageError("expected one of --dry-run, --status and --export-study")

@@ -22,7 +22,7 @@ ID, ROWS = "dlx.id", "dlx.rows"  # tags: which run it is, how many rows of its h
 STATUS = {"done": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED", "running": "RUNNING"}
 LONGEST = 500  # letters of a value; servers take no more in an older version
 FILES = ("spec.yaml", "metrics.json", "history.jsonl", "run.json")
-HINT = "pip install 'dlx[mlflow]'"
+HINT = "pip install 'dlx-runner[mlflow]'"
 
 
 @dataclass(frozen=True)

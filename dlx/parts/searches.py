@@ -119,7 +119,7 @@ def gp(
 ) -> Search:
     """A Gaussian process and its expected improvement (Jones et al. 1998): few, expensive trials, few settings.
 
-    It needs PyTorch: pip install 'dlx[gp]'. The first `startup` trials are random.
+    It needs PyTorch: pip install 'dlx-runner[gp]'. The first `startup` trials are random.
     """
     return _search("gp", trials, objectives, prune, repeats, confirm, startup=startup)
 

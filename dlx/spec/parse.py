@@ -159,8 +159,11 @@ def _no_file(path: Path) -> DlxError:
     from dlx.errors import did_you_mean
 
     folder = path.parent
+    from dlx.spec.examples import names
+
     near = [p.name for p in folder.glob("*.y*ml")] if folder.is_dir() else []
-    return DlxError(f"no such file{did_you_mean(path.name, near)}", where=str(path))
+    hint = f"dlx init {path.stem} writes it: it comes with dlx" if path.stem in names() else ""
+    return DlxError(f"no such file{did_you_mean(path.name, near)}", where=str(path), hint=hint)
 
 
 def read_text(text: str, where: str, base: Path, marks: bool = True) -> Node | None:

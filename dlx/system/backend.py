@@ -18,6 +18,7 @@ from dlx.errors import DlxError, TrainingError
 from dlx.system import hosts
 from dlx.system.machine import cores, processor, uncollected
 from dlx.system.terminal import doing
+from dlx.system.versions import of as version_of
 
 T = TypeVar("T")
 BACKENDS = ("tensorflow", "jax")
@@ -213,9 +214,9 @@ def _jax(wanted: str) -> Device:
     if several not in ("auto", "1") or hosts.group().count > 1:
         return _several(gpus or jax.devices(), wanted, several, threads)
     if wanted.startswith("gpu"):
-        gpus = [_numbered(gpus, wanted, "JAX", "pip install 'jax[cuda13]' brings JAX's CUDA libraries")]
+        gpus = [_numbered(gpus, wanted, "JAX", "pip install 'dlx-runner[jax-gpu]' brings JAX's CUDA libraries")]
     if not gpus:
-        unused = _unused_gpu(wanted, "JAX", "pip install 'jax[cuda13]'")
+        unused = _unused_gpu(wanted, "JAX", "pip install 'dlx-runner[jax-gpu]'")
         return Device("jax", "cpu", _cpu(wanted, threads), threads, unused)
     jax.config.update("jax_default_device", gpus[0])
     importlib.import_module("dlx.system.pooling").install(importlib.import_module("keras.src.backend.jax.nn"))
@@ -228,7 +229,7 @@ def _several(found: list[Any], wanted: str, number: str, threads: int) -> Device
     if ":" in wanted:
         raise TrainingError(f"--device {wanted} names one device, --devices {number} several", hint="leave out one")
     if wanted.startswith("gpu") and kind == "CPU":
-        _numbered([], wanted, "JAX", "pip install 'jax[cuda13]' brings JAX's CUDA libraries")
+        _numbered([], wanted, "JAX", "pip install 'dlx-runner[jax-gpu]' brings JAX's CUDA libraries")
     own = len(found) // hosts.group().count
     count = own if number == "all" else int(1 if number == "auto" else number)
     if count > own:
@@ -303,11 +304,13 @@ def _tensorflow(wanted: str) -> Device:
     tf.get_logger().setLevel("ERROR")
     gpus = tf.config.list_physical_devices("GPU")
     if wanted.startswith("gpu"):
-        gpus = [_numbered(gpus, wanted, "TensorFlow", "pip install 'dlx[gpu]' brings TensorFlow's CUDA libraries")]
+        gpus = [
+            _numbered(gpus, wanted, "TensorFlow", "pip install 'dlx-runner[gpu]' brings TensorFlow's CUDA libraries")
+        ]
     if not gpus or wanted == "cpu":
         with contextlib.suppress(RuntimeError):
             tf.config.set_visible_devices([], "GPU")
-        unused = _unused_gpu(wanted, "TensorFlow", "pip install 'dlx[gpu]'")
+        unused = _unused_gpu(wanted, "TensorFlow", "pip install 'dlx-runner[gpu]'")
         return Device("tensorflow", "cpu", _cpu(wanted, threads), threads, unused)
     with contextlib.suppress(RuntimeError):
         tf.config.set_visible_devices(gpus[:1], "GPU")
@@ -356,12 +359,9 @@ def _forget_names() -> None:
 
 def versions() -> dict[str, str]:
     """The versions that a run's figures depend on. Loads Keras."""
-    from importlib import metadata
-
     load()
     names = ("keras", "numpy", _selected.backend if _selected else "tensorflow")
-    versions = {name: metadata.version(name) for name in names}
-    return {"python": sys.version.split()[0], **versions}
+    return {"python": sys.version.split()[0], **{name: version_of(name) for name in names}}
 
 
 @contextlib.contextmanager

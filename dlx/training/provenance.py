@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from dlx import __version__
 from dlx.data.dataset import Dataset
 from dlx.data.scaling import Scaling
 from dlx.data.splits import majority_share
 from dlx.inference.unlike import Ordinary
 from dlx.model.network import Network, parameter_count
 from dlx.spec.sections import Spec, flat, resolved
-from dlx.system import backend
+from dlx.system import backend, versions
 from dlx.training.experiment import Experiment
 
 
@@ -76,23 +75,23 @@ def origin(spec: Spec, command: Sequence[str], started: float) -> dict[str, Any]
     """What run.json says of where a run comes from: the command, the spec's file, the moment, the commit."""
     zone = time.strftime("%z", time.localtime(started))
     return {
-        "dlx": __version__,
+        "dlx": versions.own(),
         "command": " ".join(_relative(word) for word in command),
         "spec": _relative(re.sub(r":\d+:\d+$", "", spec.marks.get("", ""))),
         "changed": [_relative(text) for text in spec.changed()],
         "start": time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(started)) + zone,
         "started": started,
-        "git": _git(),
+        "git": versions.commit(Path.cwd()),
     }
 
 
 def conditions(experiment: Experiment, device: backend.Device) -> dict[str, Any]:
     """What decides a run's figures beside its spec, by its address in run.json."""
     recorded = device.record()
-    versions = {name: version for name, version in backend.versions().items() if name != "python"}
+    libraries = {name: version for name, version in backend.versions().items() if name != "python"}
     return {
-        "dlx": __version__,
-        **{f"versions.{name}": version for name, version in versions.items()},
+        "dlx": versions.own(),
+        **{f"versions.{name}": version for name, version in libraries.items()},
         **{key: recorded[key] for key in ("backend", "device", "processor", "threads", "devices")},
         **({"device_name": recorded["device_name"]} if device.device.startswith("gpu") else {}),
         "code": experiment.spec.code.digests(),
@@ -152,21 +151,3 @@ def _skipped(dataset: Dataset) -> dict[str, Any]:
 def _relative(word: str) -> str:
     """A word of the command with the folders of absolute paths cut off: a run names no folders of its machine."""
     return re.sub(r"(?<![\w.…])[~/](?:[^\s,{}\[\]\"'=]*/)([^\s,{}\[\]\"'=/]*)", r"…/\1", word)
-
-
-def _git() -> dict[str, Any] | None:
-    """The commit of the working directory, and whether it was changed; None outside a repository."""
-    try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-        if commit.returncode:
-            return None
-        state = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-        return {"commit": commit.stdout.strip(), "dirty": bool(state.stdout.strip())}
-    except (OSError, subprocess.SubprocessError):
-        return None

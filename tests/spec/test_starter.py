@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Dlx
+from conftest import ROOT, Dlx
 from PIL import Image
 
 from dlx import spec as specs
 from dlx.commands import doctor
 from dlx.parts import REGISTRIES
 from dlx.runs import find
+from dlx.spec import examples
+from dlx.spec.sections import resolved
+from dlx.spec.starter import shipped
 
 RANDOM = np.random.default_rng(5)
 
@@ -118,6 +121,41 @@ NAMED = [
     for name in REGISTRIES["dataset"]
     if not any(p.required for p in REGISTRIES["dataset"].parameters(name).values())
 ]
+
+
+def test_what_comes_with_dlx_is_listed_and_written_whole(dlx: Dlx, world: Path) -> None:
+    listed = dlx("init")
+    assert [line.split()[0] for line in listed.out.splitlines() if line[:1].strip()][:-1] == examples.names()
+    assert "A learning rate ten times larger than suits the network" in listed.out
+    assert dlx("init", "-o", "x.yaml").code == 2
+    written = dlx("init", "cifar_large_lr")
+    assert (
+        written.out.splitlines()[0]
+        == "wrote cifar_large_lr.yaml, cifar_medium_lr.yaml, cifar_dropout.yaml, _cifar.yaml"
+    )
+    assert "$schema" not in (world / "cifar_large_lr.yaml").read_text()  # a file that is not here
+    assert specs.load(world / "cifar_large_lr.yaml") == specs.load(ROOT / "configs" / "cifar_large_lr.yaml")
+    assert dlx("init", "cifar_small_lr").code == 0  # beside the same bases
+    again = dlx("init", "cifar_large_lr")
+    assert (again.code, "cifar_large_lr.yaml: is there already" in again.err) == (2, True)
+    (world / "_cifar.yaml").write_text("lr: 1\n")
+    other = dlx("init", "cifar_l2", "-o", "mine.yaml")
+    assert (other.code, "_cifar.yaml: is there already" in other.err) == (2, True)
+    assert not (world / "mine.yaml").exists()
+    assert dlx("init", "cifar_l2", "-o", "mine.yaml", "--force").code == 0
+    assert specs.load(world / "mine.yaml").lr == specs.load(ROOT / "configs" / "cifar_l2.yaml").lr
+    for words in ("digits", "digits.yaml", "configs/digits.yaml"):
+        missing = dlx("run", words)
+        assert missing.code == 2
+        assert "dlx init digits writes it: it comes with dlx" in missing.err
+
+
+@pytest.mark.parametrize("name", examples.names())
+def test_an_experiment_that_comes_with_dlx_is_the_same_anywhere(world: Path, name: str) -> None:
+    written, *_ = shipped.write(name, None, False)
+    theirs, ours = (path.resolve() for path in (ROOT / "configs" / f"{name}.yaml", written))
+    assert resolved(specs.load(ours), str(ours.parent)) == resolved(specs.load(theirs), str(theirs.parent))
+    assert 10 < len(shipped.about(name)) < 200
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -114,7 +114,7 @@ def _reaching(address: str) -> Iterator[None]:
     except DataError:
         raise
     except ImportError as error:
-        hint = "pip install 'dlx[remote]'; s3:// needs s3fs beside it, gs:// gcsfs, az:// adlfs"
+        hint = "pip install 'dlx-runner[remote]'; s3:// needs s3fs beside it, gs:// gcsfs, az:// adlfs"
         raise DataError(first_line(error), where=address, hint=hint) from error
     except FileNotFoundError as error:
         raise DataError("nothing is there", where=address, hint="see the address, and who may read it") from error

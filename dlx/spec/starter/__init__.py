@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dlx.errors import DataError, DlxError, did_you_mean
 from dlx.parts import REGISTRIES
+from dlx.spec import examples
 from dlx.spec.sections import run_name
 from dlx.spec.starter.arrays import arrays_spec
 from dlx.spec.starter.columns import names_of
@@ -47,8 +48,9 @@ def _starter(data: str, label: str | None, output: str | None) -> tuple[str, Lin
         return path.stem, lines, [str(beside), "-o", "submission.csv"] if unused else ["OTHER.csv"]
     if path.exists():
         raise DataError("is not a folder, .csv or .npz", where=data)
-    near = did_you_mean(data, REGISTRIES["dataset"])
-    raise DataError(f"no such file, folder or dataset{near}", where=data, hint="dlx init photos/, train.csv or digits")
+    near = did_you_mean(data, [*examples.names(), *REGISTRIES["dataset"]])
+    hint = "dlx init lists the experiments that come with dlx; dlx init photos/ or train.csv looks at your own data"
+    raise DataError(f"no such file, folder or dataset{near}", where=data, hint=hint)
 
 
 def _like(table: Path, other: Path) -> bool:
