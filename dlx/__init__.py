@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.4.0"
 _MARKS = ("augmentation", "dataset", "layer", "loss", "metric")
 _ESTIMATORS = ("Classifier", "Regressor")
 __all__ = [

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dlx.runs.summary import Entry
 
 MANY = 3  # runs of a sweep, of more there is one line
-STATUS = ("running", "away", "done", "failed", "interrupted", "pruned", "crashed", "unknown", "damaged")
+STATUS = ("running", "away", "done", "failed", "interrupted", "pruned", "crashed", "unknown", "damaged", "unreadable")
 
 
 @click.command("list", short_help="The runs, their status and what they changed.")

@@ -46,7 +46,7 @@ def command(runs: tuple[str, ...], output: str | None, browse: bool, runs_dir: s
     size = write(material, path)
     terminal.console().print(terminal.clean(f"{path}  {byte_size(size)}"))
     if left:
-        terminal.console(error=True).print(f"{left} run{'s' * (left > 1)} cannot be read, and are not in it")
+        terminal.console(error=True).print(f"not in it, as they cannot be read: {left} of {len(paths)} runs")
     if browse:
         click.launch(path.resolve().as_uri())
 

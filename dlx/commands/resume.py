@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -74,7 +75,7 @@ def _away(paths: Sequence[Path]) -> Run | None:
     """The run of a single path that trains at another place; it may not have begun there."""
     from dlx.runs.run import AWAY, Run
 
-    return Run(paths[0]) if len(paths) == 1 and (paths[0] / AWAY).is_file() else None
+    return Run(paths[0]) if len(paths) == 1 and os.path.isfile(paths[0] / AWAY) else None
 
 
 def _follow(run: Run, launch: Launch) -> int:

@@ -98,7 +98,7 @@ def _remove(words: Sequence[str], root: Path) -> None:
         if path.resolve().parent != root.resolve():
             hint = find.command_line("dlx", "rm", path.name, runs_dir=path.parent)
             raise RunError(f"is not in {root}, the runs folder", where=str(path), hint=hint)
-        if not any((path / name).is_file() for name in ("run.json", "lock", "spec.yaml")):
+        if not find.is_run(path) and not any((path / name).is_file() for name in ("lock", "spec.yaml")):
             raise RunError("is not a run", where=str(path))
         trash.removable(path)
     for path in paths:

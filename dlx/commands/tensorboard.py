@@ -127,7 +127,7 @@ def _paths(words: Sequence[str], root: Path, everything: bool) -> Mapping[str, P
     shown = _in_order(shown)
     few = len(runs) <= TICKED // 2
     folders = {name: _folder(Run(path).tensorboard, few) for path, name in zip(runs, shown, strict=True)}
-    return {name: folder.resolve() for name, folder in folders.items() if folder.is_dir()}
+    return {name: folder.resolve() for name, folder in folders.items() if os.path.isdir(folder)}
 
 
 def _in_order(names: Sequence[str]) -> list[str]:
@@ -152,7 +152,7 @@ def _folder(folder: Path, few: bool) -> Path:
     """The folder of a run with both its splits, or of many that with what the run is judged by."""
     if few or list(folder.glob("*tfevents*")):  # an earlier dlx kept HParams beside the two
         return folder
-    return folder / "validation" if (folder / "validation").is_dir() else folder / "train"
+    return folder / "validation" if os.path.isdir(folder / "validation") else folder / "train"
 
 
 def _link(folder: Path, paths: Mapping[str, Path]) -> None:

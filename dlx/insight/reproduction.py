@@ -15,7 +15,7 @@ from dlx.runs.run import Run
 ROUNDING = 1e-3  # relative: what other kernels and other sums of the same numbers come to in a training
 # What of the conditions decides most, first.
 CAUSES = ("settings", "code", "data", "train", "validation", "test", "backend", "device", "devices", "device_name",
-          "threads", "processor", "tensorflow", "jax", "keras", "numpy", "dlx")  # fmt: skip
+          "threads", "processor", "tensorflow", "jax", "keras", "numpy", "arithmetic", "dlx")  # fmt: skip
 NO_FIGURE = ("epoch", "step", "seconds")
 
 

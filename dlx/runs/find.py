@@ -31,8 +31,11 @@ def compare_all(folder: Path) -> str:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a directory claims to be a run."""
-    return (path / "run.json").is_file()
+    """Whether a directory claims to be a run; one into which this user may not look counts as one."""
+    try:
+        return (path / "run.json").is_file()
+    except PermissionError:
+        return True
 
 
 def check_outside(path: Path) -> None:
@@ -59,11 +62,14 @@ def natural(path: Path) -> list[Any]:
 
 
 def below(folder: Path) -> list[Path]:
-    """Every directory in a runs folder, in natural order; regular files, links and hidden ones are passed over."""
+    """Every directory in a runs folder, in natural order, also by a link; files and hidden ones are passed over."""
     if not folder.is_dir():
         return []
-    with os.scandir(folder) as entries:
-        paths = [e.path for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+    try:
+        with os.scandir(folder) as entries:
+            paths = [e.path for e in entries if e.is_dir() and not e.name.startswith(".")]
+    except PermissionError:
+        return []
     return sorted(map(Path, paths), key=natural)
 
 

@@ -82,6 +82,8 @@ class Run:
             document = DECODER.decode(files.contents(self.path, name, MAX_JSON).decode())
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except PermissionError as error:
+            raise RunError(f"{files.whose(self.path)}, and you may not read it", where=str(self.path)) from error
         except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{name} cannot be read ({_short(error)})", where=str(self.path)) from error
         if not isinstance(document, dict):
@@ -95,13 +97,13 @@ class Run:
     @property
     def status(self) -> str:
         """done | failed | interrupted | pruned | running | crashed; away where it trains at another place, and nobody
-        here follows it; unknown where another host may be at it."""
-        if (self.path / "metrics.json").is_file():
+        here follows it; unknown where another host may be at it. Raises RunError where it cannot be read."""
+        if os.path.isfile(self.path / "metrics.json"):
             return "done"
         lock, _ = locks.state(self.path, "lock")
         if lock == "held":  # also while a stopped run is resumed
             return "running"
-        if (self.path / AWAY).is_file():
+        if os.path.isfile(self.path / AWAY):
             return "away"
         failure = self.failure()
         if failure is not None:
@@ -162,12 +164,12 @@ class Run:
         """Claim `root/name-N` with the first free N, by an exclusive mkdir, and hold its lock. number: the least N."""
         name = files.as_path(name)
         try:
-            files.make_private(root)
+            files.make_folder(root)
             number = number or _next_number(root, name)
             while True:
                 path = root / f"{name}-{number}"
                 try:
-                    path.mkdir(files.PRIVATE)
+                    path.mkdir()
                     break
                 except FileExistsError:
                     number += 1
@@ -201,12 +203,12 @@ class Run:
             hint = "dlx resume follows it; --force continues here, from what has come of it"
             raise RunError("trains at another place", where=str(self.path), hint=hint)
         if self.status == "unknown" and not force:
-            message = f"was made on another host, and may still be running there ({self.seen()})"
+            message = f"may still be running: {locks.who(self.path)} was {self.seen()}"
             raise RunError(message, where=str(self.path), hint="--force, when you know that it is not")
         lock = locks.Lock(self.path / "lock")
         with files.disk(self.path):
             if not lock.take():
-                raise RunError("is running", where=str(self.path), hint="another process writes to it")
+                raise RunError("is running", where=str(self.path), hint=f"{locks.who(self.path)} writes to it")
         self._lock = lock
 
     def beat(self) -> None:
@@ -221,7 +223,7 @@ class Run:
         for number, (name, source) in enumerate(sources):
             free = name if name not in {copy.name for copy in copies} else f"{number}_{name}"
             with files.disk(self.path):
-                files.make_private(self.code)
+                files.make_folder(self.code)
                 with files.replacing(self.code / free) as temporary:
                     temporary.write_bytes(source)
             copies.append(self.code / free)

@@ -63,7 +63,7 @@ def identity(settings: Mapping[str, Any], apart: Sequence[str] = ()) -> str:
 
 
 def read(path: Path, like: Mapping[str, Any] | None = None) -> Entry:
-    """The run at `path`; a damaged or foreign directory becomes an entry with its reason.
+    """The run at `path`; one that is damaged, foreign or not ours to read becomes an entry with its reason.
 
     `like` are settings that it probably shares: what is equal is kept once.
     """
@@ -80,7 +80,8 @@ def read(path: Path, like: Mapping[str, Any] | None = None) -> Entry:
         known = {key: info[key] for key in KEPT if key in info}
         return Entry(path, "done" if metrics is not None else run.status, settings, metrics or {}, known)
     except DlxError as error:
-        return Entry(path, "damaged", reason=error.message)
+        kept_from_us = isinstance(error.__cause__, PermissionError)
+        return Entry(path, "unreadable" if kept_from_us else "damaged", reason=error.message)
 
 
 def gather(words: Iterable[str], folder: Path) -> list[Entry]:

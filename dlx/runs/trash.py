@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -26,13 +27,14 @@ def removable(run: Path) -> None:
     except RunError:
         return
     if status == "running":
-        raise RunError("is running", where=str(run), hint="stop it first")
+        raise RunError("is running", where=str(run), hint=f"stop it first: {locks.who(run)} writes to it")
     if status == "away":
         hint = "dlx resume follows it, and Ctrl-C stops it"
         raise RunError("trains at another place", where=str(run), hint=hint)
     if status == "unknown" and locks.state(run, "lock")[1] < SILENT_SECONDS:
         seen = Run(run).seen()
-        raise RunError(f"may be running on another host ({seen})", where=str(run), hint="remove it there, or later")
+        message = f"may be running: {locks.who(run)} was {seen}"
+        raise RunError(message, where=str(run), hint="remove it there, or later")
 
 
 def _check_trash(root: Path) -> None:
@@ -47,11 +49,11 @@ def remove(run: Path, root: Path) -> Path:
     removable(run)
     _check_trash(root)
     with files.disk(run):
-        files.make_private(trash(root))
+        files.make_folder(trash(root))
         place, number = trash(root) / run.name, 1
         while place.exists():
             place, number = trash(root) / f"{run.name}.{number}", number + 1
-        shutil.move(run, place)
+        _moved(run, place)
     return place
 
 
@@ -67,8 +69,17 @@ def restore(name: str, root: Path) -> Path:
     if (root / name).exists():
         raise RunError("is there already", where=str(root / name), hint="remove it first, or leave this one")
     with files.disk(root):
-        shutil.move(trash(root) / name, root / name)
+        _moved(trash(root) / name, root / name)
     return root / name
+
+
+def _moved(run: Path, place: Path) -> None:
+    """Rename a run, whole or not at all. Raises RunError where it is another user's."""
+    try:
+        os.rename(run, place)
+    except PermissionError as error:
+        hint = "they can remove it, or let their group write to it: chmod -R g+w"
+        raise RunError(f"{files.whose(run)}, and you may not move it", where=str(run), hint=hint) from error
 
 
 def empty(root: Path) -> int:

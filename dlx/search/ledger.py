@@ -101,7 +101,7 @@ class Ledger:
         head = json.dumps({"format": FORMAT, "space": self.space}) + "\n"
         text = head + "".join(map(_line, self.issued))
         with files.disk(self.path):
-            files.make_private(self.path.parent)
+            files.make_folder(self.path.parent)
             with files.replacing(self.path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
             self._earlier.unlink(missing_ok=True)
@@ -111,7 +111,7 @@ class Ledger:
     def held(self) -> Iterator[None]:
         """This process decides alone within the block. Raises DlxError where another one does."""
         with files.disk(self.path):
-            files.make_private(self.path.parent)
+            files.make_folder(self.path.parent)
             lock = locks.Lock(self.path.with_suffix(".lock"))
             free = lock.take()
         if not free:

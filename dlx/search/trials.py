@@ -83,7 +83,9 @@ def run_key(settings: Mapping[str, Any], code: Mapping[str, Any] | None) -> str:
 class Runs:
     """The runs of one name in a folder, by what tells their experiments apart; of equal ones the furthest."""
 
-    ORDER = ("done", "running", "away", "pruned", "interrupted", "crashed", "failed", "unknown", "damaged")
+    ORDER = (
+        "done", "running", "away", "pruned", "interrupted", "crashed", "failed", "unknown", "damaged", "unreadable",
+    )  # fmt: skip
 
     def __init__(self, root: Path, name: str) -> None:
         self._found: dict[str, Entry] = {}

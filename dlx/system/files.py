@@ -31,7 +31,10 @@ def disk(path: Path, hint: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DiskError(f"cannot write ({error.strerror or error})", where=str(path), hint=hint) from error
+        why = error.strerror or str(error)
+        if isinstance(error, PermissionError) and path.exists() and not os.access(path, os.W_OK):
+            why = f"{why}: it {whose(path)}"
+        raise DiskError(f"cannot write ({why})", where=str(path), hint=hint) from error
 
 
 def contents(root: Place, name: str, most: int) -> bytes:
@@ -135,12 +138,25 @@ def as_path(text: str) -> str:
     return text
 
 
+def whose(path: Path) -> str:
+    """To whom a file or folder belongs, as a message says it."""
+    try:
+        return f"belongs to {path.owner()}"
+    except (OSError, KeyError, NotImplementedError):  # a user of another machine; Windows
+        return "belongs to somebody else"
+
+
 def make_private(folder: Path) -> None:
-    """Make a folder, and those above it that are not there, for the user alone."""
+    """Make a folder of the user's own, and those above it that are not there, for the user alone."""
+    make_folder(folder, PRIVATE)
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make a folder, and those above it that are not there, for whom the umask says."""
     if not folder.is_dir():
-        make_private(folder.parent)
+        make_folder(folder.parent, mode)
         with contextlib.suppress(FileExistsError):
-            folder.mkdir(PRIVATE)
+            folder.mkdir(mode)
 
 
 def check_writable(folder: Path) -> None:

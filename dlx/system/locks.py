@@ -3,28 +3,63 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import platform
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlx.system import files
+from dlx.system import files, terminal
 
 BEAT_SECONDS = 10.0
 MAX_BYTES = 65536
+WITHOUT = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # what a file system answers that knows no locks
+_lockable: dict[int, bool] = {}  # whether a device knows locks
+
+
+def file_lock(path: Path) -> Any:
+    """The lock of a file, not taken yet. On a disk that knows no locks the file alone is the lock, which is said once:
+    one that a kill has left there is removed by `Lock`, or by hand."""
+    import filelock
+
+    kind = filelock.FileLock if _knows_locks(path.parent) else filelock.SoftFileLock
+    return kind(path, is_singleton=False, thread_local=False)  # a forked child loses it
+
+
+def _knows_locks(folder: Path) -> bool:
+    near = next((place for place in (folder, *folder.resolve().parents) if place.is_dir()), None)
+    device = near.stat().st_dev if near is not None else 0
+    if device not in _lockable:
+        _lockable[device] = near is None or _can_lock(near)
+        if not _lockable[device]:
+            words = f"{near} lies on a disk without locks: files stand for them, which a machine that fails may leave"
+            terminal.console(error=True).print(terminal.clean(words))
+    return _lockable[device]
+
+
+def _can_lock(folder: Path) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[attr-defined,unused-ignore]
+    except OSError as error:  # one that may not be written into is found out by whoever writes
+        return error.errno not in WITHOUT
+    return True
 
 
 class Lock:
     """The lock of a run, from when it is taken until it is released or the process ends, however it ends."""
 
     def __init__(self, path: Path) -> None:
-        from filelock import FileLock
-
         self.path, self._beaten = path, time.monotonic()
-        self._file: Any = FileLock(path, is_singleton=False, thread_local=False)  # a forked child loses it
+        self._file = file_lock(path)
 
     def take(self) -> bool:
         """Take it and say who has it; False when another has it. Raises OSError."""
@@ -69,7 +104,27 @@ def owner() -> dict[str, Any]:
         "pid": os.getpid(),
         "pid_started": _began(os.getpid()),
         "cwd": os.getcwd(),
+        "user": _user(),
     }
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a number without a name, as in a container
+        return ""
+
+
+def who(folder: Path, name: str = "lock") -> str:
+    """Who holds the lock `name` in `folder`, in words."""
+    try:
+        known = json.loads(files.contents(folder, name, MAX_BYTES))
+        process, user, host = f"process {int(known['pid'])}", str(known.get("user") or ""), str(known["host"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "another process"
+    return process + f" of {user}" * bool(user) + f" on {host}" * (host != platform.node())
 
 
 def _boot() -> str:

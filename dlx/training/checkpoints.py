@@ -49,9 +49,9 @@ def commit(folder: Path, state: Mapping[str, np.ndarray], info: Mapping[str, Any
     number = max(numbers(folder), default=0) + 1
     place, staging = folder / str(number), folder / f"{number}.tmp"
     try:
-        files.make_private(folder)
+        files.make_folder(folder)
         _sweep(folder)
-        staging.mkdir(files.PRIVATE)
+        staging.mkdir()
         try:
             np.savez(staging / NAMES[0], **dict[str, Any](state))
             text = json.dumps({"format": FORMAT, **info}, allow_nan=False) + "\n"

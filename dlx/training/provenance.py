@@ -17,6 +17,10 @@ from dlx.spec.sections import Spec, flat, resolved
 from dlx.system import backend, versions
 from dlx.training.experiment import Experiment
 
+# Counts the times that a change of dlx itself changed the figures of an unchanged spec, if only their last digits: a
+# training that began before such a change does not continue after it as it was. docs/guide/versions.md has them.
+ARITHMETIC = 1
+
 
 def run_record(
     experiment: Experiment,
@@ -76,6 +80,7 @@ def origin(spec: Spec, command: Sequence[str], started: float) -> dict[str, Any]
     zone = time.strftime("%z", time.localtime(started))
     return {
         "dlx": versions.own(),
+        "arithmetic": ARITHMETIC,
         "command": " ".join(_relative(word) for word in command),
         "spec": _relative(re.sub(r":\d+:\d+$", "", spec.marks.get("", ""))),
         "changed": [_relative(text) for text in spec.changed()],
@@ -90,7 +95,7 @@ def conditions(experiment: Experiment, device: backend.Device) -> dict[str, Any]
     recorded = device.record()
     libraries = {name: version for name, version in backend.versions().items() if name != "python"}
     return {
-        "dlx": versions.own(),
+        "arithmetic": ARITHMETIC,
         **{f"versions.{name}": version for name, version in libraries.items()},
         **{key: recorded[key] for key in ("backend", "device", "processor", "threads", "devices")},
         **({"device_name": recorded["device_name"]} if device.device.startswith("gpu") else {}),

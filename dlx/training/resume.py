@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from dlx.runs.metrics import reached
 from dlx.runs.run import AWAY, START, Run
 from dlx.runs.summary import BASELINE, NOTES
 from dlx.spec.sections import Spec, changes, defaults, flat, resolved
-from dlx.system import backend, machine
+from dlx.system import backend, locks, machine, versions
 from dlx.system.json_text import finite
 from dlx.training import checkpoints
 from dlx.training.experiment import Experiment, prepare, spec_of
@@ -44,7 +45,8 @@ def newest_stopped(root: Path) -> Run:
 def _stopped(run: Run, statuses: Sequence[str] = ("interrupted", "crashed", "failed")) -> bool:
     try:
         failure = run.failure() or {}
-        return run.status in statuses and not failure.get("diverged")
+        ours = os.access(run.path, os.W_OK)  # another user continues their own
+        return run.status in statuses and ours and not failure.get("diverged")
     except RunError:
         return False
 
@@ -96,7 +98,7 @@ def resume(
         hint = "dlx baseline makes one where there is none"
         raise RunError("is a baseline: there is no training to continue", where=str(run.path), hint=hint)
     if run.status == "running":
-        raise RunError("is running", where=str(run.path), hint="another process writes to it")
+        raise RunError("is running", where=str(run.path), hint=f"{locks.who(run.path)} writes to it")
     _check_status(run, settings)
     _want(info, run, device)
     run.take_up(force)
@@ -175,7 +177,7 @@ def again(
         raise RunError("finished no epoch: there is nothing to compare with", where=str(run.path))
     _want(info, run, device)
     experiment = prepare(spec_of(run).alone, recorded=info)
-    changed = differences(info, conditions(experiment, backend.load()))
+    changed = differences(info, {**conditions(experiment, backend.load()), "dlx": versions.own()})
     changed += _changed_settings(info, run, experiment, ())
     options = Options(list(command), observer, parent=run.name, deadline=deadline)
     return train(experiment, run.path.parent, options), changed

@@ -54,7 +54,7 @@ class Snapshots:
         """The arrays in the order of the network's weights: 0:hidden/kernel, 1:hidden/bias, …"""
         import numpy as np
 
-        files.make_private(self._run.snapshots)
+        files.make_folder(self._run.snapshots)
         names = [f"{number}:{name}" for number, name in enumerate(self._names)]
         with files.replacing(self._run.snapshots / f"{epoch}.npz") as path:
             np.savez(path, **dict(zip(names, arrays, strict=True)))

@@ -61,7 +61,7 @@ class Events:
     """
 
     def __init__(self, folder: Path, name: str | None = None) -> None:
-        files.make_private(folder)
+        files.make_folder(folder)
         # TensorBoard finds event files by "tfevents" and orders them by the time after it.
         self.path = folder / (name or f"events.out.tfevents.{int(time.time())}.dlx")
         self._stream = self.path.open("ab" if name else "wb")

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Dlx
 
 from dlx.system import files
 
@@ -46,7 +45,12 @@ def test_strange_things_beneath_a_run_are_found(world: Path, kind: str) -> None:
     assert files.special_file(world / "r") == "inner/it"
 
 
-def test_what_dlx_makes_is_the_users_alone(dlx: Dlx, gate: Path, world: Path) -> None:
-    assert dlx("run", gate).code == 0
-    for folder in ("runs", "runs/gate-1", "runs/gate-1/checkpoints", "runs/gate-1/tensorboard"):
-        assert (world / folder).stat().st_mode & 0o777 == 0o700, folder
+def test_what_is_made_is_for_whom_it_says(world: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        files.make_private(world / "own" / "inner")
+        files.make_folder(world / "shared" / "inner")
+    finally:
+        os.umask(before)
+    modes = [(world / name).stat().st_mode & 0o777 for name in ("own", "own/inner", "shared", "shared/inner")]
+    assert modes == [0o700, 0o700, 0o775, 0o775]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dlx.data.store.catalog import IDX, KNOWN, Known, known
 from dlx.data.store.formats import PARTS, Arrays, Progress, check, read
 from dlx.errors import DataError, DiskError, first_line
-from dlx.system import files
+from dlx.system import files, locks
 from dlx.system.backend import keras
 
 if TYPE_CHECKING:
@@ -154,13 +154,11 @@ def _convert(name: str, path: Path, target: Path, progress: Progress | None = No
     with tempfile.TemporaryDirectory(prefix="dlx-") as scratch:
         arrays, lossy = read(name, entry, path, Path(scratch), progress)
         checked = check(arrays, entry, str(path))
-    from filelock import FileLock
-
     files.make_private(target.parent)
     staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         _write(staging, name, path, checked, lossy)
-        with FileLock(target.with_name(f".{target.name}.lock")):  # others may add the same set
+        with locks.file_lock(target.with_name(f".{target.name}.lock")):  # others may add the same set
             _swap(staging, target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

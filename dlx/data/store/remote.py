@@ -21,11 +21,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from filelock import FileLock
-
 from dlx.data import store
 from dlx.errors import DataError, first_line
-from dlx.system import files
+from dlx.system import files, locks
 from dlx.system.terminal import Bar, clean, console
 from dlx.system.units import byte_size
 
@@ -85,7 +83,7 @@ def _copy(address: str) -> Path:
     if not target.exists():
         with files.disk(place):
             files.make_private(place)
-            with FileLock(place / "lock"):  # who comes second need not bring it again
+            with locks.file_lock(place / "lock"):  # who comes second need not bring it again
                 for part in place.glob("*.part-*"):  # what a kill has left
                     shutil.rmtree(part, ignore_errors=True)
                 if not target.exists():

@@ -21,7 +21,7 @@ from typing import Any
 
 from dlx.search.places import parcel, spool
 from dlx.search.places.mirror import Stamp, changed, written
-from dlx.system import files
+from dlx.system import files, locks
 
 Heard = tuple[bytes, bool, dict[str, tuple[Stamp, bytes]]]
 
@@ -74,13 +74,11 @@ class Courier:
 
     def bring(self, target: str, pieces: Sequence[Any]) -> None:
         """Unpack an archive, whose pieces are in Ray's store, to a path below the folder, whole or not at all."""
-        from filelock import FileLock
-
         ray = _ray()
 
         place = self._folder / target
         files.make_private(place.parent)
-        with FileLock(f"{place}.lock"):  # several workers of a node begin at once
+        with locks.file_lock(Path(f"{place}.lock")):  # several workers of a node begin at once
             if place.exists():
                 return
             part = place.with_name(f"{place.name}.part-{os.getpid()}")

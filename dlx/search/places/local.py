@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,8 +21,8 @@ from dlx.search.study import Task
 from dlx.search.sweep import Result
 from dlx.search.trials import as_recorded
 from dlx.spec.sections import Spec, changes, defaults
-from dlx.system import backend, signals
-from dlx.system.files import disk, make_private
+from dlx.system import backend, locks, signals
+from dlx.system.files import disk, make_folder
 from dlx.system.json_text import finite
 from dlx.training import lanes
 from dlx.training.check import check
@@ -40,13 +41,13 @@ def claimed(root: Path, identity: str) -> Iterator[bool]:
 
     The claim is a lock below the runs folder, which ends with the process, however that ends. Raises DiskError.
     """
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
     place = root / CLAIMS / hashlib.sha256(identity.encode()).hexdigest()[:16]
-    lock = FileLock(place, is_singleton=False)
+    lock = locks.file_lock(place)
     with disk(place):
         while not lock.is_locked:
-            make_private(place.parent)
+            make_folder(place.parent)
             try:
                 lock.acquire(blocking=False)
             except FileNotFoundError:  # another one has just removed the empty folder
@@ -78,7 +79,7 @@ class Finished:
     def refresh(self) -> None:
         """Look for runs that have finished since."""
         for path in find.below(self._root):
-            if path in self._seen or not (path / "metrics.json").is_file():
+            if path in self._seen or not os.path.isfile(path / "metrics.json"):
                 continue
             entry = read(path)
             if entry.status == "done":

@@ -45,7 +45,7 @@ def written(run: Path, contents: Mapping[str, bytes]) -> None:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
             raise ValueError(f"{name!r} is no name of a file of a run")
-        files.make_private((run / path).parent)
+        files.make_folder((run / path).parent)
         with files.replacing(run / path) as temporary:
             temporary.write_bytes(data)
     thin(run)

@@ -71,7 +71,7 @@ class Pipes:
 
     def __init__(self, log: Path) -> None:
         with files.disk(log):
-            files.make_private(log.parent)
+            files.make_folder(log.parent)
             stream = log.open("ab")
         with stream:
             self._process = subprocess.Popen(
