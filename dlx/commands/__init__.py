@@ -7,5 +7,5 @@ needs is imported in its functions.
 COMMANDS = (
     "init", "run", "resume", "sweep", "check", "baseline", "list", "watch", "show", "note", "rm", "compare",
     "reproduce", "report", "plot", "tensorboard", "predict", "evaluate", "export", "eject", "serve", "card", "push",
-    "data", "parts", "schema", "doctor",
+    "pack", "unpack", "data", "parts", "schema", "doctor",
 )  # fmt: skip

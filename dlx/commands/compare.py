@@ -135,7 +135,7 @@ def compare(words: Sequence[str], root: Path, shown: Shown) -> None:
         said = _said(asked, root, shown)
         flipped = _flips(asked, root, shown.asked) if shown.asked.flips else None
         if form == "json":
-            record: dict[str, Any] = {"runs": [as_record(entry) for entry in entries]}
+            record: dict[str, Any] = {"format": 1, "runs": [as_record(entry) for entry in entries]}
             record["statistics"] = [one.record() for one in said.statements] if said else []
             print(one_line(record | ({"flips": flipped.record()} if flipped else {})))
             return

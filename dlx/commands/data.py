@@ -25,12 +25,18 @@ def command() -> None:
 
 
 @command.command("list", short_help="The named sets, and which are here.")
-def list_() -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each set.")
+def list_(as_json: bool) -> None:
     """Show each named set: whether it is in the store, its sizes and its source."""
     from dlx.data import store
     from dlx.system import terminal
+    from dlx.system.json_text import finite, one_line
 
     entries = store.entries()
+    if as_json:
+        for name, copy in entries:
+            print(one_line(finite({"name": name, "here": bool(copy), **(copy or {})})))
+        return
     columns = [
         ("name", [name for name, _ in entries]),
         ("train", [f"{copy['train']:,}" if copy else "–" for _, copy in entries]),

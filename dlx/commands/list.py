@@ -80,7 +80,8 @@ def command(
         ]
         chosen = _sorted(chosen, sort)
         if as_json:
-            print(one_line({"runs": [{**as_record(entry), **_sizes(entry, sizes)} for entry in chosen]}))
+            records = [{**as_record(entry), **_sizes(entry, sizes)} for entry in chosen]
+            print(one_line({"format": 1, "runs": records}))
         elif quiet:
             for entry in chosen:
                 print(terminal.clean(find.shown_name(entry.path, root)))

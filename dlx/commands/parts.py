@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 @click.command("parts", short_help="Everything that a spec can name.")
 @click.argument("name", required=False, shell_complete=completion.parts)
 @click.option("--advice", is_flag=True, help="The rules by which dlx check gives advice.")
-def command(name: str | None, advice: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each part, key or rule.")
+def command(name: str | None, advice: bool, as_json: bool) -> None:
     """List the names of all parts, explain those of one kind, or explain one part, or one key of a spec.
 
     \b
@@ -25,12 +26,67 @@ def command(name: str | None, advice: bool) -> None:
     dlx parts early_stop
     dlx parts --advice
     """
-    if advice:
+    if as_json:
+        _as_json(name, advice)
+    elif advice:
         _rules(name)
     elif name:
         _explain(name)
     else:
         _names()
+
+
+def _as_json(name: str | None, advice: bool) -> None:
+    """What the names mean as data, a line each: rules of advice, or keys and parts. Raises DlxError as `_explain`."""
+    from dlx.insight.advice import RULES, check_names
+    from dlx.parts import REGISTRIES
+    from dlx.spec.annotations import SECTIONS
+    from dlx.system.json_text import finite, one_line
+
+    if advice:
+        check_names([name] if name else [])
+        records = [{"kind": "rule", "name": one, "help": str(rule.__doc__)} for one, rule in RULES.items()]
+    else:
+        homes, kind = _meant(name) if name else (list(REGISTRIES.values()), None)
+        records = [_key_record(key) for key in SECTIONS]
+        records += [_record(home, part) for home in [*homes, *([kind] if kind and not homes else [])] for part in home]
+        name = None if kind and not homes else name
+    for record in records:
+        if name in (None, record["name"]):
+            print(one_line(finite(record)))
+
+
+def _key_record(name: str) -> dict[str, Any]:
+    from dlx.parts.registry import plain
+    from dlx.spec import describe
+    from dlx.spec.annotations import SECTIONS
+    from dlx.spec.json_schema import KEY_HELP
+
+    section = SECTIONS[name]
+    default = None if section.required else plain(section.default)
+    value = describe(section.annotation)
+    return {
+        "kind": "key",
+        "name": name,
+        "help": KEY_HELP[name],
+        "required": section.required,
+        "value": value,
+        "default": default,
+    }
+
+
+def _record(registry: Registry, name: str) -> dict[str, Any]:
+    from dlx.parts.registry import plain
+    from dlx.spec import describe
+
+    parameters = [
+        {
+            "name": parameter.name, "required": parameter.required, "value": describe(parameter.annotation),
+            "default": None if parameter.required else plain(parameter.default),
+        }
+        for parameter in registry.parameters(name).values()
+    ]  # fmt: skip
+    return {"kind": registry.kind, "name": name, "help": registry.help(name), "parameters": parameters}
 
 
 def _names() -> None:
@@ -66,12 +122,29 @@ def plural(registry: Registry) -> str:
 
 
 def _explain(name: str) -> None:
-    """All that has a name: a kind of parts, a key, a part. Raises DlxError with the nearest name."""
+    """All that has a name: a kind of parts, a key, a part. Raises DlxError where there is none."""
+    from dlx.spec.annotations import SECTIONS
+    from dlx.system import terminal
+
+    homes, kind = _meant(name)
+    if name in SECTIONS:
+        _explain_key(name)
+    for number, registry in enumerate(homes):
+        if number or name in SECTIONS:
+            terminal.console().print()
+        _explain_one(registry, name)
+    if kind and not homes:
+        if name in SECTIONS:
+            terminal.console().print()
+        _explain_kind(kind)
+
+
+def _meant(name: str) -> tuple[list[Registry], Registry | None]:
+    """(the registries that have a part of the name, the one of that kind). Raises DlxError with the nearest name."""
     from dlx.errors import DlxError, suggest
     from dlx.parts import REGISTRIES
     from dlx.spec.aliases import KEY_ALIASES
     from dlx.spec.annotations import SECTIONS
-    from dlx.system import terminal
 
     kinds = {heading: registry for key, registry in REGISTRIES.items() for heading in (key, plural(registry))}
     homes = [registry for registry in REGISTRIES.values() if name in registry]
@@ -86,16 +159,7 @@ def _explain(name: str) -> None:
         raise DlxError(
             f"unknown part {name!r}" + (f" (did you mean {near!r}?)" if near else ""), hint="dlx parts lists them all"
         )
-    if name in SECTIONS:
-        _explain_key(name)
-    for number, registry in enumerate(homes):
-        if number or name in SECTIONS:
-            terminal.console().print()
-        _explain_one(registry, name)
-    if kind and not homes:
-        if name in SECTIONS:
-            terminal.console().print()
-        _explain_kind(kind)
+    return homes, kind
 
 
 def _explain_kind(registry: Registry) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def _kinds(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
 @click.option("--pdf", "form", flag_value="pdf", help="Write .pdf files instead of .png.")
 @click.option("--dark", is_flag=True, help="Draw on a dark ground.")
 @overrides
-@launch_options()
+@launch_options("json")
 def command(
     runs: tuple[str, ...],
     output: str,
@@ -101,14 +102,14 @@ def command(
     if specs:
         launch.want()
         shown = SpecGallery(specs, settings)
-        _draw(shown, only, Path(output), form or "png", dark)
+        _draw(shown, only, _Target(Path(output), form or "png", dark, launch.json))
         return shown.problems[0].exit_code if shown.problems else 0
     existing = _open(runs, launch.root)
     if image is not None and only and "activations" not in only:
         only = (*only, "activations")
     launch.want()
     gallery = Gallery(existing, image, x)
-    written = _draw(gallery, only, Path(output), form or "png", dark)
+    written = _draw(gallery, only, _Target(Path(output), form or "png", dark, launch.json))
     if gallery.problems and (only or image is not None or not written):
         return gallery.problems[0].exit_code
     return 0
@@ -126,19 +127,30 @@ def _open(words: Sequence[str], root: Path) -> list[Run]:
     return list({run.path.resolve(): run for run in runs}.values())
 
 
-def _draw(gallery: Gallery | SpecGallery, only: Sequence[str], folder: Path, suffix: str, dark: bool) -> int:
+@dataclass(frozen=True)
+class _Target:
+    """Where pictures go, in which form, and whether their paths are printed as JSON."""
+
+    folder: Path
+    suffix: str
+    dark: bool
+    json: bool
+
+
+def _draw(gallery: Gallery | SpecGallery, only: Sequence[str], target: _Target) -> int:
     """Write the pictures; returns how many. One that cannot be drawn is a problem of the gallery."""
     from dlx.errors import DlxError
     from dlx.plots import style
     from dlx.system import terminal
+    from dlx.system.json_text import one_line
 
     out, errors = terminal.console(), terminal.console(error=True)
     drawings, written = gallery.drawings(only), 0
     with terminal.Bar(len(drawings), "pictures", plain=False) as bar:
         for number, (name, draw) in enumerate(drawings, 1):
             try:
-                with style.on_dark(dark):
-                    paths = style.save_all(draw(), folder / name, suffix)
+                with style.on_dark(target.dark):
+                    paths = style.save_all(draw(), target.folder / name, target.suffix)
             except DlxError as error:
                 if error.exit_code == 5:
                     raise
@@ -147,7 +159,10 @@ def _draw(gallery: Gallery | SpecGallery, only: Sequence[str], folder: Path, suf
             written += len(paths)
             bar.update(number)
             for path in paths:
-                out.print(terminal.clean(str(path)))
+                if target.json:
+                    print(one_line({"picture": name, "file": str(path)}))
+                else:
+                    out.print(terminal.clean(str(path)))
     for remark in gallery.remarks:
         errors.print(terminal.clean(remark))
     for problem in gallery.problems:

@@ -42,7 +42,13 @@ def command(run: str, weights: bool, as_json: bool, runs_dir: str | None) -> Non
     if as_json:
         from dlx.insight import evidence, remarks
 
-        record_of = {"run": str(existing.path), "status": existing.status, **info, "metrics": metrics}
+        record_of = {
+            "format": info["format"],
+            "run": str(existing.path),
+            "status": existing.status,
+            **info,
+            "metrics": metrics,
+        }
         print(one_line({**record_of, "remark": remarks.record(existing, remarks.verdict(evidence.of_run(existing)))}))
     else:
         _show(existing, info, metrics, root)

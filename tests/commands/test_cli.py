@@ -45,7 +45,7 @@ def test_every_option_has_help() -> None:
 
 
 def test_version_and_no_words(dlx: Dlx) -> None:
-    assert re.fullmatch(r"dlx, version \d+\.\d+\.\d+\n", dlx("--version").out)
+    assert dlx("--version").out.split("+")[0].strip() == f"dlx, version {__version__}"
     assert dlx().code == 2
 
 
