@@ -75,10 +75,16 @@ def _check(template: Path, raw: bytes) -> None:
             is_not = "is not there" if missing[0] in expected else "belongs to no layer"
             raise RunError(f"model.keras does not hold the weights of its spec: {missing[0]} {is_not}")
         for name, kind in expected.items():
-            if loaded[name] != kind:
+            if not _fits(loaded[name], kind):
                 loaded_kind = " ".join(map(str, loaded[name]))
                 message = f"model.keras does not hold the weights of its spec: {name} is {loaded_kind}, expected"
                 raise RunError(f"{message} {' '.join(map(str, kind))}")
+
+
+def _fits(given: tuple[Any, Any], expected: tuple[Any, Any]) -> bool:
+    """Whether an array can take another one's place: a count has 32 bits on JAX, and 64 on TensorFlow."""
+    whole = all(getattr(dtype, "kind", "") == "i" for dtype, _ in (given, expected))
+    return given == expected or (whole and given[1] == expected[1])
 
 
 def _arrays(file: Any) -> dict[str, tuple[Any, Any]]:

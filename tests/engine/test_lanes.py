@@ -89,7 +89,7 @@ def test_a_lane_is_the_training_that_it_would_be_alone(world: Path, name: str, s
     lanes, states, rows = together(world, text, many, plan, steps)
     for number, overrides in enumerate(many):
         program, expected = alone(world, text, overrides, plan)
-        np.testing.assert_allclose(rows[number], expected, atol=1e-5, err_msg=str(overrides))
+        np.testing.assert_allclose(rows[number], expected, atol=5e-5, err_msg=str(overrides))
         lane = lanes.fetch(lanes.lane(states, number))
         assert set(lane) == set(program.state)
         assert int(lane["loop/epochs"]) == len(expected)
@@ -104,7 +104,7 @@ def test_a_lane_that_diverges_ends_and_the_others_continue(world: Path) -> None:
     assert counters["bad_step"][1] > 0
     assert counters["step"].tolist() == [14, counters["bad_step"][1], 14]
     for number in (0, 2):
-        np.testing.assert_allclose(rows[number], alone(world, text, many[number], {})[1], atol=1e-5)
+        np.testing.assert_allclose(rows[number], alone(world, text, many[number], {})[1], atol=5e-5)
     assert len(rows[1]) == len(alone(world, text, many[1], {})[1])
 
 
@@ -120,4 +120,4 @@ def test_lanes_that_are_taken_continue_as_they_were(world: Path) -> None:
     states, numbers = lanes.take(states, lanes.numbers, [2, 0])
     _, rest = lanes.chunk(states, numbers, 6, 8)
     for lane, number in enumerate((2, 0)):
-        np.testing.assert_allclose([*begun[number], *rest[lane]], expected[number], atol=1e-5)
+        np.testing.assert_allclose([*begun[number], *rest[lane]], expected[number], atol=5e-5)

@@ -95,3 +95,25 @@ def test_a_network_that_its_file_cannot_hold_is_not_made(dlx: Dlx, gate_run: Pat
     result = dlx("predict", gate_run, "x.npy")
     assert result.code != 0
     assert "parameters, which a model.keras of" in " ".join(result.err.split())
+
+
+def test_a_count_of_another_backend_is_read(dlx: Dlx, world: Path) -> None:
+    """JAX counts in 32 bits what TensorFlow counts in 64."""
+    (world / "s.yaml").write_text("dataset: iris\npreprocess: [normalize]\nlayers: [output]\nepochs: 1\n")
+    assert dlx("run", "s.yaml").code == 0
+    before = dlx("evaluate", "s", "--json").lines
+    path = world / "runs" / "s-1" / "model.keras"
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    weights = world / "w.h5"
+    weights.write_bytes(members["model.weights.h5"])
+    with h5py.File(weights, "a") as file:
+        group = file["layers/normalization/vars"]
+        count = group["2"][()]
+        del group["2"]
+        group["2"] = np.int32(count) if count.dtype == np.int64 else np.int64(count)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, raw in {**members, "model.weights.h5": weights.read_bytes()}.items():
+            archive.writestr(name, raw)
+    assert dlx("predict", "s", "--random", "3", "--exact").code == 0
+    assert dlx("evaluate", "s", "--json").lines == before
