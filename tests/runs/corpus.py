@@ -136,7 +136,8 @@ def main() -> None:
             for left in ("tensorboard", "lock", "model.onnx"):
                 path = run / left
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        shutil.copytree(Path(), target, dirs_exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(Path(), target)
     sizes = {
         path.name: sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) for path in (target / "runs").iterdir()
     }
