@@ -15,6 +15,7 @@ import pytest
 import yaml
 from conftest import ROOT, Dlx
 
+from dlx import __version__
 from dlx.commands import COMMANDS
 from dlx.search.places import named
 
@@ -39,6 +40,22 @@ def test_every_command_has_a_place_in_the_guide(words: str) -> None:
 def test_the_page_of_commands_is_what_help_says(dlx: Dlx) -> None:
     again = "make it again: dlx schema --commands > docs/commands.md"
     assert dlx("schema", "--commands").out == (DOCS / "commands.md").read_text(), again
+
+
+def test_the_man_page_is_what_help_says(dlx: Dlx) -> None:
+    assert dlx("schema", "--man").out == (DOCS / "dlx.1").read_text(), "dlx schema --man > docs/dlx.1"
+
+
+def test_project_files_say_what_is_there(dlx: Dlx) -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert f"## {cited['version']}" in (ROOT / "CHANGELOG.md").read_text()
+    assert cited["version"] == __version__
+    for path in (ROOT / ".github").rglob("*.yml"):
+        assert yaml.safe_load(path.read_text()), path
+    text = (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / "SECURITY.md").read_text()
+    named = set(re.findall(r"(?:tests|docs|training|\.ci)/[\w./]+", text))
+    assert len(named) > 5
+    assert [name for name in named if not ((ROOT / name).exists() or (ROOT / "dlx" / name).exists())] == []
 
 
 def blocks(language: str, text: str) -> list[str]:
@@ -101,7 +118,7 @@ def test_every_spec_in_the_documentation_checks(dlx: Dlx, world: Path) -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (*PAGES, *REFERENCE, ROOT / "dlx" / "README.md", ROOT / "CHANGELOG.md"):
+    for page in (*PAGES, *REFERENCE, ROOT / "dlx" / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
 

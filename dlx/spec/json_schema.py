@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import typing
 from importlib import metadata
 from typing import Any
@@ -12,11 +13,13 @@ from pydantic import TypeAdapter
 
 from dlx import __version__
 from dlx.parts import REGISTRIES, types
-from dlx.parts.registry import FilePath, Parameter, Parts, Registry
+from dlx.parts.registry import FilePath, Parameter, Parts, Registry, plain
 from dlx.spec.annotations import SECTIONS, annotation_kind, options
+from dlx.spec.describe import describe
 
 Schema = dict[str, Any]
 # Annotations that many parameters share: explained once.
+SET: Schema = {"not": {"type": "null"}}  # what is null is left to its default
 SHARED: dict[str, Any] = {
     "activation": types.Activation,
     "initializer": types.Initializer,
@@ -37,6 +40,7 @@ def schema() -> Schema:
     properties["extends"]["description"] = "A spec beside this one that it builds on, or several; later ones win."
     for name, section in SECTIONS.items():
         properties[name] = {**_value(section.annotation), "description": KEY_HELP[name]}
+    properties, closed = _with_own_parts(properties)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A dlx spec",
@@ -44,8 +48,24 @@ def schema() -> Schema:
         "type": "object",
         "properties": properties,
         "additionalProperties": False,
+        "anyOf": [{"required": ["dataset"]}, {"required": ["extends"]}],
+        "allOf": [closed, {"not": {"required": ["epochs", "steps"], "properties": {"epochs": SET, "steps": SET}}}],
         "$defs": definitions,
     }
+
+
+def _with_own_parts(properties: Schema) -> tuple[Schema, Schema]:
+    """(the keys, and what else holds of a spec: without `imports` its parts are those that dlx has)"""
+    named = {name for name, section in SECTIONS.items() if _names_parts(section.annotation)}
+    words = {name: {"description": properties[name]["description"]} for name in named}
+    strict = {"properties": {name: value for name, value in properties.items() if name in named}}
+    loose = {name: words.get(name, value) for name, value in properties.items()}
+    return loose, {"if": {"required": ["imports"]}, "then": True, "else": strict}
+
+
+def _names_parts(annotation: Any) -> bool:
+    kinds = [annotation_kind(option) for option in options(annotation)]
+    return any(isinstance(kind[0] if isinstance(kind, list) else kind, Parts) for kind in kinds)
 
 
 def _made_with() -> str:
@@ -65,16 +85,16 @@ def _registry(registry: Registry) -> Schema:
         parameters = registry.parameters(name)
         if not any(parameter.required for parameter in parameters.values()):
             bare.append(name)
-        named[name] = {**_arguments(parameters), "description": registry.help(name).split("\n")[0]}
+        named[name] = {**_arguments(parameters, registry.help(name)), "description": registry.help(name).split("\n")[0]}
     mapping = {
         "type": "object", "properties": named, "additionalProperties": False, "minProperties": 1, "maxProperties": 1,
     }  # fmt: skip
-    return {"anyOf": [{"enum": bare}, mapping]}
+    return {"if": {"type": "object"}, "then": mapping, "else": {"enum": bare}}
 
 
-def _arguments(parameters: dict[str, Parameter]) -> Schema:
-    """What may stand behind a part's name: parameters by name, or the value of the first."""
-    properties = {name: _value(parameter.annotation) for name, parameter in parameters.items()}
+def _arguments(parameters: dict[str, Parameter], words: str) -> Schema:
+    """What may stand behind a part's name: parameters by name, or the value of the first; words: the part's help."""
+    properties = {name: _parameter(parameter, words) for name, parameter in parameters.items()}
     whole: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     required = [name for name, parameter in parameters.items() if parameter.required]
     if required:
@@ -82,10 +102,30 @@ def _arguments(parameters: dict[str, Parameter]) -> Schema:
     first = next(iter(parameters.values()), None)
     if first is None:
         return {"anyOf": [whole, {"type": "null"}]}
-    choices = [whole, {"type": "null"}]
+    choices: list[Schema] = [{"type": "null"}]
     if set(required) <= {first.name}:
         choices.insert(0, _value(first.annotation))
-    return {"anyOf": choices}
+    if _may_be_mapping(first.annotation):  # which of the two a mapping is, its keys say
+        return {"anyOf": [whole, *choices]}
+    return {"if": {"type": "object"}, "then": whole, "else": {"anyOf": choices}}
+
+
+def _may_be_mapping(annotation: Any) -> bool:
+    """Whether a value may be written as a mapping."""
+    return annotation is Any or '"object"' in json.dumps(_value(annotation)) or "$ref" in json.dumps(_value(annotation))
+
+
+def _parameter(parameter: Parameter, words: str) -> Schema:
+    """The schema of a parameter: what the help of its part says of it, what it must be, its default."""
+    text = " ".join(words.split())
+    said = [sentence for sentence in re.split(r"(?<=[.;])\s+", text) if f"`{parameter.name}`" in sentence]
+    must = describe(parameter.annotation)
+    must = must if len(must) < 200 else f"{must[:150].rsplit(', ', 1)[0]}, …"
+    entry = _value(parameter.annotation)
+    if parameter.required:
+        return {**entry, "description": " ".join([*said, f"{must}; required"])}
+    default = plain(parameter.default)
+    return {**entry, "description": " ".join([*said, f"{must}; default {json.dumps(default)}"]), "default": default}
 
 
 def _value(annotation: Any) -> Schema:
@@ -94,11 +134,13 @@ def _value(annotation: Any) -> Schema:
         if annotation in (kind, kind | None):
             return {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]}
     schemas = [_option(option) for option in options(annotation)]
-    plain: list[Schema] = []
+    found: list[Schema] = []
     for option in [*schemas, {"type": "null"}]:
-        if option not in plain:
-            plain.append(option)
-    return {"anyOf": plain}
+        if option not in found:
+            found.append(option)
+    if len(found) == 2 and ("$ref" in found[0] or "items" in found[0]):  # so that what is wrong within it is said
+        return {"if": {"type": "null"}, "then": True, "else": found[0]}
+    return {"anyOf": found}
 
 
 def _option(option: Any) -> Schema:
