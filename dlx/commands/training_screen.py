@@ -341,22 +341,7 @@ def _table(metrics: dict[str, Any], experiment: Experiment, error: bool) -> None
     """A row a split, a column a figure."""
     figures = [key for key in metrics if is_figure(key)]
     names = list(dict.fromkeys(key.partition("_")[2] for key in figures if not key.startswith("last_")))
-    last, best_epoch = experiment.spec.keep == "last", metrics["best_epoch"]
-    kept = f"last weights, epoch {metrics['epochs']}" if last else f"best weights, epoch {best_epoch}"
-    if not metrics["epochs"]:
-        kept = "before the training"
-    judged, twins = "val_loss" in metrics or "test_loss" in metrics, experiment.splits.test_is_validation
-    train = "mean over the last epoch" + ("" if judged or last else f"; the model keeps epoch {best_epoch}")
-    rows = [("train", "train", train)] if metrics["epochs"] else []
-    if "val_loss" in metrics and not twins:
-        rows.append(("val", "validation", kept))
-    if "test_loss" in metrics:
-        rows.append(("test", "test" + "=validation" * twins, kept))
-    if "last_val_loss" in metrics and best_epoch != metrics["epochs"] and not last:
-        rows.append(
-            ("last_val", "test=validation" if twins else "validation", f"last weights, epoch {metrics['epochs']}")
-        )
-    sizes = experiment.splits.sizes()
+    rows, sizes = _rows(metrics, experiment), experiment.splits.sizes()
     counted = [f"{sizes.get(label.partition('=')[0], 0):,}" for _, label, _ in rows]
     columns = [("", [label for _, label, _ in rows]), ("n", counted)]
     for name in names:
@@ -364,6 +349,29 @@ def _table(metrics: dict[str, Any], experiment: Experiment, error: bool) -> None
     columns.append(("", [remark for _, _, remark in rows]))
     answer = max((n for n, (split, _, _) in enumerate(rows) if split in ("val", "test")), default=len(rows) - 1)
     terminal.table(columns, [False, True, *(True for _ in names), False], error=error, answer=answer)
+
+
+def _rows(metrics: dict[str, Any], experiment: Experiment) -> list[tuple[str, str, str]]:
+    """(what its figures begin with, what it is called, of which weights they are) of each split that has figures."""
+    epochs, best, twins = metrics["epochs"], metrics["best_epoch"], experiment.splits.test_is_validation
+    keeps_last = experiment.spec.keep == "last"
+    kept = f"last weights, epoch {epochs}" if keeps_last else f"best weights, epoch {best}"
+    kept = kept if epochs else "before the training"
+    validation = "test=validation" if twins else "validation"
+    rows = [("train", "train", _of_train(metrics, keeps_last))] if epochs else []
+    rows += [("val", validation, kept)] if "val_loss" in metrics and not twins else []
+    rows += [("test", "test=validation" if twins else "test", kept)] if "test_loss" in metrics else []
+    if "last_val_loss" in metrics and best != epochs and not keeps_last:
+        rows.append(("last_val", validation, f"last weights, epoch {epochs}"))
+    return rows
+
+
+def _of_train(metrics: dict[str, Any], keeps_last: bool) -> str:
+    """What train's figures are, and where no other split says it, which weights the run keeps."""
+    judged = "val_loss" in metrics or "test_loss" in metrics
+    return "mean over the last epoch" + (
+        "" if judged or keeps_last else f"; the model keeps epoch {metrics['best_epoch']}"
+    )
 
 
 def _written(name: str, value: Any) -> str:

@@ -11,7 +11,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -65,14 +65,10 @@ def csv(
     """
     labels = [label] if isinstance(label, str) else list(label)
     shape = header, count = shape_of(path)
+    named = {"label": labels, "features": features or [], "drop": drop or []}
     left_out = [*labels, *(drop or []), *(name for name in (id, group) if name)]
     columns = features if features is not None else [name for name in header if name not in left_out]
-    for key, names in (("label", labels), ("features", features or []), ("drop", drop or [])):
-        if len(set(names)) < len(names):
-            raise DataError(f"{key} names a column twice", where=str(path))
-    _check_names(header, left_out, columns, [*(features or []), *(categorical or [])], str(path))
-    if not columns:
-        raise DataError(f"has no column to predict {', '.join(labels)!r} from", where=str(path))
+    _check_names(header, named, left_out, columns, categorical or [], str(path))
     size = f"{count:,} rows of {len(columns)} columns"
     on_disk = out_of_core.keeps_on_disk(8 * count * len(columns), in_memory, size, str(path), "fewer columns")
     read = [*columns, *labels, *([group] if group else [])] if on_disk else None
@@ -86,25 +82,8 @@ def csv(
     if group is not None:
         train = replace(train, groups=_groups(frame, group, rows, str(path)))
     _check(train, missing, categorical or [], path)
-    unlabelled = len(frame) - len(rows)
-    test_split = None
-    if test is not None:
-        words = [name for name in columns if train.inputs[name].dtype == object]
-        second = second_table(test, [*columns, *labels], labels, words, on_disk)
-        rows = labelled(second, labels, str(test), missing_label)
-        second_targets = targets_of(second[labels].iloc[rows], labels, task, classes, test)
-        second_inputs, second_dated = _inputs(second, columns, words, test, dated)
-        if unlike := sorted({*dated} ^ {*second_dated}):
-            actual = ("dates", "none") if unlike[0] in second_dated else ("no dates", "some")
-            raise DataError(
-                f"column {unlike[0]!r} holds {actual[0]}, but {Path(path).name} {actual[1]}", where=str(test)
-            )
-        test_split = _split(second_inputs, second_targets, rows, on_disk)
-        unlabelled += len(second) - len(rows)
-        for name in columns:
-            if test_split.inputs[name].dtype != train.inputs[name].dtype:
-                raise DataError(f"column {name!r} must hold numbers, as in {Path(path).name}", where=str(test))
-        _check(test_split, missing, columns, test)
+    first = _First(path, columns, labels, task, classes, dated, missing, missing_label, on_disk, train)
+    test_split, unlabelled = (None, 0) if test is None else _second(first, test)
     one = labels[0] if len(labels) == 1 else labels
     settings: dict[str, Any] = {"columns": list(columns), "label": one, "id": id, "missing": missing}
     return Dataset(
@@ -116,10 +95,45 @@ def csv(
         kind="table",
         source=Path(path).name,
         encoding=Encoding(**settings, dates=list(dated), year_last=_year_last(dated)),
-        unlabelled=unlabelled,
+        unlabelled=len(frame) - len(rows) + unlabelled,
         fit=fit,
         encode=encode,
     )
+
+
+@dataclass(frozen=True)
+class _First:
+    """What the table of the train split decides for that of the test split."""
+
+    path: FilePath
+    columns: Sequence[str]
+    labels: list[str]
+    task: Any
+    classes: tuple[str, ...]
+    dated: Mapping[str, dates.First]
+    missing: str
+    missing_label: str
+    on_disk: bool
+    train: Split
+
+
+def _second(first: _First, test: FilePath) -> tuple[Split, int]:
+    """(the test split of a second file, the rows of it that have no label). Raises DataError where it is unlike."""
+    columns, labels, name_of_first = first.columns, first.labels, Path(first.path).name
+    words = [name for name in columns if first.train.inputs[name].dtype == object]
+    frame = second_table(test, [*columns, *labels], labels, words, first.on_disk)
+    rows = labelled(frame, labels, str(test), first.missing_label)
+    targets = targets_of(frame[labels].iloc[rows], labels, first.task, first.classes, test)
+    inputs, dated = _inputs(frame, columns, words, test, first.dated)
+    if unlike := sorted({*first.dated} ^ {*dated}):
+        actual = ("dates", "none") if unlike[0] in dated else ("no dates", "some")
+        raise DataError(f"column {unlike[0]!r} holds {actual[0]}, but {name_of_first} {actual[1]}", where=str(test))
+    split = _split(inputs, targets, rows, first.on_disk)
+    for name in columns:
+        if split.inputs[name].dtype != first.train.inputs[name].dtype:
+            raise DataError(f"column {name!r} must hold numbers, as in {name_of_first}", where=str(test))
+    _check(split, first.missing, columns, test)
+    return split, len(frame) - len(rows)
 
 
 def _groups(frame: pd.DataFrame, column: str, rows: np.ndarray, where: str) -> np.ndarray:
@@ -134,15 +148,21 @@ def _groups(frame: pd.DataFrame, column: str, rows: np.ndarray, where: str) -> n
 
 
 def _check_names(
-    header: Sequence[str], left_out: Sequence[str], columns: Sequence[str], named: Sequence[str], where: str
-) -> None:
-    """Raise DataError for names that are not in the header, or that have two uses."""
-    for name in (*left_out, *named):
+    header: Sequence[str], named: Mapping[str, Sequence[str]], left_out: Sequence[str], columns: Sequence[str],
+    categorical: Sequence[str], where: str,
+) -> None:  # fmt: skip
+    """Raise DataError for names that are not in the header, or that have two uses, and where no column is left."""
+    for key, names in named.items():
+        if len(set(names)) < len(names):
+            raise DataError(f"{key} names a column twice", where=where)
+    for name in (*left_out, *named["features"], *categorical):
         if name not in header:
             raise no_column(name, header, where)
     for name in left_out:
         if left_out.count(name) > 1 or name in columns:
             raise DataError(f"{name!r} cannot be two of feature, label, id, group and dropped", where=where)
+    if not columns:
+        raise DataError(f"has no column to predict {', '.join(named['label'])!r} from", where=where)
 
 
 def fingerprint_of(path: str, test: str | None, settings: bytes) -> str:
