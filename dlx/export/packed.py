@@ -12,8 +12,9 @@ from pathlib import Path
 
 from dlx.data.store.archives import unpack
 from dlx.errors import RunError
+from dlx.runs import trash
 from dlx.runs.run import AWAY, Run
-from dlx.system import files, locks
+from dlx.system import files
 
 LEFT = ("lock", AWAY)  # of who writes to it, and where: true of this place alone
 
@@ -24,8 +25,7 @@ def pack(run: Run, target: Path, checkpoints: bool = False) -> int:
     Raises RunError for one that is running, or that holds a link or a device, DiskError.
     """
     run.info()
-    if run.status in ("running", "away"):
-        raise RunError("is running: it has no end yet", where=str(run.path), hint=f"{locks.who(run.path)} writes to it")
+    trash.removable(run.path)  # what may be moved may be copied
     with files.disk(target):
         if special := files.special_file(run.path):
             raise RunError(f"holds {special}, which is a link or a device", where=str(run.path))

@@ -85,7 +85,7 @@ def _moved(run: Path, place: Path) -> None:
 def empty(root: Path) -> int:
     """Delete what is in the trash for good; returns how many runs that were."""
     _check_trash(root)
-    waiting = below(trash(root))
+    waiting = [path for path in below(trash(root)) if not path.is_symlink()]  # what one leads to is no trash
     with files.disk(trash(root)):
         for path in waiting:
             shutil.rmtree(path)

@@ -7,13 +7,12 @@ import errno
 import json
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlx.system import files, terminal
+from dlx.system import files
 
 BEAT_SECONDS = 10.0
 MAX_BYTES = 65536
@@ -36,6 +35,8 @@ def _knows_locks(folder: Path) -> bool:
     if device not in _lockable:
         _lockable[device] = near is None or _can_lock(near)
         if not _lockable[device]:
+            from dlx.system import terminal
+
             words = f"{near} lies on a disk without locks: files stand for them, which a machine that fails may leave"
             terminal.console(error=True).print(terminal.clean(words))
     return _lockable[device]
@@ -46,6 +47,8 @@ def _can_lock(folder: Path) -> bool:
         import fcntl
     except ImportError:  # Windows
         return True
+    import tempfile  # every command loads this module, few take a lock
+
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[attr-defined,unused-ignore]

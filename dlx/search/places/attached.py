@@ -27,8 +27,7 @@ class Attached:
     """A training elsewhere that somebody here follows; its run here is locked as long.
 
     resend: sends what there is of the run as another job, for where the one before is gone with its machine, and waits
-    for a place for it as long as it is told. lasts:
-    whether it goes on when this command has ended.
+    for a place for it as long as it is told. lasts: whether it goes on when this command has ended.
     """
 
     def __init__(self, run: Run, host: Host, job: str, note: Note, resend: Callable[[Wait], str]) -> None:

@@ -31,10 +31,10 @@ NAMESPACE = "dlx"
 PIECE = 64 * 2**20  # bytes of an object in Ray's store
 PAUSE = 0.5  # seconds between two looks of a follower
 SECONDS = 600.0  # for an answer of an actor: it may bring much data
-_joined: list[str] = []  # the address of the cluster of this process
 AGAIN = 5.0  # seconds before a cluster that does not answer is asked again
 FULL = 60.0  # seconds that a cluster has no room after it had none for a worker
 GRACE = 10.0  # seconds that the first of several processes has to say what ended another one
+_joined: list[str] = []  # the address of the cluster of this process
 
 
 def _ray() -> Any:
@@ -153,8 +153,7 @@ class Cluster:
             with contextlib.suppress(Exception):  # what is left of the connection that was lost
                 ray.shutdown()
             try:
-                ray.init(**self._wanted)
-                _quiet()
+                _enter(self._wanted)
             except Exception as error:
                 raise LostError(first_line(error)) from error
 
@@ -360,12 +359,11 @@ def join(place: Place) -> Cluster:
     wanted |= {"include_dashboard": False} if place.host == "local" else {}
     try:
         with doing("joining the cluster"):
-            ray.init(**wanted)
+            _enter(wanted)
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         hint = "ray start --head begins one on this machine; ray://HOST:PORT names another; one that asks for "
         hint += "a token wants RAY_AUTH_MODE=token, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token"
         raise PlaceError(f"no cluster answers ({first_line(error)})", where=place.host, hint=hint) from error
-    _quiet()
     _joined.append(place.host)
     return Cluster(place, wanted)
 
@@ -382,8 +380,9 @@ def _got(reference: Any, wait: Callable[[], bool]) -> None:
                 raise
 
 
-def _quiet() -> None:
-    """Ray writes what it notices of its nodes to the standard output, which is for what dlx has to say."""
+def _enter(wanted: Mapping[str, Any]) -> None:
+    """Join or begin a cluster; what Ray notices of its nodes it may not write to the standard output, which is ours."""
+    _ray().init(**wanted)
     with contextlib.suppress(ImportError):
         worker: Any = importlib.import_module("ray._private.worker")
         worker.print_to_stdstream = lambda *_, **__: None
